@@ -1,0 +1,88 @@
+/* kind.h: what a kind of server offers, and what it may use. One const table a kind: "process" (host), "http" and "tcp"
+ * (shell), "server" (a pair of Lua functions: policy), and a host's own.
+ *
+ * Only curfew.c calls these, only on the loop's thread, and only when it carries out an action of the core. Kinds answer by
+ * env->report, which queues: it never calls back from within itself. */
+#ifndef CFW_BASE_KIND_H
+#define CFW_BASE_KIND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slots.h"
+
+struct curfew_err;
+struct curfew_loop;
+struct cfw_exchange;
+struct cfw_log;
+struct cfw_page;
+struct cfw_timers;
+struct cfw_value;
+
+enum cfw_report_what {
+	CFW_REPORT_STARTED,      /* ready; answer to start */
+	CFW_REPORT_START_FAILED, /* answer to start; err has the reason */
+	CFW_REPORT_STOPPED,      /* all gone; answer to stop or cut */
+	CFW_REPORT_CLOSED,       /* after started: it ended by itself */
+	CFW_REPORT_DIED,         /* while it was stopping: it ended in a way nobody asked for (S4.11, S4.13) */
+};
+
+struct cfw_report {
+	enum cfw_report_what what;
+	cfw_id server;
+	uint32_t attempt;             /* the number that start, stop or cut came with */
+	int exit_code;                /* of a process; -1 where there is none */
+	int signo;                    /* the signal that ended it; 0 where none did */
+	const struct curfew_err *err; /* NULL where nothing went wrong; copied */
+};
+
+/* What every kind and service is given: owned by the instance, valid as long as it. */
+struct cfw_env {
+	const struct curfew_loop *loop; /* the host's: descriptors and defer */
+	struct cfw_timers *timers;      /* run by the instance; set any number */
+	const struct cfw_log *log;
+	struct cfw_page *page;
+	void *ud;
+	uint64_t (*now_ns)(void *ud);
+	void (*report)(void *ud, const struct cfw_report *r);
+	/* Hand a conversation to the function that ref means. 0, or an error when policy cannot take it (x is untouched). */
+	int (*serve)(void *ud, cfw_id server, int64_t ref, struct cfw_exchange *x);
+	void (*gone)(void *ud, struct cfw_exchange *x);
+	/* Answer a service's or an exchange's token: takes value (NULL is nil); err set means nil, message, code. Queued. */
+	void (*answer)(void *ud, uint64_t token, struct cfw_value *value, const struct curfew_err *err);
+};
+
+struct cfw_stop {
+	uint32_t attempt;
+	uint64_t deadline_ns; /* when cut will come: the margin, or the server's own limit */
+	int signo;            /* the signal whose trigger caused this stop; 0 for any other trigger */
+};
+
+struct cfw_kind {
+	size_t size; /* sizeof(struct cfw_kind): the table may grow */
+	const char *name;
+	/* Make a server from its definition; nothing is started or bound. NULL and err on a bad definition. def lives until free. */
+	void *(*open)(void *kind_ud, const struct cfw_env *env, cfw_id id, const struct cfw_value *def, struct curfew_err *err);
+	void (*free)(void *srv);                              /* only when not running */
+	void (*start)(void *srv, uint32_t attempt);           /* reports STARTED or START_FAILED */
+	void (*stop)(void *srv, const struct cfw_stop *stop); /* drain; reports STOPPED */
+	void (*cut)(void *srv, uint32_t attempt);             /* end it at once, from any state; reports STOPPED */
+	void (*lame)(void *srv); /* a stop has begun: Connection: close and so on (S9.1); may be NULL */
+	/* Reads; each may be NULL. */
+	struct cfw_value *(*stats)(void *srv); /* counters: a map the caller frees */
+	const char *(*address)(void *srv);     /* where it really listens, "127.0.0.1:43211"; NULL */
+	int (*pid)(void *srv);                 /* 0 when there is none */
+	int (*signal)(void *srv, int signo);   /* pass a signal on; negative CURFEW_E… */
+};
+
+/* A named operation that a script can wait on: exec, fetch, fs.read, … */
+struct cfw_service {
+	const char *name;
+	/* Begin; answer token later (or at once) by env->answer. Negative with err: nothing was begun, nothing will be answered.
+	 * args are the caller's, copy what you keep. */
+	int (*begin)(void *ud, const struct cfw_env *env, uint64_t token, const struct cfw_value *args, struct curfew_err *err);
+	void (*cancel)(void *ud, uint64_t token); /* give up, release everything; no answer follows. Unknown token: nothing */
+	void *ud;
+};
+
+#endif

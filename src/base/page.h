@@ -1,0 +1,44 @@
+/* page.h: what must outlive a blocked loop, and later the process: one page that a signal handler, a kernel timer's handler and
+ * (with a guardian, S8.4) another process can read. Lock-free atomics only; readers trust none of it blindly. */
+#ifndef CFW_BASE_PAGE_H
+#define CFW_BASE_PAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CFW_PAGE_SIGNALS = 65, CFW_PAGE_GROUPS = 16384, CFW_PAGE_MARKS = 65536 };
+
+struct cfw_page {
+	uint32_t magic, version;
+	_Atomic uint64_t deadline_ns;    /* monotonic: the forced end (S4.8), CFW_NEVER while no stop runs */
+	_Atomic uint64_t margin_ns;      /* monotonic: running Lua is cut off from here on (S4.7), CFW_NEVER as above */
+	_Atomic uint64_t provisional_ns; /* armed by the signal handler until the loop has decided (S2.19), CFW_NEVER else */
+	_Atomic uint64_t turned_ns;      /* when the loop last turned */
+	_Atomic uint64_t exit_timeout_ns, stop_margin_ns; /* what a provisional deadline is made of */
+	_Atomic int32_t code;                             /* highest code asked for so far (S4.3) */
+	_Atomic uint32_t stopping;                        /* a stopping trigger was decided */
+	_Atomic uint64_t pending_since_ns;                /* oldest signal that the loop has not seen; CFW_NEVER when none */
+	_Atomic uint32_t raised[CFW_PAGE_SIGNALS];        /* deliveries seen by the handler */
+	_Atomic uint32_t seen[CFW_PAGE_SIGNALS];          /* of those, taken over by the loop */
+	_Atomic int32_t groups_high;                      /* groups[] slots ever used */
+	_Atomic int32_t groups[CFW_PAGE_GROUPS];     /* process groups to kill at a forced end; 0 is a free slot, never <= 1 */
+	_Atomic uint32_t begun[CFW_PAGE_MARKS / 32]; /* one bit a hook: it was begun (S4.12) */
+};
+
+/* An anonymous shared mapping; NULL when there is no memory. _free unmaps; NULL is fine. */
+struct cfw_page *cfw_page_new(void);
+void cfw_page_free(struct cfw_page *p);
+
+/* A process group that a forced end has to kill; -1 when the table is full. Not async-signal-safe. */
+int cfw_page_group_add(struct cfw_page *p, int32_t pgid);
+void cfw_page_group_del(struct cfw_page *p, int slot);
+/* SIGKILL to every group in the page. Async-signal-safe. */
+void cfw_page_kill_groups(const struct cfw_page *p);
+
+/* Marks (S4.12): true when this call set it, false when it was set before or index is out of range. */
+bool cfw_page_mark(struct cfw_page *p, uint32_t index);
+void cfw_page_unmark(struct cfw_page *p, uint32_t index);
+bool cfw_page_marked(const struct cfw_page *p, uint32_t index);
+
+#endif

@@ -1,0 +1,88 @@
+/* curfew.h: the public API. A stop orchestrator inside somebody's process: the loop stays the host's.
+ *
+ * One thread an instance, except curfew_wake. No global state: instances are independent of each other. The library never prints,
+ * exits, or touches a signal's disposition. Errors: 0 or a negative CURFEW_E…, text in struct curfew_err. */
+#ifndef CURFEW_H
+#define CURFEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "adapters/loop.h"
+#include "base/err.h"
+#include "base/kind.h"
+#include "base/log.h"
+
+#if defined(__GNUC__)
+#define CURFEW_API __attribute__((visibility("default")))
+#else
+#define CURFEW_API
+#endif
+
+struct curfew;
+struct cfw_core;
+struct cfw_host;
+struct cfw_page;
+
+struct curfew_options {
+	size_t size;                    /* sizeof(struct curfew_options) */
+	const struct curfew_loop *loop; /* copied; the loop behind it must outlive the instance */
+	const struct cfw_log *log;      /* must outlive the instance; NULL: silent */
+	struct cfw_page *page;          /* shared page made by the host; NULL: one is made */
+	bool own_children; /* the process is ours: every child is reaped when curfew_reap is called, orphans included */
+	/* The end: the code of S4.11. Called once, from curfew_step; the host ends its loop. kill: at once, flush nothing. */
+	void (*on_exit)(void *ud, int code, bool kill);
+	/* Deadlines moved: the host arms its watchdog. CFW_NEVER: none. May be NULL. */
+	void (*on_deadline)(void *ud, uint64_t margin_ns, uint64_t deadline_ns);
+	/* A stop has begun (S9.1). May be NULL. */
+	void (*on_lame)(void *ud);
+	/* A rule names a signal: the host should catch it and hand it in by curfew_signal. Negative refuses. May be NULL. */
+	int (*on_signal_rule)(void *ud, int signo, struct curfew_err *err);
+	/* curfew.configure named log, health, control or watch: the part the host owns. May be NULL. */
+	int (*on_configure)(void *ud, const struct cfw_value *conf, struct curfew_err *err);
+	void (*on_deactivate)(void *ud); /* S3.5: give signals and interceptions back. May be NULL */
+	void *ud;
+};
+
+/* NULL and err on failure. */
+CURFEW_API struct curfew *curfew_new(const struct curfew_options *options, struct curfew_err *err);
+CURFEW_API void curfew_free(struct curfew *c); /* servers that still run are cut; not from within a callback; NULL is fine */
+
+/* Kinds and services beyond the built-in ones ("process", "server", exec, fetch, fs.*); before the first load. */
+CURFEW_API int curfew_kind_add(struct curfew *c, const struct cfw_kind *kind, void *kind_ud);
+CURFEW_API int curfew_service_add(struct curfew *c, const struct cfw_service *service);
+
+/* Compile and begin a policy script; it ends in some later step. A compile error is returned here; a failure of the run before
+ * the first start makes curfew_load_failed true and on_exit(2) is called. */
+CURFEW_API int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err);
+CURFEW_API int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err);
+/* Start all servers once the loaded scripts have ended, unless they started them. */
+CURFEW_API int curfew_start(struct curfew *c);
+/* A server from a definition in plain values, as curfew.process{…} makes one. 0 and err on failure. */
+CURFEW_API cfw_id curfew_server_add(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
+CURFEW_API int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curfew_err *err);
+
+/* Triggers (S2). Queued; decided in the next step. */
+CURFEW_API int curfew_signal(struct curfew *c, int signo, unsigned times);
+CURFEW_API int curfew_exit(struct curfew *c, int code); /* S2.3, S2.4, S2.18 */
+CURFEW_API int curfew_stop(struct curfew *c);
+CURFEW_API int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err);
+
+/* Pull: do all that is due now; never blocks. The instance arms the loop's timer itself, so a host with a loop need not call
+ * these. */
+CURFEW_API int curfew_step(struct curfew *c);
+CURFEW_API uint64_t curfew_deadline(const struct curfew *c);
+CURFEW_API void curfew_reap(struct curfew *c); /* own_children: SIGCHLD came */
+CURFEW_API void curfew_wake(struct curfew *c); /* async-signal-safe, any thread: the loop calls curfew_step soon */
+
+CURFEW_API bool curfew_ended(const struct curfew *c, int *code); /* on_exit was called */
+
+/* For the shell's views. */
+const struct cfw_core *curfew_core(const struct curfew *c);
+const struct cfw_env *curfew_env(const struct curfew *c);
+struct cfw_page *curfew_page(const struct curfew *c);
+struct cfw_host *curfew_host(const struct curfew *c);
+const char *curfew_text(void *c, uint32_t text); /* a cfw_text_fn with ud = the instance */
+
+#endif

@@ -1,0 +1,125 @@
+/* policy.h: what a trigger means, and the functions that hooks, handlers and rules are. The seam to Lua: no lua.h here.
+ *
+ * Policy decides nothing of its own and calls no room beside it: whatever a script asks for goes through struct cfw_policy_ops,
+ * which curfew.c implements; the answers come back by token. Everything on the loop's thread. Ops never re-enter policy. */
+#ifndef CFW_POLICY_POLICY_H
+#define CFW_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/kind.h"
+#include "core/core.h"
+
+struct cfw_policy;
+struct cfw_value;
+struct curfew_err;
+
+/* A token is a waiting coroutine; 0 is none. */
+typedef uint64_t cfw_token;
+
+enum cfw_request {
+	CFW_REQ_START, /* curfew.start() */
+	CFW_REQ_STOP,  /* curfew.stop(), .stop{ exit = false }: flag */
+	CFW_REQ_SERVER_START,
+	CFW_REQ_SERVER_STOP,
+	CFW_REQ_SERVER_RESTART,
+	CFW_REQ_RELOAD,     /* curfew.reload called, not returned as a decision */
+	CFW_REQ_DEACTIVATE, /* S3.5 */
+};
+
+struct cfw_policy_ops {
+	uint64_t (*now_ns)(void *ud);
+	const struct cfw_log *(*log)(void *ud);
+	/* Something of policy is due (a task is ready, a timer moved): call cfw_policy_step soon. Idempotent. */
+	void (*wake)(void *ud);
+
+	/* Registry. def: map with kind, name, after (list of names or absent), start_timeout, stop_timeout, restart = { on, backoff, max },
+	 * expect_exit, and what the kind itself understands. 0 and err on failure. def is copied. */
+	cfw_id (*server_new)(void *ud, const struct cfw_value *def, struct curfew_err *err);
+	int (*server_after)(void *ud, cfw_id server, cfw_id on, struct curfew_err *err);
+	cfw_id (*server_find)(void *ud, const char *name);
+	cfw_id (*hook_new)(void *ud, const struct cfw_hook_opts *opts, struct curfew_err *err);
+	/* { name, kind, state, address, pid, stats = { … } }; NULL when the server is gone. The caller frees. */
+	struct cfw_value *(*server_info)(void *ud, cfw_id server, bool with_stats);
+	/* Already validated by the schema; times are integers of nanoseconds. */
+	int (*configure)(void *ud, const struct cfw_value *conf, struct curfew_err *err);
+	/* A rule was set for this trigger (a signal may have to be caught for it). */
+	int (*rule_added)(void *ud, enum cfw_trigger_kind kind, int signo, struct curfew_err *err);
+
+	/* Queued for the core. text and traceback belong to an error or rejection trigger (copied); custom_name to CFW_T_CUSTOM. */
+	int (*trigger)(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback);
+	/* Answer the token when it is over: nil and an error where it failed. */
+	int (*request)(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
+	int (*service)(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
+	void (*cancel)(void *ud, cfw_token token);                                  /* of a service or a request */
+	int (*extend)(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err); /* S4.6 */
+	/* A hook's coroutine has ended. traceback may be NULL. Queued. */
+	void (*hook_done)(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
+	/* The main script (of that load) has ended; err NULL when well. Queued. */
+	void (*loaded)(void *ud, const struct curfew_err *err);
+	const char *(*life)(void *ud);                    /* curfew.state */
+	const char *(*socket)(void *ud, const char *key); /* reserved for the control API; may return NULL */
+};
+
+struct cfw_policy_config {
+	uint64_t memory_limit;      /* bytes of the Lua state, 64 MB */
+	uint64_t hook_cpu_limit_ns; /* 100 ms of the thread's CPU between two yields */
+	uint64_t load_limit_ns;     /* 5 s of CPU for the main script until its first start (S3.7) */
+	bool strict;                /* S6.4 */
+};
+void cfw_policy_config_default(struct cfw_policy_config *c);
+
+/* ops and page must outlive it. page: margin_ns is read to cut running Lua off (S4.7). NULL and err on failure. */
+struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, const struct cfw_page *page,
+				  const struct cfw_policy_config *config, struct curfew_err *err);
+/* Cancels every coroutine, closes handles, closes the state last. Not from within an op. */
+void cfw_policy_free(struct cfw_policy *p);
+void cfw_policy_configure(struct cfw_policy *p, const struct cfw_policy_config *config);
+
+/* Compile src and begin it as the main task; several loads run one after another in the same state. A compile error is
+ * returned at once (file and line in err); the end of the run comes by ops->loaded. chunk: "policy.lua", as errors show it. */
+int cfw_policy_load(struct cfw_policy *p, const char *chunk, const char *src, size_t n, struct curfew_err *err);
+
+/* S2.11, S2.12: ask the rules; decides at once. CFW_D_NONE when all is silent or broken (what failed was logged). text and
+ * traceback may be NULL; custom_name for CFW_T_CUSTOM. Includes the default policy written in Lua. */
+struct cfw_decision cfw_policy_ask(struct cfw_policy *p, const struct cfw_trigger *t, const char *text, const char *traceback);
+
+struct cfw_hook_call {
+	uint32_t run;
+	int64_t ref; /* as given to hook_new */
+	cfw_id server;
+	enum cfw_phase phase;
+	enum cfw_mode mode;
+	struct cfw_trigger trigger; /* the cause of the stop; kind CFW_T_KINDS for start hooks */
+	uint64_t deadline_ns;       /* when it will be cut */
+	uint64_t began_ns;          /* of the stop (or start): ctx.elapsed counts from it */
+	const char *result;         /* post_stop: "stopped", "cut", "failed"; NULL else */
+	const char *what;           /* for errors: "pre_stop of web (policy.lua:12)" */
+};
+/* Begin the hook's coroutine; it runs in the next step. ops->hook_done follows, also when this fails. */
+void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call);
+/* End its coroutine for good; no hook_done follows. */
+void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run);
+
+/* Answer a token: takes value. err: nil, message, name. Unknown tokens are ignored. Runs nothing; wakes. */
+void cfw_policy_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *value, const struct curfew_err *err);
+
+/* A server's conversation, see base/exchange.h. */
+int cfw_policy_serve(struct cfw_policy *p, cfw_id server, int64_t ref, struct cfw_exchange *x);
+void cfw_policy_gone(struct cfw_policy *p, struct cfw_exchange *x);
+
+/* Run what is due: ready coroutines and timers. One slice of fairness: at most a batch of coroutines, then it asks to be woken. */
+void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns);
+uint64_t cfw_policy_deadline(const struct cfw_policy *p); /* its next timer; 0 when something is ready now */
+/* Tasks, timers or requests are left (the other half of S2.8). Bare event subscriptions do not count. */
+bool cfw_policy_busy(const struct cfw_policy *p);
+
+/* Tell curfew.wait(name) and curfew.subscribe(name, f). value may be NULL; not taken. */
+void cfw_policy_emit(struct cfw_policy *p, const char *event, const struct cfw_value *value);
+
+/* The kind "server": two or three Lua functions (start, stop, abort as refs in its definition). kind_ud is the policy. */
+extern const struct cfw_kind cfw_policy_kind;
+
+#endif
