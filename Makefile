@@ -1,16 +1,24 @@
 # curfew: make help lists the targets.
-BUILD ?= build
+SAN ?=
+BUILD ?= build$(if $(SAN),-san)
 PREFIX ?= /usr/local
 DESTDIR ?=
-SAN ?=
 V := $(shell sed -n 's/^\#define CURFEW_VERSION "\(.*\)"/\1/p' src/version.h)
+
+# These goals install what is missing (make deps) before anything below is read from pkg-config.
+ifneq ($(filter run test valgrind,$(MAKECMDGOALS)),)
+ifneq ($(shell tools/deps $(if $(filter test valgrind,$(MAKECMDGOALS)),test,run) >&2; echo $$?),0)
+$(error tools/deps failed)
+endif
+endif
 
 CC ?= cc
 PKGS := libevent_core libevent_extra lua5.4 jansson
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 -Wundef \
         -Wcast-qual -fno-common -fvisibility=hidden $(if $(CI),-Werror)
-CPPFLAGS_ALL := -Isrc $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS)
-CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(CFLAGS)
+CPPFLAGS_ALL = -Isrc $(or $(PKG_CFLAGS),$(error pkg-config does not find all of $(PKGS): make deps installs them)) $(CPPFLAGS)
+CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
 LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LDLIBS_ALL := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread $(LDLIBS)
 
@@ -61,5 +69,56 @@ $(BUILD)/t/$(1)/%: t/$(1)/%.c t/lib/tap.c t/lib/tap.h $$(below_$(1):%=$(BUILD)/%
 	$$(CC) $$(CPPFLAGS_ALL) -It/lib $$(CFLAGS_ALL) -MMD -MP $$(LDFLAGS_ALL) -o $$@ $$< t/lib/tap.c $$(below_$(1):%=$(BUILD)/%.a) $$(LDLIBS_ALL)
 endef
 $(foreach r,$(ROOMS) run,$(eval $(call room_tests,$(r))))
+
+.PHONY: all help deps run test valgrind lint check-layers install uninstall clean
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+deps: ## install with apt what is missing to build, run and test
+	tools/deps run test
+
+run: $(BUILD)/curfew ## install what is missing, build, and run the demo: servers under load, a SIGTERM, the timeline
+	$(BUILD)/curfew run examples/demo.lua
+
+# Each file passes or fails by itself, bounded in time; tests find the binary in $$CURFEW, the build in $$BUILD.
+T ?= $(T_C) $(sort $(wildcard t/*/*.t))
+TEST_TIMEOUT ?= 300
+PROVE := BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) SAN=$(SAN) ASAN_OPTIONS=detect_stack_use_after_return=1 \
+	UBSAN_OPTIONS=print_stacktrace=1 prove --failures --timer
+test: $(BUILD)/curfew $(T_C) ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
+	$(PROVE) -j2 --exec 'timeout -k 10 $(TEST_TIMEOUT)' $(T)
+
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect
+valgrind: $(BUILD)/curfew $(T_C) ## the C tests and one whole run under valgrind
+	$(PROVE) --exec 'timeout -k 10 900 $(VALGRIND) --child-silent-after-fork=yes' $(T_C)
+	$(PROVE) t/meta/valgrind.t
+
+C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch])
+LUA_ALL := $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua examples/*.lua t/*/*.lua tools/*.lua bench/*.lua)
+lint: check-layers ## clang-format, clang-tidy, cppcheck and luacheck, all clean
+	tools/deps lint
+	clang-format --dry-run -Werror $(C_ALL)
+	cppcheck -q -j2 --std=c11 --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem -Isrc -It/lib $(filter %.c,$(C_ALL))
+	luacheck -q $(LUA_ALL)
+	printf '%s\n' $(filter %.c,$(C_ALL)) | xargs -P2 -n4 sh -c 'clang-tidy --quiet "$$@" -- $(CPPFLAGS_ALL) -It/lib -std=c11' tidy
+
+check-layers: $(ROOMS:%=$(BUILD)/%.a) $(BUILD)/curfew.a ## no include and no symbol points up
+	lua5.4 tools/check-layers.lua src $(BUILD)
+
+MAN := $(wildcard man/*.[1-9])
+install: $(BUILD)/curfew ## the binary, man pages and examples, under DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/curfew/examples $(DESTDIR)$(PREFIX)/share/doc/curfew
+	install -m 755 $(BUILD)/curfew $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard examples/*.lua) $(DESTDIR)$(PREFIX)/share/curfew/examples
+	install -m 644 LICENSE README.md $(DESTDIR)$(PREFIX)/share/doc/curfew
+	$(foreach m,$(MAN),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m)) $m &&) true
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/curfew $(foreach m,$(MAN),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m))
+	rm -rf $(DESTDIR)$(PREFIX)/share/curfew $(DESTDIR)$(PREFIX)/share/doc/curfew
+
+clean: ## what was built
+	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
