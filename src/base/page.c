@@ -1,0 +1,90 @@
+#define _GNU_SOURCE
+#include "base/page.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "base/time.h"
+
+struct cfw_page *cfw_page_new(void)
+{
+	struct cfw_page *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	p->magic = 0x43465731; /* "CFW1" */
+	p->version = 1;
+	atomic_store(&p->deadline_ns, CFW_NEVER);
+	atomic_store(&p->margin_ns, CFW_NEVER);
+	atomic_store(&p->provisional_ns, CFW_NEVER);
+	atomic_store(&p->pending_since_ns, CFW_NEVER);
+	atomic_store(&p->exit_timeout_ns, 5 * CFW_SEC);
+	atomic_store(&p->stop_margin_ns, 500 * CFW_MS);
+	return p;
+}
+
+void cfw_page_free(struct cfw_page *p)
+{
+	if (p)
+		munmap(p, sizeof *p);
+}
+
+int cfw_page_group_add(struct cfw_page *p, int32_t pgid)
+{
+	if (pgid <= 1)
+		return -1;
+	int high = atomic_load(&p->groups_high);
+	for (int i = high; i < CFW_PAGE_GROUPS; i++) { /* fresh slots first: 1,000 children cost no search */
+		atomic_store(&p->groups[i], pgid);
+		atomic_store(&p->groups_high, i + 1);
+		return i;
+	}
+	for (int i = 0; i < CFW_PAGE_GROUPS; i++)
+		if (atomic_load(&p->groups[i]) == 0) {
+			atomic_store(&p->groups[i], pgid);
+			return i;
+		}
+	return -1;
+}
+
+void cfw_page_group_del(struct cfw_page *p, int slot)
+{
+	if (slot < 0 || slot >= CFW_PAGE_GROUPS)
+		return;
+	atomic_store(&p->groups[slot], 0);
+	int high = atomic_load(&p->groups_high);
+	while (high > 0 && atomic_load(&p->groups[high - 1]) == 0)
+		high--;
+	atomic_store(&p->groups_high, high);
+}
+
+void cfw_page_kill_groups(const struct cfw_page *p)
+{
+	int saved = errno;
+	int high = atomic_load(&p->groups_high);
+	for (int i = 0; i < high && i < CFW_PAGE_GROUPS; i++) {
+		int32_t pgid = atomic_load(&p->groups[i]);
+		if (pgid > 1)
+			kill(-pgid, SIGKILL);
+	}
+	errno = saved;
+}
+
+bool cfw_page_mark(struct cfw_page *p, uint32_t index)
+{
+	if (index >= CFW_PAGE_MARKS)
+		return false;
+	uint32_t bit = UINT32_C(1) << index % 32;
+	return !(atomic_fetch_or(&p->begun[index / 32], bit) & bit);
+}
+
+void cfw_page_unmark(struct cfw_page *p, uint32_t index)
+{
+	if (index < CFW_PAGE_MARKS)
+		atomic_fetch_and(&p->begun[index / 32], ~(UINT32_C(1) << index % 32));
+}
+
+bool cfw_page_marked(const struct cfw_page *p, uint32_t index)
+{
+	return index < CFW_PAGE_MARKS && (atomic_load(&p->begun[index / 32]) >> index % 32 & 1);
+}
