@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +65,7 @@ int cfw_parse_duration(const char *s, uint64_t *ns, struct curfew_err *err)
 	} while (*p);
 	if (total > 1e18) /* over thirty years: a slip, and it would not fit */
 		goto bad;
-	*ns = (uint64_t)llround(total);
+	*ns = (uint64_t)(total + 0.5);
 	return 0;
 bad:
 	return cfw_err_set(err, CURFEW_EINVAL,
