@@ -24,6 +24,7 @@ struct curfew;
 struct cfw_core;
 struct cfw_host;
 struct cfw_page;
+struct cfw_value;
 
 struct curfew_options {
 	size_t size;                    /* sizeof(struct curfew_options) */
@@ -33,7 +34,8 @@ struct curfew_options {
 	bool own_children; /* the process is ours: every child is reaped when curfew_reap is called, orphans included */
 	/* The end: the code of S4.11. Called once, from curfew_step; the host ends its loop. kill: at once, flush nothing. */
 	void (*on_exit)(void *ud, int code, bool kill);
-	/* Deadlines moved: the host arms its watchdog. CFW_NEVER: none. May be NULL. */
+	/* Deadlines moved, or a signal was decided on (a provisional deadline is to be taken back, S2.19): the host arms its
+	 * watchdog. CFW_NEVER: none. May be NULL. */
 	void (*on_deadline)(void *ud, uint64_t margin_ns, uint64_t deadline_ns);
 	/* A stop has begun (S9.1). May be NULL. */
 	void (*on_lame)(void *ud);
@@ -42,6 +44,10 @@ struct curfew_options {
 	/* curfew.configure named log, health, control or watch: the part the host owns. May be NULL. */
 	int (*on_configure)(void *ud, const struct cfw_value *conf, struct curfew_err *err);
 	void (*on_deactivate)(void *ud); /* S3.5: give signals and interceptions back. May be NULL */
+	/* The core's journal has grown: time to render log lines. May be NULL. */
+	void (*on_journal)(void *ud);
+	/* What the operator asked for on the command line; same keys as curfew.configure, and stronger. Copied. May be NULL. */
+	const struct cfw_value *overrides;
 	void *ud;
 };
 
@@ -54,7 +60,7 @@ CURFEW_API int curfew_kind_add(struct curfew *c, const struct cfw_kind *kind, vo
 CURFEW_API int curfew_service_add(struct curfew *c, const struct cfw_service *service);
 
 /* Compile and begin a policy script; it ends in some later step. A compile error is returned here; a failure of the run before
- * the first start makes curfew_load_failed true and on_exit(2) is called. */
+ * the first start ends with on_exit(2). */
 CURFEW_API int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err);
 CURFEW_API int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err);
 /* Start all servers once the loaded scripts have ended, unless they started them. */

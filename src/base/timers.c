@@ -73,6 +73,8 @@ int cfw_timer_set(struct cfw_timers *ts, struct cfw_timer *t, uint64_t at_ns)
 	size_t i = t->pos - 1;
 	sift_up(ts, i);
 	sift_down(ts, t->pos - 1);
+	if (ts->on_earlier && !ts->running && ts->heap[0] == t)
+		ts->on_earlier(ts->ud);
 	return 0;
 }
 
@@ -99,11 +101,13 @@ size_t cfw_timers_run(struct cfw_timers *ts, uint64_t now_ns)
 {
 	uint64_t until = ts->orders; /* what is set from here on waits for the next run */
 	size_t ran = 0;
+	ts->running = true;
 	while (ts->n && ts->heap[0]->at_ns <= now_ns && ts->heap[0]->order < until) {
 		struct cfw_timer *t = ts->heap[0];
 		cfw_timer_cancel(ts, t);
 		ran++;
 		t->fn(t, now_ns, t->ud);
 	}
+	ts->running = false;
 	return ran;
 }

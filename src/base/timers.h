@@ -20,6 +20,10 @@ struct cfw_timers {
 	struct cfw_timer **heap;
 	size_t n, cap;
 	uint64_t orders;
+	/* Called when a set made the deadline earlier, outside _run: whoever waits has to wait anew. May be NULL. */
+	void (*on_earlier)(void *ud);
+	void *ud;
+	bool running;
 };
 
 void cfw_timers_init(struct cfw_timers *ts);

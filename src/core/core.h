@@ -232,7 +232,9 @@ enum cfw_event_type {
 	CFW_EV_HOOK_DONE,           /* answers CFW_ACT_CALL: .run, .outcome, .code */
 	CFW_EV_SERVER_STARTED,      /* answers CFW_ACT_START: .server, .attempt */
 	CFW_EV_SERVER_START_FAILED, /* the same; .text for the reason */
-	CFW_EV_SERVER_STOPPED,      /* answers CFW_ACT_STOP or CFW_ACT_CUT: .server, .attempt */
+	/* Answers CFW_ACT_STOP or CFW_ACT_CUT: .server, .attempt. .code, where it is not 0, is asked for as by a trigger (S4.3): so
+	 * the end of the one command of `run -- COMMAND` decides (S2.15). */
+	CFW_EV_SERVER_STOPPED,
 	CFW_EV_SERVER_CLOSED, /* by itself: .server, .code, .signo, .text. During its own stop: died unasked (S4.11, S4.13) */
 	CFW_EV_SERVER_START,  /* start one, with what it depends on: .server, .request */
 	CFW_EV_SERVER_STOP,   /* stop one, what depends on it first: .server, .request */
