@@ -5,9 +5,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 V := $(shell sed -n 's/^\#define CURFEW_VERSION "\(.*\)"/\1/p' src/version.h)
 
-# These goals install what is missing (make deps) before anything below is read from pkg-config.
-ifneq ($(filter run test valgrind,$(MAKECMDGOALS)),)
-ifneq ($(shell tools/deps $(if $(filter test valgrind,$(MAKECMDGOALS)),test,run) >&2; echo $$?),0)
+# These goals install what is missing (make deps) before anything below is read from pkg-config. Not under make -n.
+NEEDS := $(patsubst valgrind,test,$(filter run test valgrind lint,$(MAKECMDGOALS)))
+ifneq ($(if $(findstring n,$(firstword -$(MAKEFLAGS))),,$(NEEDS)),)
+ifneq ($(shell tools/deps $(NEEDS) >&2; echo $$?),0)
 $(error tools/deps failed)
 endif
 endif
@@ -80,7 +81,7 @@ deps: ## install with apt what is missing to build, run and test
 run: $(BUILD)/curfew ## install what is missing, build, and run the demo: servers under load, a SIGTERM, the timeline
 	$(BUILD)/curfew run examples/demo.lua
 
-# Each file passes or fails by itself, bounded in time; tests find the binary in $$CURFEW, the build in $$BUILD.
+# Each file passes or fails by itself, bounded in time; tests find the binary in $CURFEW, the build in $BUILD.
 T ?= $(T_C) $(sort $(wildcard t/*/*.t))
 TEST_TIMEOUT ?= 300
 PROVE := BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) SAN=$(SAN) ASAN_OPTIONS=detect_stack_use_after_return=1 \
@@ -96,7 +97,6 @@ valgrind: $(BUILD)/curfew $(T_C) ## the C tests and one whole run under valgrind
 C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch])
 LUA_ALL := $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua examples/*.lua t/*/*.lua tools/*.lua bench/*.lua)
 lint: check-layers ## clang-format, clang-tidy, cppcheck and luacheck, all clean
-	tools/deps lint
 	clang-format --dry-run -Werror $(C_ALL)
 	cppcheck -q -j2 --std=c11 --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -Isrc -It/lib $(filter %.c,$(C_ALL))
