@@ -48,7 +48,7 @@ $(BUILD)/$(1).a: $(call objs,$(1)) $(if $(filter policy,$(1)),$(BUILD)/embedded.
 	ar rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call room,$(r))))
-$(BUILD)/curfew.a: $(BUILD)/curfew.o
+$(BUILD)/curfew.a: $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
 	@rm -f $@
 	ar rcs $@ $^
 
