@@ -1,0 +1,30 @@
+-- async.lua: the two styles of everything that waits: it yields, or it returns at once and calls back.
+local c = require "curfew.core"
+local misuse = require "curfew.misuse"
+
+local async = {}
+
+local function deliver(callback, f, ...)
+	callback(f(...))
+end
+
+-- f(...) here and now; or, with a callback, in a task of its own that hands f's results to it.
+function async.call(callback, f, ...)
+	if not callback then
+		return f(...)
+	end
+	c.spawn(deliver, callback, f, ...)
+	return true
+end
+
+-- An operation of the host.
+function async.service(what, name, args, callback)
+	return c.service(name, args, misuse.callback(what, callback))
+end
+
+-- Something asked of the core: start, stop, reload.
+function async.request(what, name, id, flag, callback)
+	return async.call(misuse.callback(what, callback), c.request, name, id, flag)
+end
+
+return async

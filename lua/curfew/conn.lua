@@ -1,0 +1,139 @@
+-- conn.lua: a TCP connection as its handler sees it. It is closed when the handler has ended.
+local misuse = require "curfew.misuse"
+local async = require "curfew.async"
+
+local QUEUE = 65536 -- bytes written before the writer waits for the peer
+local LINE = 1048576 -- longest line that conn:lines takes
+
+local Conn = { __name = "curfew.conn" }
+Conn.__index = Conn
+
+local function check_self(self, method)
+	if getmetatable(self) ~= Conn then
+		misuse.raise("conn:" .. method, "call it with a colon, conn:%s(…), not with a dot", method)
+	end
+end
+
+-- What conn:lines has read past the last line comes first.
+local function read(self, max)
+	local kept = self.kept
+	if kept == "" then
+		return self.x:read(max)
+	end
+	local n = max and max > 0 and max or #kept
+	self.kept = kept:sub(n + 1)
+	return kept:sub(1, n)
+end
+
+-- The next bytes, at most max of them; nil at the end of input; nil, message, code when it broke.
+function Conn:read(max, callback)
+	check_self(self, "read")
+	if type(max) == "function" then
+		max, callback = nil, max
+	end
+	if max ~= nil then
+		max = type(max) == "number" and math.tointeger(max)
+		if not max or max < 1 then
+			misuse.expected("conn:read", "a number of bytes, 1 or more", max)
+		end
+	end
+	return async.call(misuse.callback("conn:read", callback), read, self, max)
+end
+
+-- for chunk in conn:chunks() do … end, until the end of input or an error.
+function Conn:chunks()
+	check_self(self, "chunks")
+	return function()
+		return (read(self))
+	end
+end
+
+local function next_line(self)
+	local pieces, size = {}, 0
+	while true do
+		local piece = read(self)
+		if not piece then
+			local rest = table.concat(pieces)
+			return rest ~= "" and rest or nil
+		end
+		local stop = piece:find("\n", 1, true)
+		if stop then
+			self.kept = piece:sub(stop + 1) .. self.kept
+			pieces[#pieces + 1] = piece:sub(1, stop - 1)
+			return (table.concat(pieces):gsub("\r$", ""))
+		end
+		pieces[#pieces + 1], size = piece, size + #piece
+		if size > LINE then
+			error(("conn:lines: a line longer than %d bytes"):format(LINE), 0)
+		end
+	end
+end
+
+-- for line in conn:lines() do … end; without the line's end, "\n" or "\r\n".
+function Conn:lines()
+	check_self(self, "lines")
+	return next_line, self
+end
+
+local function write(self, ...)
+	for i = 1, select("#", ...) do
+		local data = tostring((select(i, ...)))
+		local ok, message, code = self.x:write(data)
+		if not ok then
+			return nil, message, code
+		end
+		self.queued = self.queued + #data
+	end
+	if self.queued < QUEUE then
+		return true
+	end
+	self.queued = 0
+	return self.x:flush()
+end
+
+-- Waits when much is queued, so that a slow peer slows its writer.
+function Conn:write(...)
+	check_self(self, "write")
+	local n = select("#", ...)
+	local callback = select(math.max(n, 1), ...)
+	if type(callback) ~= "function" then
+		callback = nil
+	else
+		n = n - 1
+	end
+	for i = 1, n do
+		local data = select(i, ...)
+		if type(data) ~= "string" and type(data) ~= "number" then
+			misuse.expected("conn:write", "a string", data)
+		end
+	end
+	if callback then
+		return async.call(callback, write, self, table.unpack({ ... }, 1, n))
+	end
+	return write(self, ...)
+end
+
+-- Now, whatever is still queued.
+function Conn:close()
+	check_self(self, "close")
+	self.x:close()
+end
+
+-- The connection outlives its handler, until it is closed.
+function Conn:hold()
+	check_self(self, "hold")
+	self.x:hold()
+	return self
+end
+
+-- False once the peer is gone.
+function Conn:alive()
+	check_self(self, "alive")
+	return self.x:alive()
+end
+
+-- Runs as the body of a connection's task; its end gives the exchange back.
+return function(handler, x)
+	local request = x:request()
+	handler(setmetatable({ x = x, peer = request.peer, kept = "", queued = 0 }, Conn))
+end

@@ -1,0 +1,29 @@
+-- default.lua: the default policy (S2), asked when no rule of the script has an answer.
+local c = require "curfew.core"
+local d = require "curfew.decisions"
+
+local rules = {
+	SIGINT = d.graceful,
+	SIGTERM = d.graceful,
+	SIGQUIT = d.graceful,
+	SIGHUP = d.abort,
+	exit = function(t)
+		return t.code == 0 and d.graceful or d.abort(t.code)
+	end,
+	error = d.abort,
+	rejection = d.abort,
+	closed = d.abort(255),
+	idle = d.graceful,
+	stop = d.graceful,
+	abort = d.abort,
+	reload = d.reload,
+	crash = d.abort,
+	start_failed = d.graceful(1),
+	stall = d.abort(255),
+}
+
+for name, rule in pairs(rules) do
+	assert(c.rule(name, rule, "default"))
+end
+
+return rules

@@ -1,0 +1,40 @@
+-- exec.lua: curfew.exec, a command run to its end.
+local async = require "curfew.async"
+local misuse = require "curfew.misuse"
+local schema = require "curfew.schema"
+
+local types = require "curfew.kinds".types
+
+local options = schema.record {
+	timeout = schema.period,
+	env = types.env,
+	cwd = schema.text,
+	stdin = schema.bytes,
+	user = types.account,
+}
+
+local EXPECTED = 'a table such as { "pg_dump", "db", timeout = "10s" }'
+
+-- { "cmd", "arg", timeout =, env =, cwd =, stdin =, user = } -> { code, signal, stdout, stderr }
+local function exec(spec, callback)
+	local what = "curfew.exec"
+	if type(spec) ~= "table" then
+		misuse.expected(what, EXPECTED, spec)
+	end
+	local words, rest = {}, {}
+	for key, value in pairs(spec) do
+		if math.type(key) == "integer" then
+			words[key] = value
+		else
+			rest[key] = value
+		end
+	end
+	if next(words) == nil then
+		misuse.raise(what, "the command is empty: expected %s", EXPECTED)
+	end
+	local args = options(rest, what)
+	args.command = types.command(words, what)
+	return async.service(what, "exec", args, callback)
+end
+
+return { exec = exec }

@@ -1,0 +1,96 @@
+-- hooks.lua: registering hooks, and the ctx that they and the functions of curfew.server are called with.
+local c = require "curfew.core"
+local misuse = require "curfew.misuse"
+local schema = require "curfew.schema"
+local units = require "curfew.units"
+
+local hooks = {}
+
+local options = schema.record({
+	name = schema.name,
+	timeout = schema.period,
+}, { expected = 'a table such as { name = "drain", timeout = "2s" }' })
+
+-- server: an id, nil for the global hooks.
+function hooks.add(what, server, phase, f, opts)
+	if type(f) ~= "function" then
+		misuse.expected(what, "a function", f)
+	end
+	local o = opts == nil and {} or options(opts, what)
+	return misuse.result(what, c.hook_new {
+		server = server,
+		phase = phase,
+		name = o.name,
+		where = c.where(1),
+		timeout_ns = o.timeout,
+		fn = f,
+	})
+end
+
+-- Once, before all servers and after all of them.
+function hooks.pre_stop(f, opts)
+	return hooks.add("curfew.pre_stop", nil, "pre_stop", f, opts)
+end
+
+function hooks.post_stop(f, opts)
+	return hooks.add("curfew.post_stop", nil, "post_stop", f, opts)
+end
+
+local methods = {}
+
+-- Seconds until it is cut, never less than 0.
+function methods:remaining()
+	return math.max(0, self.deadline - c.now())
+end
+
+-- S4.6: true, or nil, message, code when it is refused.
+function methods:extend(t)
+	local ns = units.duration(t)
+	if not ns then
+		misuse.expected("ctx:extend", units.DURATION, t)
+	elseif not self.run then
+		return nil, "only a hook can extend the exit timeout", "EINVAL"
+	end
+	local ok, message, code = c.extend(self.run, ns)
+	if not ok then
+		return nil, message, code
+	elseif type(message) == "number" then -- the new deadline, where the core tells it
+		self.deadline = message
+	end
+	return true
+end
+
+local meta = { __name = "curfew.ctx" }
+
+function meta.__index(self, key)
+	if key == "elapsed" then
+		return c.now() - rawget(self, "began")
+	end
+	return methods[key]
+end
+
+local function prepare(ctx)
+	if math.type(ctx.server) == "integer" then
+		ctx.server = require "curfew.servers".handle(ctx.server)
+	end
+	if ctx.trigger then
+		ctx.trigger = hooks.trigger(ctx.trigger)
+	end
+	ctx.began = ctx.began or c.now()
+	return setmetatable(ctx, meta)
+end
+
+-- The core's trigger as rules and hooks see it: the server is its handle.
+function hooks.trigger(t)
+	if math.type(t.server) == "integer" then
+		t.server = require "curfew.servers".handle(t.server)
+	end
+	return t
+end
+
+-- Run a hook, or a function of the kind "server".
+function hooks.call(f, ctx)
+	return f(prepare(ctx))
+end
+
+return hooks

@@ -1,0 +1,68 @@
+-- rules.lua: curfew.on, what a trigger means to this script.
+local c = require "curfew.core"
+local misuse = require "curfew.misuse"
+
+local rules = {}
+
+local NEVER_SEEN = { SIGKILL = true, SIGSTOP = true } -- by no process
+
+-- The trigger's name as the core writes it.
+local function trigger_name(name)
+	if type(name) ~= "string" then
+		misuse.expected("curfew.on", 'a trigger such as "SIGTERM" or "closed", or a list of them', name)
+	elseif name == "*" then
+		return name
+	end
+	local known = c.trigger_names()
+	for _, other in ipairs(known) do
+		if name == other then
+			return name
+		end
+	end
+	if not c.signal_number(name) then
+		local names = table.move(known, 1, #known, 1, {})
+		local signals = require "curfew.signals".names
+		table.move(signals, 1, #signals, #names + 1, names)
+		misuse.raise("curfew.on", "unknown trigger %s%s", misuse.show(name), misuse.suggest(name, names))
+	end
+	local full = name:upper():gsub("^SIG", "")
+	full = "SIG" .. full
+	if NEVER_SEEN[full] then
+		misuse.raise("curfew.on", "no process can catch %s", full)
+	end
+	return full
+end
+
+-- name: a trigger, "*" for whatever has no rule of its own, or a list. rule: a decision, or a function that takes the trigger
+-- and returns one, or nil where it has nothing to say. The newest rule is asked first.
+function rules.on(name, rule)
+	local names = type(name) == "table" and name or { name }
+	if #names == 0 then
+		misuse.expected("curfew.on", 'a trigger such as "SIGTERM" or "closed", or a list of them', name)
+	end
+	local full = {}
+	for i = 1, #names do
+		full[i] = trigger_name(names[i])
+	end
+	if type(rule) ~= "function" and not c.decision_of(rule) then
+		misuse.expected("curfew.on", "a function or a decision such as curfew.graceful(0)", rule)
+	end
+	for _, one in ipairs(full) do
+		local ok, message = c.rule(one, rule, "script")
+		if not ok then
+			misuse.raise("curfew.on", "%s", message)
+		end
+	end
+end
+
+-- Raise a trigger by its name, one of the script's own included.
+function rules.trigger(name, code)
+	if type(name) ~= "string" or name == "" or name == "*" then
+		misuse.expected("curfew.trigger", "the name of a trigger", name)
+	elseif code ~= nil then
+		require "curfew.schema".integer(0, 255)(code, "curfew.trigger")
+	end
+	return misuse.result("curfew.trigger", c.trigger(name, code))
+end
+
+return rules

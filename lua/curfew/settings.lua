@@ -1,0 +1,32 @@
+-- settings.lua: what curfew.configure takes.
+local address = require "curfew.address"
+local misuse = require "curfew.misuse"
+local schema = require "curfew.schema"
+
+local listen = schema.one_or_more(address.listen, "a list of addresses")
+
+return schema.record({
+	exit_timeout = schema.period,
+	max_exit_timeout = schema.period,
+	start_timeout = schema.period,
+	stall_limit = schema.period,
+	stop_margin = schema.duration,
+	strict = schema.boolean,
+	memory_limit = schema.size,
+	hook_cpu_limit = schema.period,
+	load_limit = schema.period,
+	control = schema.text,
+	health = schema.record({ listen = schema.required(listen) }, { expected = 'a table such as { listen = "127.0.0.1:9090" }' }),
+	watch = schema.boolean,
+	log = schema.record({
+		level = schema.one_of { "debug", "info", "warn", "error" },
+		format = schema.one_of { "text", "logfmt", "json" },
+	}, { expected = 'a table such as { level = "info", format = "text" }' }),
+}, {
+	expected = 'a table such as { exit_timeout = "5s" }',
+	check = function(out, what)
+		if out.exit_timeout and out.max_exit_timeout and out.max_exit_timeout < out.exit_timeout then
+			misuse.raise(what, "max_exit_timeout is shorter than exit_timeout")
+		end
+	end,
+})
