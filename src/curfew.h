@@ -67,6 +67,9 @@ CURFEW_API int curfew_load(struct curfew *c, const char *chunk, const char *src,
 CURFEW_API int curfew_start(struct curfew *c);
 /* A server from a definition in plain values, as curfew.process{…} makes one. 0 and err on failure. */
 CURFEW_API cfw_id curfew_server_add(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
+/* A rule of a policy names this signal. */
+CURFEW_API bool curfew_signal_has_rule(const struct curfew *c, int signo);
+/* Pass a signal on to what runs behind a server. */
 CURFEW_API int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curfew_err *err);
 
 /* Triggers (S2). Queued; decided in the next step. */

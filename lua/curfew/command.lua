@@ -12,7 +12,7 @@ return function(argv, foreground)
 	}
 	curfew.on("closed", function(t)
 		if t.server and t.server.name == command.name then
-			return curfew.graceful(t.code)
+			return curfew.graceful(t.signal and 128 + t.signal or t.code)
 		end
 	end)
 	return command

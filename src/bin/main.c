@@ -1,0 +1,43 @@
+/* main.c: curfew COMMAND …: finds the command and calls it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "bin/bin.h"
+
+const struct cfw_command *const cfw_commands[] = {&cfw_command_run, &cfw_command_help, &cfw_command_version, NULL};
+
+const struct cfw_command *cfw_command_find(const char *name)
+{
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		name = "version";
+	for (const struct cfw_command *const *c = cfw_commands; *c; c++)
+		if (strcmp((*c)->name, name) == 0)
+			return *c;
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fputs("curfew: no command; `curfew help` lists them, `curfew run policy.lua` is the usual one\n", stderr);
+		return 2;
+	}
+	const struct cfw_command *command = cfw_command_find(argv[1]);
+	if (command)
+		return command->run(argc - 1, argv + 1);
+	const char *names[8] = {NULL};
+	for (size_t i = 0; cfw_commands[i] && i < 7; i++)
+		names[i] = cfw_commands[i]->name;
+	const char *near = cfw_nearest(argv[1], names);
+	size_t n = strlen(argv[1]);
+	if (near)
+		fprintf(stderr, "curfew: there is no command \"%.60s\"; did you mean `curfew %s`?\n", argv[1], near);
+	else if (n > 4 && strcmp(argv[1] + n - 4, ".lua") == 0)
+		fprintf(stderr, "curfew: there is no command \"%.60s\"; did you mean `curfew run %.60s`?\n", argv[1], argv[1]);
+	else
+		fprintf(stderr, "curfew: there is no command \"%.60s\"; `curfew help` lists them\n", argv[1]);
+	return 2;
+}

@@ -1,0 +1,503 @@
+/* curfew.c: an instance's life, and the one loop: inbox -> feed -> carry out actions -> arm one timer. */
+#define _GNU_SOURCE
+#include "curfew_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/text.h"
+
+uint64_t cfw_now(const struct curfew *c)
+{
+	return c->loop.ops->now_ns(c->loop.loop);
+}
+
+static uint64_t env_now(void *ud)
+{
+	return cfw_now(ud);
+}
+
+static void step_from_loop(void *ud)
+{
+	curfew_step(ud);
+}
+
+void cfw_wake(struct curfew *c)
+{
+	if (!c->stepping && !c->ended)
+		c->loop.ops->defer(c->loop.loop, step_from_loop, c);
+}
+
+static void timers_earlier(void *ud)
+{
+	cfw_wake(ud);
+}
+
+void curfew_wake(struct curfew *c)
+{
+	int saved = errno;
+	uint64_t one = 1;
+	ssize_t n = write(c->wake_fd, &one, sizeof one); /* EAGAIN: a wake is pending already */
+	(void)n;
+	errno = saved;
+}
+
+static void woken(void *ud, int fd, unsigned what)
+{
+	(void)what;
+	uint64_t n;
+	if (read(fd, &n, sizeof n) < 0 && errno != EAGAIN)
+		return;
+	curfew_step(ud);
+}
+
+/* ---- inbox and texts ---- */
+
+void cfw_inbox_put(struct curfew *c, const struct cfw_event *e)
+{
+	if (c->inbox_n == c->inbox_at)
+		c->inbox_n = c->inbox_at = 0;
+	if (cfw_grow(&cfw_alloc_std, &c->inbox, &c->inbox_cap, c->inbox_n + 1, sizeof *c->inbox)) {
+		cfw_log_at(c->opt.log, CFW_ERROR, "out of memory: an event is lost");
+		return;
+	}
+	c->inbox[c->inbox_n++] = *e;
+	cfw_wake(c);
+}
+
+static void free_text(struct cfw_text *t)
+{
+	free(t->text);
+	free(t->traceback);
+	*t = (struct cfw_text){0};
+}
+
+uint32_t cfw_text_keep(struct curfew *c, const char *text, const char *traceback)
+{
+	if (!text)
+		return 0;
+	if (++c->ntexts == 0)
+		c->ntexts = 1;
+	struct cfw_text *t = &c->texts[c->ntexts % CFW_TEXTS];
+	free_text(t);
+	t->text = strdup(text);
+	t->traceback = traceback ? strdup(traceback) : NULL;
+	t->handle = t->text ? c->ntexts : 0;
+	return t->handle;
+}
+
+const struct cfw_text *cfw_text_find(const struct curfew *c, uint32_t handle)
+{
+	const struct cfw_text *t = &c->texts[handle % CFW_TEXTS];
+	return handle && t->handle == handle ? t : NULL;
+}
+
+const char *curfew_text(void *c, uint32_t text)
+{
+	const struct cfw_text *t = cfw_text_find(c, text);
+	return t ? t->text : NULL;
+}
+
+/* ---- life ---- */
+
+static int serve(void *ud, cfw_id server, int64_t ref, struct cfw_exchange *x)
+{
+	const struct curfew *c = ud;
+	return cfw_policy_serve(c->policy, server, ref, x);
+}
+
+static void gone(void *ud, struct cfw_exchange *x)
+{
+	const struct curfew *c = ud;
+	cfw_policy_gone(c->policy, x);
+}
+
+static int open_rooms(struct curfew *c, struct curfew_err *err)
+{
+	struct cfw_core_config core;
+	cfw_core_config_default(&core);
+	c->core = cfw_core_new(&cfw_alloc_std, &core);
+	c->host = c->core ? cfw_host_new(&c->env, c->opt.own_children ? CFW_REAP_ALL : CFW_REAP_PIDFD, err) : NULL;
+	if (!c->host)
+		return CURFEW_ENOMEM;
+	cfw_policy_config_default(&c->policy_config);
+	c->policy = cfw_policy_new(&cfw_curfew_policy_ops, c, c->page, &c->policy_config, err);
+	if (!c->policy)
+		return CURFEW_ENOMEM;
+	int rc = curfew_kind_add(c, &cfw_process_kind, c->host);
+	if (!rc)
+		rc = curfew_kind_add(c, &cfw_policy_kind, c->policy);
+	size_t n;
+	const struct cfw_service *services = cfw_host_services(c->host, &n);
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = curfew_service_add(c, &services[i]);
+	return rc ? rc : cfw_configure(c, NULL, err);
+}
+
+static int open_wake(struct curfew *c, struct curfew_err *err)
+{
+	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->wake_fd < 0)
+		return cfw_err_sys(err, "eventfd");
+	int rc = c->loop.ops->watch(c->loop.loop, &c->wake_watch, c->wake_fd, CURFEW_READ, woken, c);
+	return rc ? cfw_err_set(err, rc, "the loop refused to watch a descriptor") : 0;
+}
+
+struct curfew *curfew_new(const struct curfew_options *options, struct curfew_err *err)
+{
+	struct curfew *c = calloc(1, sizeof *c);
+	if (!c) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		return NULL;
+	}
+	c->opt = *options;
+	c->loop = *options->loop;
+	c->wake_fd = -1;
+	c->told_margin = c->told_deadline = CFW_NEVER;
+	c->page = options->page;
+	if (!c->page) {
+		c->page = cfw_page_new();
+		c->own_page = true;
+	}
+	cfw_timers_init(&c->timers);
+	c->timers.on_earlier = timers_earlier;
+	c->timers.ud = c;
+	c->env = (struct cfw_env){.loop = &c->loop,
+				  .timers = &c->timers,
+				  .log = options->log,
+				  .page = c->page,
+				  .ud = c,
+				  .now_ns = env_now,
+				  .report = cfw_report,
+				  .serve = serve,
+				  .gone = gone,
+				  .answer = cfw_service_answer};
+	c->overrides = cfw_value_copy(options->overrides);
+	if (!c->page || (options->overrides && !c->overrides)) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	} else if (open_wake(c, err) == 0 && open_rooms(c, err) == 0) {
+		return c;
+	} else if (err && !err->msg[0]) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	}
+	curfew_free(c);
+	return NULL;
+}
+
+void curfew_free(struct curfew *c)
+{
+	if (!c)
+		return;
+	c->ended = true; /* nothing wakes a loop that may be gone */
+	cfw_servers_free(c);
+	if (c->policy)
+		cfw_policy_free(c->policy);
+	if (c->host)
+		cfw_host_free(c->host);
+	if (c->core)
+		cfw_core_free(c->core);
+	if (c->wake_watch)
+		c->loop.ops->watch(c->loop.loop, &c->wake_watch, c->wake_fd, 0, NULL, NULL);
+	if (c->wake_fd >= 0)
+		close(c->wake_fd);
+	c->loop.ops->timer(c->loop.loop, CFW_NEVER, step_from_loop, c);
+	cfw_timers_clear(&c->timers);
+	for (size_t i = 0; i < CFW_TEXTS; i++)
+		free_text(&c->texts[i]);
+	for (size_t i = 0; i < c->ncustom; i++)
+		free(c->custom[i]);
+	cfw_value_free(c->overrides);
+	free(c->kinds);
+	free(c->services);
+	free(c->running);
+	free(c->waiters);
+	free(c->inbox);
+	if (c->own_page)
+		cfw_page_free(c->page);
+	free(c);
+}
+
+/* ---- loading ---- */
+
+int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
+{
+	int rc = cfw_policy_load(c->policy, chunk, src, n, err);
+	if (rc == 0) {
+		c->loading++;
+		cfw_wake(c);
+	}
+	return rc;
+}
+
+int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
+{
+	enum { MOST = 16 << 20 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cfw_err_sys(err, "cannot read the policy %s", path);
+	size_t n = 0, cap = 0;
+	char *src = NULL;
+	int rc = 0;
+	for (;;) {
+		if (n > MOST) {
+			rc = cfw_err_set(err, CURFEW_ELIMIT, "%s: a policy of more than 16 MB is no policy", path);
+			break;
+		}
+		if (cfw_grow(&cfw_alloc_std, &src, &cap, n + 65536, 1)) {
+			rc = cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", path);
+			break;
+		}
+		ssize_t got = read(fd, src + n, cap - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			rc = cfw_err_sys(err, "cannot read the policy %s", path);
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	close(fd);
+	if (rc == 0)
+		rc = curfew_load(c, path, src, n, err);
+	free(src);
+	return rc;
+}
+
+int curfew_start(struct curfew *c)
+{
+	c->autostart = true;
+	cfw_wake(c);
+	return 0;
+}
+
+/* The scripts have ended: start what they did not start themselves. */
+static void start_when_loaded(struct curfew *c)
+{
+	if (!c->autostart || c->loading || c->failed)
+		return;
+	c->autostart = false;
+	if (c->start_asked)
+		return;
+	c->start_asked = true;
+	struct cfw_event e = {.type = CFW_EV_START, .request = ++c->requests};
+	c->start_request = e.request;
+	cfw_inbox_put(c, &e);
+}
+
+/* ---- triggers ---- */
+
+static int put_trigger(struct curfew *c, struct cfw_trigger t)
+{
+	struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = t};
+	cfw_inbox_put(c, &e);
+	return 0;
+}
+
+int curfew_signal(struct curfew *c, int signo, unsigned times)
+{
+	if (times > 8) /* more say nothing that eight do not */
+		times = 8;
+	for (unsigned i = 0; i < times; i++)
+		put_trigger(c, (struct cfw_trigger){.kind = CFW_T_SIGNAL, .signo = signo});
+	return 0;
+}
+
+int curfew_exit(struct curfew *c, int code)
+{
+	int low = code & 255; /* S2.18 */
+	return put_trigger(c, (struct cfw_trigger){.kind = CFW_T_EXIT, .code = code != 0 && low == 0 ? 1 : low});
+}
+
+int curfew_stop(struct curfew *c)
+{
+	return put_trigger(c, (struct cfw_trigger){.kind = CFW_T_STOP});
+}
+
+int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
+{
+	struct cfw_trigger t = {0};
+	if (cfw_trigger_parse(name, &t.kind, &t.signo))
+		return cfw_err_set(err, CURFEW_ENOENT, "there is no trigger named \"%.60s\"", name);
+	if (t.kind == CFW_T_CRASH || t.kind == CFW_T_CLOSED || t.kind == CFW_T_REJECTION || t.kind == CFW_T_STALL)
+		return cfw_err_set(err, CURFEW_EREFUSED, "only curfew itself raises %s", name); /* S10.1 */
+	return put_trigger(c, t);
+}
+
+/* ---- the loop ---- */
+
+/* S2.8: nothing is left that could ever happen. */
+static void look_idle(struct curfew *c)
+{
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(c->core, &stop);
+	bool quiet = c->inbox_at == c->inbox_n && !c->loading && c->start_asked && !c->idle_off && !stop.running &&
+		     cfw_core_quiet(c->core) && !cfw_policy_busy(c->policy);
+	if (!quiet) {
+		if (cfw_policy_busy(c->policy) || !cfw_core_quiet(c->core))
+			c->idle_raised = false;
+		return;
+	}
+	if (!c->idle_raised) {
+		c->idle_raised = true;
+		put_trigger(c, (struct cfw_trigger){.kind = CFW_T_IDLE});
+	}
+}
+
+static void tell_deadline(struct curfew *c)
+{
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(c->core, &stop);
+	uint64_t margin = c->deactivated ? CFW_NEVER : stop.margin_ns;
+	uint64_t deadline = c->deactivated ? CFW_NEVER : stop.deadline_ns;
+	atomic_store(&c->page->margin_ns, margin);
+	atomic_store(&c->page->deadline_ns, deadline);
+	atomic_store(&c->page->code, stop.code);
+	atomic_store(&c->page->stopping, stop.running);
+	if (!c->decided && margin == c->told_margin && deadline == c->told_deadline)
+		return;
+	c->decided = false;
+	c->told_margin = margin;
+	c->told_deadline = deadline;
+	if (c->opt.on_deadline)
+		c->opt.on_deadline(c->opt.ud, margin, deadline);
+}
+
+static void tell_journal(struct curfew *c)
+{
+	const struct cfw_journal_entry *e = cfw_core_journal(c->core, c->journal_seen + 1);
+	if (!e)
+		return;
+	if (c->opt.on_journal)
+		c->opt.on_journal(c->opt.ud);
+	for (; e; e = cfw_core_journal(c->core, c->journal_seen + 1))
+		c->journal_seen = e->seq;
+}
+
+/* Feed one event; who asked for what cannot be had now is told at once. */
+static void feed(struct curfew *c, const struct cfw_event *e)
+{
+	int rc = cfw_core_feed(c->core, cfw_now(c), e);
+	if (rc == 0)
+		return;
+	struct curfew_err err = {0};
+	cfw_err_set(&err, rc, rc == CURFEW_ESTATE ? "not now: curfew is %s" : "refused while curfew is %s",
+		    cfw_life_name(cfw_core_life(c->core)));
+	uint32_t request = e->request ? e->request : e->trigger.request;
+	if (request)
+		cfw_waiter_answer(c, request, &err);
+}
+
+/* Everything that has happened goes in, everything that follows from it is done. True when something moved. */
+static bool drain(struct curfew *c)
+{
+	bool moved = false;
+	struct cfw_action a;
+	if (cfw_core_deadline(c->core) <= cfw_now(c)) {
+		struct cfw_event tick = {.type = CFW_EV_TICK};
+		feed(c, &tick);
+	}
+	do {
+		while (c->inbox_at < c->inbox_n && !c->ended) {
+			struct cfw_event e = c->inbox[c->inbox_at++];
+			feed(c, &e);
+			moved = true;
+		}
+		tell_journal(c);
+		while (!c->ended && cfw_core_next(c->core, &a)) {
+			tell_deadline(
+				c); /* before anything of the stop runs: the watchdog and Lua's margin hold from here on */
+			cfw_carry_out(c, &a);
+			moved = true;
+		}
+	} while (c->inbox_at < c->inbox_n && !c->ended);
+	tell_journal(c);
+	tell_deadline(c);
+	return moved;
+}
+
+static void arm(struct curfew *c)
+{
+	uint64_t at = curfew_deadline(c);
+	if (at <= cfw_now(c))
+		c->loop.ops->defer(c->loop.loop, step_from_loop, c);
+	else if (c->loop.ops->timer(c->loop.loop, at, step_from_loop, c))
+		c->loop.ops->defer(c->loop.loop, step_from_loop, c);
+}
+
+uint64_t curfew_deadline(const struct curfew *c)
+{
+	if (c->ended)
+		return CFW_NEVER;
+	uint64_t at = cfw_time_min(cfw_core_deadline(c->core), cfw_policy_deadline(c->policy));
+	return cfw_time_min(at, cfw_timers_deadline(&c->timers));
+}
+
+int curfew_step(struct curfew *c)
+{
+	enum { ROUNDS = 8 }; /* then the host's other events have their turn */
+	if (c->stepping || c->ended)
+		return 0;
+	c->stepping = true;
+	uint64_t now = cfw_now(c);
+	atomic_store(&c->page->turned_ns, now);
+	cfw_timers_run(&c->timers, now);
+	for (int i = 0; i < ROUNDS && !c->ended; i++) {
+		drain(c); /* signals and deadlines before scripts: a busy script holds up none of them */
+		if (c->ended)
+			break;
+		if (cfw_policy_deadline(c->policy) <= now)
+			cfw_policy_step(c->policy, cfw_now(c));
+		start_when_loaded(c);
+		if (!drain(c) && cfw_policy_deadline(c->policy) > now)
+			break;
+	}
+	if (c->failed && !c->ended)
+		cfw_finish(c, 2, false);
+	if (!c->ended)
+		look_idle(c);
+	c->stepping = false;
+	if (!c->ended) {
+		if (c->inbox_at < c->inbox_n)
+			cfw_wake(c);
+		arm(c);
+	}
+	return 0;
+}
+
+void curfew_reap(struct curfew *c)
+{
+	cfw_host_reap(c->host);
+}
+
+bool curfew_ended(const struct curfew *c, int *code)
+{
+	if (c->ended && code)
+		*code = c->code;
+	return c->ended;
+}
+
+const struct cfw_core *curfew_core(const struct curfew *c)
+{
+	return c->core;
+}
+
+const struct cfw_env *curfew_env(const struct curfew *c)
+{
+	return &c->env;
+}
+
+struct cfw_page *curfew_page(const struct curfew *c)
+{
+	return c->page;
+}
+
+struct cfw_host *curfew_host(const struct curfew *c)
+{
+	return c->host;
+}

@@ -1,0 +1,170 @@
+#include "curfew_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+enum { SLOT_MASK = 0xfffff };
+
+static void ask(struct curfew *c, const struct cfw_action *a)
+{
+	const struct cfw_text *text = cfw_text_find(c, a->trigger.text);
+	struct cfw_event e = {.type = CFW_EV_DECISION, .question = a->question};
+	e.decision = cfw_policy_ask(c->policy, &a->trigger, text ? text->text : NULL, text ? text->traceback : NULL);
+	if (a->trigger.kind == CFW_T_SIGNAL)
+		c->decided = true;
+	cfw_inbox_put(c, &e);
+}
+
+static void call_hook(struct curfew *c, const struct cfw_action *a)
+{
+	struct cfw_hook_view hook;
+	struct cfw_stop_view stop;
+	struct cfw_server_view server = {.name = "curfew"};
+	if (cfw_core_hook_view(c->core, a->hook, &hook))
+		return;
+	cfw_core_stop_view(c->core, &stop);
+	cfw_core_server_view(c->core, a->server, &server);
+	const struct cfw_server *s = cfw_server_get(c, a->server);
+	static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
+	char what[256];
+	snprintf(what, sizeof what, "%s of %.80s%s%.60s%s (%.60s)", phases[a->phase], server.name, hook.name ? " \"" : "",
+		 hook.name ? hook.name : "", hook.name ? "\"" : "", hook.where ? hook.where : "?");
+	struct cfw_hook_call call = {
+		.run = a->run,
+		.ref = hook.ref,
+		.server = a->server,
+		.phase = a->phase,
+		.mode = a->mode,
+		.trigger = stop.running ? stop.first : (struct cfw_trigger){.kind = CFW_T_KINDS},
+		.deadline_ns = a->deadline_ns,
+		.began_ns = stop.running ? stop.began_ns : cfw_now(c),
+		.result = a->phase == CFW_POST_STOP && s ? s->result : NULL,
+		.what = what,
+	};
+	if (a->phase == CFW_PRE_STOP) /* before it begins: who looks at the page never begins it twice (S4.12) */
+		cfw_page_mark(c->page, (a->hook & SLOT_MASK) - 1);
+	cfw_policy_call(c->policy, &call);
+}
+
+/* A new life of a server: its hooks may be begun again. */
+static void clear_marks(struct curfew *c, cfw_id server)
+{
+	struct cfw_hook_view hook;
+	for (cfw_id id = 0; (id = cfw_core_hook_next(c->core, id));)
+		if (cfw_core_hook_view(c->core, id, &hook) == 0 && hook.server == server)
+			cfw_page_unmark(c->page, (id & SLOT_MASK) - 1);
+}
+
+static void start_server(struct curfew *c, const struct cfw_action *a)
+{
+	struct cfw_server *s = cfw_server_get(c, a->server);
+	if (!s)
+		return;
+	if (s->result)
+		clear_marks(c, a->server);
+	s->result = NULL;
+	s->kind->start(s->srv, a->attempt);
+}
+
+static void stop_server(struct curfew *c, const struct cfw_action *a)
+{
+	const struct cfw_server *s = cfw_server_get(c, a->server);
+	if (!s)
+		return;
+	struct cfw_stop_view view;
+	cfw_core_stop_view(c->core, &view);
+	struct cfw_stop stop = {.attempt = a->attempt,
+				.deadline_ns = a->deadline_ns,
+				.signo = view.running && view.first.kind == CFW_T_SIGNAL ? view.first.signo : 0};
+	s->kind->stop(s->srv, &stop);
+}
+
+static void tell_lame(struct curfew *c)
+{
+	for (size_t i = 0; i < c->nservers; i++)
+		if (c->servers[i].id && c->servers[i].kind->lame)
+			c->servers[i].kind->lame(c->servers[i].srv);
+	if (c->opt.on_lame)
+		c->opt.on_lame(c->opt.ud);
+	cfw_policy_emit(c->policy, "stopping", NULL);
+}
+
+static void reply(struct curfew *c, const struct cfw_action *a)
+{
+	if (a->request == c->start_request && a->request)
+		c->start_request = 0;
+	if (a->outcome == CFW_OK) {
+		cfw_waiter_answer(c, a->request, NULL);
+		return;
+	}
+	struct curfew_err err = {0};
+	struct cfw_server_view server = {.name = NULL};
+	const struct cfw_text *text = cfw_text_find(c, a->text);
+	cfw_core_server_view(c->core, a->server, &server);
+	cfw_err_set(&err, a->outcome == CFW_CUT ? CURFEW_ETIMEOUT : CURFEW_ESTATE, "%s%s%s", server.name ? server.name : "",
+		    server.name ? ": " : "",
+		    text && text->text      ? text->text
+		    : a->outcome == CFW_CUT ? "passed its time"
+					    : "failed");
+	cfw_waiter_answer(c, a->request, &err);
+}
+
+void cfw_finish(struct curfew *c, int code, bool kill)
+{
+	if (c->ended)
+		return;
+	c->ended = true;
+	c->code = code;
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(c->core, &stop);
+	/* S9.3: no orphan is left; a second is plenty for the kernel to end what SIGKILL was sent to */
+	cfw_host_kill_rest(c->host, cfw_time_min(cfw_time_add(cfw_now(c), CFW_SEC), stop.deadline_ns));
+	if (c->opt.on_journal)
+		c->opt.on_journal(c->opt.ud);
+	c->opt.on_exit(c->opt.ud, code, kill);
+}
+
+void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
+{
+	struct cfw_server *s;
+	switch (a->type) {
+	case CFW_ACT_ASK:
+		ask(c, a);
+		break;
+	case CFW_ACT_LAME:
+		tell_lame(c);
+		break;
+	case CFW_ACT_CALL:
+		call_hook(c, a);
+		break;
+	case CFW_ACT_CUT_HOOK:
+		cfw_policy_call_cancel(c->policy, a->run);
+		break;
+	case CFW_ACT_START:
+		start_server(c, a);
+		break;
+	case CFW_ACT_STOP:
+		stop_server(c, a);
+		break;
+	case CFW_ACT_CUT:
+		if ((s = cfw_server_get(c, a->server))) {
+			s->result = "cut";
+			s->kind->cut(s->srv, a->attempt);
+		}
+		break;
+	case CFW_ACT_RELOAD:
+		cfw_log_at(c->opt.log, CFW_WARN, "reload: not supported by this version; the policy that runs stays in force");
+		break;
+	case CFW_ACT_REPLY:
+		reply(c, a);
+		break;
+	case CFW_ACT_EXIT:
+		cfw_finish(c, a->code, a->kill);
+		break;
+	case CFW_ACTIONS:
+		break;
+	}
+}

@@ -1,0 +1,121 @@
+/* curfew_impl.h: struct curfew, shared by the files of this one room: curfew.c (life and loop), curfew_actions.c (what the core
+ * decided is carried out), curfew_ops.c (what policy asks for), curfew_registry.c (servers, kinds, services). */
+#ifndef CFW_CURFEW_IMPL_H
+#define CFW_CURFEW_IMPL_H
+
+#include "base/page.h"
+#include "base/timers.h"
+#include "base/value.h"
+#include "core/core.h"
+#include "curfew.h"
+#include "host/host.h"
+#include "policy/policy.h"
+
+enum { CFW_TEXTS = 256, CFW_CUSTOM_NAMES = 64 };
+
+/* One server: what the core knows by id is here by kind. */
+struct cfw_server {
+	cfw_id id;
+	const struct cfw_kind *kind;
+	void *srv;
+	struct cfw_value *def;
+	const char *result; /* of its stop: "stopped", "cut", "failed"; NULL while none */
+	bool decides;       /* S2.15: its exit code is the result */
+};
+
+struct cfw_text {
+	uint32_t handle; /* 0: free */
+	char *text, *traceback;
+};
+
+/* Somebody who waits for the core's CFW_ACT_REPLY. */
+struct cfw_waiter {
+	uint32_t request;
+	cfw_token token;
+};
+
+struct curfew {
+	struct curfew_options opt;
+	struct curfew_loop loop;
+	struct cfw_env env;
+	struct cfw_timers timers;
+	struct cfw_page *page;
+	bool own_page;
+	struct cfw_value *overrides;
+
+	struct cfw_core *core;
+	struct cfw_policy *policy;
+	struct cfw_policy_config policy_config;
+	struct cfw_host *host;
+
+	struct {
+		const struct cfw_kind *kind;
+		void *ud;
+	} * kinds;
+	size_t nkinds, kinds_cap;
+	struct cfw_service *services;
+	size_t nservices, services_cap;
+	struct cfw_running *running; /* services that a token waits for */
+	size_t nrunning, running_cap;
+	struct cfw_server *servers; /* by slot of the id */
+	size_t nservers, servers_cap;
+
+	struct cfw_event *inbox; /* a queue: what has happened and was not fed yet */
+	size_t inbox_at, inbox_n, inbox_cap;
+	struct cfw_waiter *waiters;
+	size_t nwaiters, waiters_cap;
+	uint32_t requests; /* numbers given out */
+	struct cfw_text texts[CFW_TEXTS];
+	uint32_t ntexts;
+	char *custom[CFW_CUSTOM_NAMES]; /* names of a host's or script's own triggers */
+	uint32_t ncustom;
+
+	uint64_t journal_seen;
+	int wake_fd; /* eventfd of curfew_wake */
+	struct curfew_watch *wake_watch;
+	unsigned loading;       /* scripts that have not ended yet */
+	uint32_t start_request; /* of curfew_start; 0 when not asked for */
+	bool autostart, start_asked, stepping, ended, failed, deactivated;
+	uint64_t ruled; /* signals that a rule names, by bit */
+	bool idle_raised; /* S2.8: not again before new activity */
+	bool idle_off;    /* after stop{ exit = false }, until the next start */
+	bool decided;     /* a signal was decided on since the last on_deadline */
+	uint64_t told_margin, told_deadline;
+	int code;
+};
+
+struct cfw_running {
+	cfw_token token;
+	const struct cfw_service *service;
+};
+
+/* Queue an event for the core and see to it that the loop comes by. When memory is gone the event is carried in a reserve that the
+ * next one may not have; answers are lost then and the core's own deadlines decide. */
+void cfw_inbox_put(struct curfew *c, const struct cfw_event *e);
+void cfw_wake(struct curfew *c); /* have curfew_step called soon; on the loop's thread */
+uint64_t cfw_now(const struct curfew *c);
+/* Keep a text (and traceback, may be NULL) for the journal; its handle, 0 when there is none. */
+uint32_t cfw_text_keep(struct curfew *c, const char *text, const char *traceback);
+const struct cfw_text *cfw_text_find(const struct curfew *c, uint32_t handle);
+
+/* curfew_actions.c */
+void cfw_carry_out(struct curfew *c, const struct cfw_action *a);
+void cfw_finish(struct curfew *c, int code, bool kill); /* on_exit, once */
+
+/* curfew_ops.c */
+extern const struct cfw_policy_ops cfw_curfew_policy_ops;
+int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_err *err);
+/* Answer a waiter's token: err NULL with true. Forgets it. */
+void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err);
+
+/* curfew_registry.c */
+struct cfw_server *cfw_server_get(const struct curfew *c, cfw_id id); /* NULL when there is none */
+cfw_id cfw_server_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
+void cfw_servers_free(struct curfew *c);
+void cfw_report(void *ud, const struct cfw_report *r);
+int cfw_service_begin(struct curfew *c, cfw_token token, const char *name, const struct cfw_value *args,
+		      struct curfew_err *err);
+void cfw_service_cancel(struct curfew *c, cfw_token token);
+void cfw_service_answer(void *ud, uint64_t token, struct cfw_value *value, const struct curfew_err *err);
+
+#endif

@@ -1,0 +1,299 @@
+/* curfew_ops.c: what policy asks for (struct cfw_policy_ops), carried to the core, the host and the embedder. */
+#include "curfew_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/text.h"
+
+static uint64_t op_now(void *ud)
+{
+	return cfw_now(ud);
+}
+
+static const struct cfw_log *op_log(void *ud)
+{
+	const struct curfew *c = ud;
+	return c->opt.log;
+}
+
+static void op_wake(void *ud)
+{
+	cfw_wake(ud);
+}
+
+static cfw_id op_server_new(void *ud, const struct cfw_value *def, struct curfew_err *err)
+{
+	return cfw_server_new(ud, def, err);
+}
+
+static int op_server_after(void *ud, cfw_id server, cfw_id on, struct curfew_err *err)
+{
+	const struct curfew *c = ud;
+	return cfw_core_server_after(c->core, server, on, err);
+}
+
+static cfw_id op_server_find(void *ud, const char *name)
+{
+	const struct curfew *c = ud;
+	return cfw_core_server_find(c->core, name);
+}
+
+static cfw_id op_hook_new(void *ud, const struct cfw_hook_opts *opts, struct curfew_err *err)
+{
+	const struct curfew *c = ud;
+	return cfw_core_hook_add(c->core, opts, err);
+}
+
+static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats)
+{
+	const struct curfew *c = ud;
+	struct cfw_server_view view;
+	const struct cfw_server *s = cfw_server_get(c, server);
+	if (!s || cfw_core_server_view(c->core, server, &view))
+		return NULL;
+	struct cfw_value *v = cfw_value_map();
+	int bad = cfw_value_set(v, "name", cfw_value_str(view.name)) | cfw_value_set(v, "kind", cfw_value_str(view.kind)) |
+		  cfw_value_set(v, "state", cfw_value_str(cfw_server_state_name(view.state))) |
+		  cfw_value_set(v, "restarts", cfw_value_int(view.restarts));
+	const char *address = s->kind->address ? s->kind->address(s->srv) : NULL;
+	if (address)
+		bad |= cfw_value_set(v, "address", cfw_value_str(address));
+	int pid = s->kind->pid ? s->kind->pid(s->srv) : 0;
+	if (pid)
+		bad |= cfw_value_set(v, "pid", cfw_value_int(pid));
+	if (with_stats) {
+		struct cfw_value *stats = s->kind->stats ? s->kind->stats(s->srv) : cfw_value_map();
+		bad |= cfw_value_set(v, "stats", stats);
+	}
+	if (bad) {
+		cfw_value_free(v);
+		return NULL;
+	}
+	return v;
+}
+
+/* The keys of conf that overrides does not name, then those of overrides. */
+static struct cfw_value *merge(const struct cfw_value *conf, const struct cfw_value *overrides)
+{
+	struct cfw_value *v = conf ? cfw_value_copy(conf) : cfw_value_map();
+	for (size_t i = 0; v && i < cfw_value_len(overrides); i++)
+		if (cfw_value_set(v, cfw_value_key(overrides, i), cfw_value_copy(cfw_value_at(overrides, i)))) {
+			cfw_value_free(v);
+			return NULL;
+		}
+	return v;
+}
+
+int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_err *err)
+{
+	struct cfw_value *v = merge(conf, c->overrides);
+	if (!v)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	struct cfw_core_config core = *cfw_core_config_get(c->core);
+	core.exit_timeout_ns = cfw_value_get_ns(v, "exit_timeout", core.exit_timeout_ns);
+	core.max_exit_timeout_ns =
+		cfw_time_max(cfw_value_get_ns(v, "max_exit_timeout", core.max_exit_timeout_ns), core.exit_timeout_ns);
+	core.stop_margin_ns = cfw_value_get_ns(v, "stop_margin", core.stop_margin_ns);
+	core.start_timeout_ns = cfw_value_get_ns(v, "start_timeout", core.start_timeout_ns);
+	cfw_core_configure(c->core, &core);
+	c->policy_config.strict = cfw_value_get_bool(v, "strict", c->policy_config.strict);
+	c->policy_config.memory_limit = (uint64_t)cfw_value_get_int(v, "memory_limit", (int64_t)c->policy_config.memory_limit);
+	c->policy_config.hook_cpu_limit_ns = cfw_value_get_ns(v, "hook_cpu_limit", c->policy_config.hook_cpu_limit_ns);
+	if (c->policy)
+		cfw_policy_configure(c->policy, &c->policy_config);
+	atomic_store(&c->page->exit_timeout_ns, core.exit_timeout_ns);
+	atomic_store(&c->page->stop_margin_ns, cfw_time_min(core.stop_margin_ns, core.exit_timeout_ns / 4));
+	int rc = c->opt.on_configure ? c->opt.on_configure(c->opt.ud, v, err) : 0;
+	cfw_value_free(v);
+	return rc;
+}
+
+static int op_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
+{
+	return cfw_configure(ud, conf, err);
+}
+
+static int op_rule_added(void *ud, enum cfw_trigger_kind kind, int signo, struct curfew_err *err)
+{
+	struct curfew *c = ud;
+	if (kind == CFW_T_SIGNAL && signo > 0 && signo < 64)
+		c->ruled |= UINT64_C(1) << signo;
+	if (kind != CFW_T_SIGNAL || !c->opt.on_signal_rule || c->deactivated)
+		return 0;
+	return c->opt.on_signal_rule(c->opt.ud, signo, err);
+}
+
+bool curfew_signal_has_rule(const struct curfew *c, int signo)
+{
+	return signo > 0 && signo < 64 && c->ruled >> signo & 1;
+}
+
+static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback)
+{
+	struct curfew *c = ud;
+	if ((t->kind == CFW_T_ERROR || t->kind == CFW_T_REJECTION) && !c->start_asked) {
+		/* S2.5, S3.7: before the first start this is a policy that does not load */
+		cfw_log_with(c->opt.log, CFW_ERROR, text ? text : "the policy failed", "traceback", traceback, NULL);
+		c->failed = true;
+		cfw_wake(c);
+		return 0;
+	}
+	struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = *t};
+	e.trigger.text = cfw_text_keep(c, text, traceback);
+	cfw_inbox_put(c, &e);
+	return 0;
+}
+
+/* A number for the core to answer, with the token that waits for it; 0 when memory is gone. */
+static uint32_t wait_for(struct curfew *c, cfw_token token)
+{
+	if (cfw_grow(&cfw_alloc_std, &c->waiters, &c->waiters_cap, c->nwaiters + 1, sizeof *c->waiters))
+		return 0;
+	c->waiters[c->nwaiters++] = (struct cfw_waiter){++c->requests, token};
+	return c->requests;
+}
+
+void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err)
+{
+	for (size_t i = 0; i < c->nwaiters; i++)
+		if (c->waiters[i].request == request) {
+			cfw_token token = c->waiters[i].token;
+			c->waiters[i] = c->waiters[--c->nwaiters];
+			cfw_policy_answer(c->policy, token, err ? NULL : cfw_value_bool(true), err);
+			return;
+		}
+}
+
+static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err)
+{
+	struct curfew *c = ud;
+	if (what == CFW_REQ_DEACTIVATE) {
+		if (!c->deactivated && c->opt.on_deactivate)
+			c->opt.on_deactivate(c->opt.ud);
+		c->deactivated = true;
+		cfw_policy_answer(c->policy, token, cfw_value_bool(true), NULL);
+		return 0;
+	}
+	if (what == CFW_REQ_RELOAD)
+		return cfw_err_set(err, CURFEW_EREFUSED, "reload is not supported by this version");
+	struct cfw_event e = {.server = server};
+	switch (what) {
+	case CFW_REQ_START:
+		e.type = CFW_EV_START;
+		c->start_asked = true;
+		c->idle_off = false;
+		break;
+	case CFW_REQ_STOP:
+		e.type = CFW_EV_TRIGGER;
+		e.trigger.kind = CFW_T_STOP;
+		e.trigger.no_exit = flag;
+		c->idle_off |= flag;
+		break;
+	case CFW_REQ_SERVER_START:
+		e.type = CFW_EV_SERVER_START;
+		c->start_asked = true;
+		break;
+	case CFW_REQ_SERVER_STOP:
+		e.type = CFW_EV_SERVER_STOP;
+		break;
+	default:
+		e.type = CFW_EV_SERVER_RESTART;
+	}
+	e.request = e.trigger.request = wait_for(c, token);
+	if (!e.request)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	cfw_inbox_put(c, &e);
+	return 0;
+}
+
+static int op_service(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err)
+{
+	return cfw_service_begin(ud, token, name, args, err);
+}
+
+static void op_cancel(void *ud, cfw_token token)
+{
+	struct curfew *c = ud;
+	cfw_service_cancel(c, token);
+	for (size_t i = 0; i < c->nwaiters; i++)
+		if (c->waiters[i].token == token) {
+			c->waiters[i] = c->waiters[--c->nwaiters];
+			break;
+		}
+}
+
+static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err)
+{
+	struct curfew *c = ud;
+	struct cfw_event e = {.type = CFW_EV_EXTEND, .run = run, .ns = ns};
+	int rc = cfw_core_feed(c->core, cfw_now(c), &e);
+	cfw_wake(c);
+	return rc ? cfw_err_set(err, rc, "the exit timeout cannot be moved now: no graceful stop runs, or its margin has come")
+		  : 0;
+}
+
+static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)
+{
+	struct curfew *c = ud;
+	struct cfw_event e = {.type = CFW_EV_HOOK_DONE, .run = run, .outcome = outcome, .code = code};
+	e.text = cfw_text_keep(c, text, traceback);
+	if (outcome == CFW_FAILED || outcome == CFW_CUT)
+		cfw_log_with(c->opt.log, CFW_ERROR, text ? text : "a hook failed", "traceback", traceback, NULL);
+	cfw_inbox_put(c, &e);
+}
+
+static void op_loaded(void *ud, const struct curfew_err *err)
+{
+	struct curfew *c = ud;
+	if (c->loading)
+		c->loading--;
+	if (err) {
+		cfw_log_at(c->opt.log, CFW_ERROR, "%s", err->msg);
+		if (!c->start_asked) {
+			c->failed = true;
+		} else {
+			struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = {.kind = CFW_T_ERROR}};
+			e.trigger.text = cfw_text_keep(c, err->msg, NULL);
+			cfw_inbox_put(c, &e);
+		}
+	}
+	cfw_wake(c);
+}
+
+static const char *op_life(void *ud)
+{
+	const struct curfew *c = ud;
+	return cfw_life_name(cfw_core_life(c->core));
+}
+
+static const char *op_socket(void *ud, const char *key)
+{
+	(void)ud;
+	(void)key;
+	return NULL;
+}
+
+const struct cfw_policy_ops cfw_curfew_policy_ops = {
+	.now_ns = op_now,
+	.log = op_log,
+	.wake = op_wake,
+	.server_new = op_server_new,
+	.server_after = op_server_after,
+	.server_find = op_server_find,
+	.hook_new = op_hook_new,
+	.server_info = op_server_info,
+	.configure = op_configure,
+	.rule_added = op_rule_added,
+	.trigger = op_trigger,
+	.request = op_request,
+	.service = op_service,
+	.cancel = op_cancel,
+	.extend = op_extend,
+	.hook_done = op_hook_done,
+	.loaded = op_loaded,
+	.life = op_life,
+	.socket = op_socket,
+};

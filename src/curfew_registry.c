@@ -1,0 +1,229 @@
+#include "curfew_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+
+enum { SLOT_MASK = 0xfffff };
+
+int curfew_kind_add(struct curfew *c, const struct cfw_kind *kind, void *kind_ud)
+{
+	if (!c || !kind || kind->size < sizeof *kind)
+		return CURFEW_EINVAL;
+	if (cfw_grow(&cfw_alloc_std, &c->kinds, &c->kinds_cap, c->nkinds + 1, sizeof *c->kinds))
+		return CURFEW_ENOMEM;
+	c->kinds[c->nkinds].kind = kind;
+	c->kinds[c->nkinds++].ud = kind_ud;
+	return 0;
+}
+
+int curfew_service_add(struct curfew *c, const struct cfw_service *service)
+{
+	if (!c || !service)
+		return CURFEW_EINVAL;
+	if (cfw_grow(&cfw_alloc_std, &c->services, &c->services_cap, c->nservices + 1, sizeof *c->services))
+		return CURFEW_ENOMEM;
+	c->services[c->nservices++] = *service;
+	return 0;
+}
+
+struct cfw_server *cfw_server_get(const struct curfew *c, cfw_id id)
+{
+	size_t slot = (id & SLOT_MASK) - 1; /* id 0 wraps past every slot */
+	return slot < c->nservers && c->servers[slot].id == id ? &c->servers[slot] : NULL;
+}
+
+static void read_opts(const struct cfw_value *def, struct cfw_server_opts *o)
+{
+	const struct cfw_value *restart = cfw_value_get(def, "restart");
+	const char *on = cfw_value_get_str(restart, "on", restart ? "failure" : "never");
+	*o = (struct cfw_server_opts){
+		.name = cfw_value_get_str(def, "name", ""),
+		.kind = cfw_value_get_str(def, "kind", ""),
+		.start_timeout_ns = cfw_value_get_ns(def, "start_timeout", CFW_NEVER),
+		.stop_timeout_ns = cfw_value_get_ns(def, "stop_timeout", CFW_NEVER),
+		.restart = strcmp(on, "always") == 0    ? CFW_RESTART_ALWAYS
+			   : strcmp(on, "failure") == 0 ? CFW_RESTART_FAILURE
+							: CFW_RESTART_NEVER,
+		.restart_max = (uint32_t)cfw_value_get_int(restart, "max", 5),
+		.backoff_ns = cfw_value_get_ns(restart, "backoff", 200 * CFW_MS),
+		.expect_exit = cfw_value_get_bool(def, "expect_exit", false),
+	};
+}
+
+/* The names in def.after become edges; each must exist already. */
+static int add_edges(struct curfew *c, cfw_id id, const struct cfw_value *def, struct curfew_err *err)
+{
+	const struct cfw_value *after = cfw_value_get(def, "after");
+	for (size_t i = 0; i < cfw_value_len(after); i++) {
+		const char *name = cfw_value_to_str(cfw_value_at(after, i), "");
+		cfw_id on = cfw_core_server_find(c->core, name);
+		if (!on)
+			return cfw_err_set(err, CURFEW_ENOENT, "%s: after: there is no server named \"%.60s\"",
+					   cfw_value_get_str(def, "name", "?"), name);
+		int rc = cfw_core_server_after(c->core, id, on, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Place for the slot of id, zeroed where it is new. */
+static struct cfw_server *make_room(struct curfew *c, cfw_id id)
+{
+	size_t slot = (id & SLOT_MASK) - 1;
+	if (cfw_grow(&cfw_alloc_std, &c->servers, &c->servers_cap, slot + 1, sizeof *c->servers))
+		return NULL;
+	for (; c->nservers <= slot; c->nservers++)
+		c->servers[c->nservers] = (struct cfw_server){0};
+	return &c->servers[slot];
+}
+
+cfw_id cfw_server_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
+{
+	struct cfw_server_opts opts;
+	read_opts(def, &opts);
+	size_t k = 0;
+	while (k < c->nkinds && strcmp(c->kinds[k].kind->name, opts.kind) != 0)
+		k++;
+	if (k == c->nkinds) {
+		cfw_err_set(err, CURFEW_ENOENT, "there is no kind of server named \"%.60s\" here", opts.kind);
+		return 0;
+	}
+	cfw_id id = cfw_core_server_add(c->core, &opts, err);
+	if (!id)
+		return 0;
+	struct cfw_value *copy = cfw_value_copy(def);
+	struct cfw_server *s = copy ? make_room(c, id) : NULL;
+	if (!s) {
+		cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", opts.name);
+		goto fail;
+	}
+	if (add_edges(c, id, def, err))
+		goto fail;
+	void *srv = c->kinds[k].kind->open(c->kinds[k].ud, &c->env, id, copy, err);
+	if (!srv)
+		goto fail;
+	*s = (struct cfw_server){.id = id,
+				 .kind = c->kinds[k].kind,
+				 .srv = srv,
+				 .def = copy,
+				 .decides = cfw_value_get_bool(def, "decides", false)};
+	return id;
+fail:
+	cfw_value_free(copy);
+	cfw_core_server_remove(c->core, id, NULL);
+	return 0;
+}
+
+void cfw_servers_free(struct curfew *c)
+{
+	for (size_t i = 0; i < c->nservers; i++) {
+		struct cfw_server *s = &c->servers[i];
+		if (!s->id)
+			continue;
+		s->kind->free(s->srv);
+		cfw_value_free(s->def);
+	}
+	free(c->servers);
+	c->servers = NULL;
+	c->nservers = c->servers_cap = 0;
+}
+
+cfw_id curfew_server_add(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
+{
+	return cfw_server_new(c, def, err);
+}
+
+int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curfew_err *err)
+{
+	const struct cfw_server *s = cfw_server_get(c, server);
+	if (!s)
+		return cfw_err_set(err, CURFEW_ENOENT, "server gone");
+	if (!s->kind->signal)
+		return cfw_err_set(err, CURFEW_EINVAL, "a server of kind %s takes no signals", s->kind->name);
+	return s->kind->signal(s->srv, signo);
+}
+
+void cfw_report(void *ud, const struct cfw_report *r)
+{
+	struct curfew *c = ud;
+	struct cfw_server *s = cfw_server_get(c, r->server);
+	struct cfw_event e = {.server = r->server, .attempt = r->attempt, .signo = r->signo, .code = r->exit_code};
+	if (r->err && r->err->msg[0])
+		e.text = cfw_text_keep(c, r->err->msg, NULL);
+	switch (r->what) {
+	case CFW_REPORT_STARTED:
+		e.type = CFW_EV_SERVER_STARTED;
+		break;
+	case CFW_REPORT_START_FAILED:
+		e.type = CFW_EV_SERVER_START_FAILED;
+		break;
+	case CFW_REPORT_STOPPED:
+		e.type = CFW_EV_SERVER_STOPPED;
+		e.code = 0;
+		if (s && s->decides && (!s->result || strcmp(s->result, "cut") != 0))
+			e.code = r->signo ? 128 + r->signo : r->exit_code > 0 ? r->exit_code : 0;
+		if (s && !s->result)
+			s->result = "stopped";
+		break;
+	case CFW_REPORT_CLOSED:
+	case CFW_REPORT_DIED:
+		e.type = CFW_EV_SERVER_CLOSED;
+		if (s && r->what == CFW_REPORT_DIED)
+			s->result = "failed";
+		break;
+	}
+	cfw_inbox_put(c, &e);
+}
+
+int cfw_service_begin(struct curfew *c, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err)
+{
+	const struct cfw_service *service = NULL;
+	for (size_t i = 0; i < c->nservices; i++)
+		if (strcmp(c->services[i].name, name) == 0)
+			service = &c->services[i];
+	if (!service)
+		return cfw_err_set(err, CURFEW_ENOENT, "%s is not to be had here", name);
+	if (cfw_grow(&cfw_alloc_std, &c->running, &c->running_cap, c->nrunning + 1, sizeof *c->running))
+		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
+	c->running[c->nrunning++] = (struct cfw_running){token, service};
+	int rc = service->begin(service->ud, &c->env, token, args, err);
+	if (rc) {
+		/* begin may have been answered or have failed: either way it is no longer waited for */
+		for (size_t i = c->nrunning; i-- > 0;)
+			if (c->running[i].token == token) {
+				c->running[i] = c->running[--c->nrunning];
+				break;
+			}
+	}
+	return rc;
+}
+
+/* The service a token waits for, forgotten; NULL when there is none. */
+static const struct cfw_service *take_running(struct curfew *c, cfw_token token)
+{
+	for (size_t i = c->nrunning; i-- > 0;)
+		if (c->running[i].token == token) {
+			const struct cfw_service *service = c->running[i].service;
+			c->running[i] = c->running[--c->nrunning];
+			return service;
+		}
+	return NULL;
+}
+
+void cfw_service_cancel(struct curfew *c, cfw_token token)
+{
+	const struct cfw_service *service = take_running(c, token);
+	if (service)
+		service->cancel(service->ud, token);
+}
+
+void cfw_service_answer(void *ud, uint64_t token, struct cfw_value *value, const struct curfew_err *err)
+{
+	struct curfew *c = ud;
+	take_running(c, token); /* an exchange's token is none of ours: fine */
+	cfw_policy_answer(c->policy, token, value, err);
+}

@@ -1,0 +1,277 @@
+#define _GNU_SOURCE
+#include "shell/run.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "adapters/libevent.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/page.h"
+#include "base/time.h"
+#include "base/value.h"
+#include "core/core.h"
+#include "curfew.h"
+#include "shell/command.h"
+#include "shell/display.h"
+#include "shell/http.h"
+#include "shell/signals.h"
+#include "shell/tcp.h"
+#include "shell/view.h"
+#include "shell/watchdog.h"
+
+struct run {
+	const struct cfw_run_options *opt;
+	struct event_base *base;
+	struct curfew_loop loop;
+	struct cfw_page *page;
+	struct cfw_logger *logger;
+	struct cfw_signals *signals;
+	struct cfw_display *display;
+	struct curfew *curfew;
+	uint64_t logged; /* journal entries rendered so far */
+	bool tty, over;
+	int code;
+};
+
+/* ---- what the instance tells ---- */
+
+static void on_exit_code(void *ud, int code, bool kill)
+{
+	struct run *r = ud;
+	cfw_display_end(r->display);
+	if (kill)
+		_exit(code); /* S4.14: nothing is flushed */
+	r->over = true;
+	r->code = code;
+	event_base_loopbreak(r->base);
+}
+
+static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns)
+{
+	struct run *r = ud;
+	(void)margin_ns;
+	if (r->signals)
+		cfw_signals_decided(r->signals);
+	cfw_watchdog_arm(deadline_ns);
+}
+
+static void on_lame(void *ud)
+{
+	struct run *r = ud;
+	cfw_display_begin(r->display);
+}
+
+static int on_signal_rule(void *ud, int signo, struct curfew_err *err)
+{
+	struct run *r = ud;
+	bool stopping = signo == SIGINT || signo == SIGTERM || signo == SIGQUIT || signo == SIGHUP;
+	return r->signals ? cfw_signals_catch(r->signals, signo, stopping, false, err) : 0;
+}
+
+static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
+{
+	const struct run *r = ud;
+	const struct cfw_value *log = cfw_value_get(conf, "log");
+	int format =
+		r->opt->log_format >= 0 ? r->opt->log_format : cfw_log_format_parse(cfw_value_get_str(log, "format", "text"));
+	int level = r->opt->log_level >= 0 ? r->opt->log_level : cfw_log_level_parse(cfw_value_get_str(log, "level", "info"));
+	if (format < 0 || level < 0)
+		return cfw_err_set(err, CURFEW_EINVAL,
+				   "log: format is text, logfmt or json; level is debug, info, warn or error");
+	cfw_logger_set(r->logger, (enum cfw_log_format)format, (enum cfw_log_level)level);
+	static const char *const later[] = {"control", "health", "watch"};
+	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
+			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
+				   "configure: %s is not supported by this version and is ignored", later[i]);
+	return 0;
+}
+
+static void on_deactivate(void *ud)
+{
+	struct run *r = ud;
+	cfw_signals_free(r->signals);
+	r->signals = NULL;
+	cfw_watchdog_close();
+}
+
+static void on_journal(void *ud)
+{
+	struct run *r = ud;
+	const struct cfw_core *core = curfew_core(r->curfew);
+	const struct cfw_journal_entry *e;
+	while ((e = cfw_core_journal(core, r->logged + 1))) {
+		r->logged = e->seq;
+		cfw_view_log(core, e, cfw_logger_log(r->logger), curfew_text, r->curfew);
+	}
+}
+
+/* ---- signals ---- */
+
+static void on_signal(void *ud, int signo, unsigned times)
+{
+	struct run *r = ud;
+	if (signo == SIGCHLD)
+		curfew_reap(r->curfew);
+	else if (!cfw_command_forwards(r->curfew, signo))
+		curfew_signal(r->curfew, signo, times);
+}
+
+/* S2.1, S2.2; and with a command, what has no meaning to curfew is passed on to it. */
+static int catch_signals(struct run *r, struct curfew_err *err)
+{
+	r->signals = cfw_signals_new(&r->loop, r->page, on_signal, r, err);
+	if (!r->signals)
+		return CURFEW_ESYS;
+	static const int stopping[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+	for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) {
+		int rc = cfw_signals_catch(r->signals, stopping[i], true, stopping[i] == SIGHUP, err);
+		if (rc)
+			return rc;
+	}
+	for (const int *s = cfw_command_signals; r->opt->command && *s; s++) {
+		int rc = cfw_signals_catch(r->signals, *s, false, false, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- assembly ---- */
+
+static int open_instance(struct run *r, struct curfew_err *err)
+{
+	struct curfew_options o = {
+		.size = sizeof o,
+		.loop = &r->loop,
+		.log = cfw_logger_log(r->logger),
+		.page = r->page,
+		.own_children = true,
+		.on_exit = on_exit_code,
+		.on_deadline = on_deadline,
+		.on_lame = on_lame,
+		.on_signal_rule = on_signal_rule,
+		.on_configure = on_configure,
+		.on_deactivate = on_deactivate,
+		.on_journal = on_journal,
+		.overrides = r->opt->overrides,
+		.ud = r,
+	};
+	r->curfew = curfew_new(&o, err);
+	if (!r->curfew)
+		return CURFEW_ENOMEM;
+	int rc = curfew_kind_add(r->curfew, &cfw_http_kind, r->base);
+	if (!rc)
+		rc = curfew_kind_add(r->curfew, &cfw_tcp_kind, r->base);
+	return rc;
+}
+
+/* An event_base as small as it gets: epoll without its change list needs no more. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	if (!config)
+		return NULL;
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	struct event_base *base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+static int open_all(struct run *r, struct curfew_err *err)
+{
+	r->tty = isatty(STDERR_FILENO) == 1;
+	r->logger =
+		cfw_logger_new(STDERR_FILENO, r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format,
+			       r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level, r->tty);
+	r->page = cfw_page_new();
+	r->base = new_base();
+	if (!r->logger || !r->page || !r->base)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	int rc = cfw_watchdog_open(r->page, err);
+	if (!rc)
+		rc = curfew_libevent_new(r->base, &r->loop, err);
+	if (!rc)
+		rc = catch_signals(r, err);
+	if (!rc)
+		rc = open_instance(r, err);
+	if (!rc && r->opt->display)
+		r->display = cfw_display_new(STDERR_FILENO, curfew_env(r->curfew), curfew_core(r->curfew), r->logger);
+	return rc;
+}
+
+static int load_all(struct run *r, struct curfew_err *err)
+{
+	int rc = r->opt->command ? cfw_command_load(r->curfew, r->opt->command, err) : 0;
+	for (size_t i = 0; !rc && i < r->opt->npolicies; i++)
+		rc = curfew_load_file(r->curfew, r->opt->policies[i], err);
+	return rc;
+}
+
+static void close_all(struct run *r)
+{
+	cfw_display_free(r->display);
+	curfew_free(r->curfew);
+	cfw_signals_free(r->signals);
+	cfw_watchdog_close();
+	if (r->loop.ops)
+		curfew_libevent_free(&r->loop);
+	if (r->base)
+		event_base_free(r->base);
+	cfw_page_free(r->page);
+	cfw_logger_free(r->logger);
+}
+
+static void print_timeline(const struct run *r)
+{
+	if (r->opt->timeline == CFW_WHEN_NEVER || (r->opt->timeline == CFW_WHEN_AUTO && !r->tty))
+		return;
+	struct winsize size = {0};
+	int width = 80, height = 24;
+	if (r->tty && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col && size.ws_row) {
+		width = size.ws_col;
+		height = size.ws_row;
+	}
+	const char *lang = getenv("LC_ALL");
+	lang = lang && *lang ? lang : getenv("LC_CTYPE");
+	lang = lang && *lang ? lang : getenv("LANG");
+	bool utf8 = lang && (strcasestr(lang, "utf-8") || strcasestr(lang, "utf8"));
+	struct cfw_buf b;
+	cfw_buf_init(&b);
+	cfw_view_timeline(curfew_core(r->curfew), width, height, r->tty, !utf8, &b);
+	if (b.len && !b.failed)
+		fwrite(b.data, 1, b.len, stderr);
+	cfw_buf_clear(&b);
+}
+
+int cfw_run(const struct cfw_run_options *options)
+{
+	struct run r = {.opt = options, .code = 2};
+	struct curfew_err err = {0};
+	int rc = open_all(&r, &err);
+	if (!rc)
+		rc = load_all(&r, &err);
+	if (rc) {
+		fprintf(stderr, "curfew: %s\n", err.msg[0] ? err.msg : "out of memory");
+		close_all(&r);
+		return 2;
+	}
+	curfew_start(r.curfew);
+	while (!r.over)
+		if (event_base_loop(r.base, EVLOOP_NO_EXIT_ON_EMPTY) < 0) {
+			fprintf(stderr, "curfew: the event loop failed: %s\n", strerror(errno));
+			r.code = 255;
+			break;
+		}
+	print_timeline(&r);
+	close_all(&r);
+	return r.code;
+}
