@@ -13,6 +13,8 @@ int cfw_watchdog_open(struct cfw_page *page, struct curfew_err *err);
 void cfw_watchdog_close(void);
 /* Absolute monotonic time, CFW_NEVER disarms; the same value again costs nothing. Async-signal-safe. */
 void cfw_watchdog_arm(uint64_t deadline_ns);
+/* The signal of the first timer: nobody else may take it. */
+int cfw_watchdog_signo(void);
 /* End the process now as the watchdog would: groups killed, _exit(255). Async-signal-safe. */
 _Noreturn void cfw_watchdog_force(void);
 
