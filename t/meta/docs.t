@@ -1,0 +1,270 @@
+#!/usr/bin/env lua5.4
+-- Everything that a user can write has its place in the man pages, taken from the sources: names, methods, keys, triggers, commands
+-- and options. The pages are well-formed, and the commands that the README shows exist.
+local tap = dofile "t/lib/tap.lua"
+
+local function read(path)
+	local file = assert(io.open(path, "rb"))
+	local text = file:read "a"
+	file:close()
+	return text
+end
+
+-- ---- the pages, as macros: what stands behind .Fn, .Va, .Cm and .Fl, by section
+
+local function sections(path)
+	local all = { text = read(path) }
+	local title = ""
+	for line in all.text:gmatch "[^\n]+" do
+		title = line:match "^%.S[hs] (.+)$" or title
+		all[title] = (all[title] or "") .. line .. "\n"
+	end
+	return all
+end
+
+local policy, command = sections "man/curfew-policy.5", sections "man/curfew.1"
+
+-- The words that follow a macro in a section: `.It Va user , Va group` has user and group.
+local function words(text, macro)
+	local found = {}
+	for line in ((text or "") .. "\n"):gmatch "(%.[^\n]*)\n" do
+		local here = false
+		for word in line:gmatch "[^%s,]+" do
+			if word:find "^%.?%u%l$" or word == "No" or word == "Ns" then
+				here = word:gsub("^%.", "") == macro
+			elseif here then
+				found[word:gsub("^\\%(dq", ""):gsub("\\%(dq$", "")] = true
+			end
+		end
+	end
+	return found
+end
+
+local function documented(page, section, macro, names, what)
+	local found = section and words(page[section], macro) or words(page.text, macro)
+	local missing = {}
+	for name in pairs(names) do
+		if not found[name] then
+			missing[#missing + 1] = name
+		end
+	end
+	table.sort(missing)
+	tap.is(table.concat(missing, " "), "", what)
+end
+
+-- ---- the Lua layer, loaded on a core that does nothing
+
+local c = setmetatable({
+	version = "0",
+	server_new = function() return 1 end,
+	server_info = function() return { name = "x", kind = "http" } end,
+	trigger_names = function() return {} end,
+	decision = function() return setmetatable({}, { __call = function(d) return d end }) end,
+	spawn = function() return {} end,
+	rule = function() return true end,
+}, { __index = function() return function() end end })
+package.preload["curfew.core"] = function() return c end
+package.path = "lua/?.lua;lua/?/init.lua"
+
+local real = { require = require, execute = os.execute, popen = io.popen, exit = os.exit }
+local curfew = require "curfew"
+require, os.execute, io.popen, os.exit = real.require, real.execute, real.popen, real.exit -- luacheck: ignore
+
+local function upvalue(f, wanted)
+	for i = 1, 255 do
+		local name, value = debug.getupvalue(f, i)
+		if not name then
+			return nil
+		elseif name == wanted then
+			return value
+		end
+	end
+end
+
+local function count(t)
+	local n = 0
+	for _ in pairs(t) do
+		n = n + 1
+	end
+	return n
+end
+
+-- Keys of all records that a schema type is made of, however deep.
+local function keys_of(f, keys, seen)
+	keys, seen = keys or {}, seen or {}
+	if type(f) == "table" and type(f[1]) == "function" then
+		f = f[1]
+	end
+	if type(f) ~= "function" or seen[f] then
+		return keys
+	end
+	seen[f] = true
+	for i = 1, 255 do
+		local name, value = debug.getupvalue(f, i)
+		if not name then
+			break
+		elseif name == "fields" then
+			for key, field in pairs(value) do
+				keys[key] = true
+				keys_of(field, keys, seen)
+			end
+		elseif type(value) == "function" then
+			keys_of(value, keys, seen)
+		end
+	end
+	return keys
+end
+
+local function prefixed(names, prefix)
+	local out = {}
+	for name, value in pairs(names) do
+		if type(name) == "string" and not name:find "^__" and type(value) == "function" then
+			out[prefix .. name] = true
+		end
+	end
+	return out
+end
+
+-- What `require "curfew"` has.
+local module_of = upvalue(getmetatable(curfew).__index, "module_of")
+local functions, values = {}, { ["curfew.state"] = true, ["curfew.version"] = true }
+for name in pairs(module_of) do
+	local what = curfew[name]
+	if type(what) == "function" then
+		functions["curfew." .. name] = true
+	elseif type(what) == "table" then -- curfew.fs, curfew.log
+		for member in pairs(what) do
+			functions["curfew." .. name .. "." .. member] = true
+		end
+	end
+end
+for name in pairs(words(policy.text, "Fn")) do
+	if name:find "^curfew%." then -- decisions are values that can be called
+		local what = curfew
+		for member in name:match "^curfew%.(.+)$":gmatch "[^.]+" do
+			local ok, value = pcall(function() return what[member] end)
+			what = ok and value or nil
+		end
+		tap.ok(what ~= nil, name .. " is documented and is there")
+	end
+end
+tap.ok(count(functions) > 30, "the sources name functions")
+documented(policy, nil, "Fn", functions, "every function of curfew is in curfew-policy(5)")
+documented(policy, nil, "Va", values, "… and every value")
+local decisions = {}
+for name in pairs(require "curfew.decisions") do
+	decisions["curfew." .. name] = true
+end
+local shown = words(policy["Decisions"], "Fn")
+for name in pairs(words(policy["Decisions"], "Va")) do
+	shown[name] = true
+end
+for name in pairs(decisions) do
+	tap.ok(shown[name], name .. " is a documented decision")
+end
+
+local handle = curfew.server { name = "x", start = function() end }
+local server_methods = prefixed(upvalue(getmetatable(handle).__index, "methods"), "server:")
+local server_fields = {}
+for _, name in ipairs(upvalue(upvalue(getmetatable(handle).__index, "members"), "FIELDS")) do
+	server_fields[name] = true
+end
+documented(policy, "Servers", "Fn", server_methods, "every method of a server")
+documented(policy, "Servers", "Va", server_fields, "every field of a server")
+
+local task = curfew.spawn(function() end)
+documented(policy, "Tasks and timers", "Fn", prefixed(getmetatable(task), "task:"), "every method of a task")
+local Conn = upvalue(require "curfew.conn", "Conn")
+documented(policy, "TCP servers", "Fn", prefixed(Conn, "conn:"), "every method of a connection")
+local web = require "curfew.web"
+local Res = upvalue(web, "Res")
+documented(policy, "Requests and replies", "Fn", prefixed(Res, "res:"), "every method of a reply")
+local hooks = require "curfew.hooks"
+local ctx = upvalue(upvalue(upvalue(hooks.call, "prepare"), "meta").__index, "methods")
+documented(policy, "Hooks", "Fn", prefixed(ctx, "ctx:"), "every method of a context")
+for _, t in ipairs { server_methods, server_fields, Conn, Res, ctx } do
+	assert(count(t) > 0)
+end
+
+-- Keys.
+local kinds = require "curfew.kinds"
+local common = keys_of(kinds.server)
+for _, key in ipairs { "start", "stop", "abort" } do
+	common[key] = nil
+end
+documented(policy, "Servers", "Va", common, "every key that all servers have")
+for kind, title in pairs {
+	http = "HTTP servers",
+	tcp = "TCP servers",
+	process = "Child processes",
+	server = "Servers of Lua functions",
+} do
+	local own = keys_of(kinds[kind])
+	for key in pairs(common) do
+		own[key] = nil
+	end
+	tap.ok(count(own) >= 3, ("the sources name keys of curfew.%s"):format(kind))
+	documented(policy, title, "Va", own, ("every key of curfew.%s"):format(kind))
+end
+documented(policy, "Configuration", "Va", keys_of((require "curfew.settings")), "every key of curfew.configure")
+for _, f in ipairs { curfew.exec, curfew.fetch, curfew.fs.read, curfew.fs.write } do
+	local keys = keys_of(upvalue(f, "options") or upvalue(f, "read_options") or upvalue(f, "write_options"))
+	tap.ok(count(keys) > 0, "the sources name options")
+	documented(policy, "Programs, requests and files", "Va", keys, "… and the page has them")
+end
+documented(policy, "Hooks", "Va", keys_of(upvalue(hooks.add, "options")), "every option of a hook")
+
+-- Triggers: those that the default policy knows; crash and stall are the guardian's, which is not there yet.
+local later = { crash = true, stall = true }
+local triggers = {}
+for name in pairs(require "curfew.default") do
+	triggers[name] = not later[name] or nil
+end
+tap.ok(count(triggers) >= 10, "the sources name triggers")
+documented(policy, "Triggers and rules", "Cm", triggers, "every trigger is in curfew-policy(5)")
+local readme = read "README.md"
+for name in pairs(triggers) do
+	tap.ok(readme:find("| `" .. name, 1, true) or readme:find("`, `" .. name .. "`", 1, true), "the README's table has " .. name)
+end
+
+-- ---- commands and options
+
+local main = read "src/bin/main.c"
+local list = assert(main:match "cfw_commands%[%] = (%b{})", "main.c lists the commands")
+for name in list:gmatch "cfw_command_(%w+)" do
+	tap.ok(words(command["DESCRIPTION"], "Cm")[name], name .. " is in curfew(1)")
+end
+local run = read "src/bin/cmd_run.c"
+local options = 0
+for name in run:gmatch '{"([%w-]+)", %w+_argument' do
+	options = options + 1
+	tap.ok(words(command["Options of run"], "Fl")["-" .. name], "--" .. name .. " is in curfew(1)")
+	tap.ok(run:find("%-%-" .. name:gsub("%-", "%%-") .. "[ \\]") or name == "help", "--" .. name .. " is in the help")
+end
+tap.ok(options >= 8, "cmd_run.c has options")
+for name in pairs(words(command["Options of run"], "Fl")) do
+	local long = name:match "^%-(.+)"
+	tap.ok(not long or run:find('{"' .. long .. '"', 1, true), "curfew(1)'s -" .. name .. " is there")
+end
+
+-- ---- form
+
+for _, page in ipairs { "man/curfew.1", "man/curfew-policy.5" } do
+	local lint = io.popen("mandoc -Tlint -W warning " .. page .. " 2>&1")
+	local said = lint:read "a"
+	lint:close()
+	tap.is(said, "", page .. " is well-formed")
+end
+
+local makefile = read "Makefile"
+local targets = 0
+for target in readme:gmatch "`?make ([%l-]+)" do
+	targets = targets + 1
+	tap.ok(makefile:find("\n" .. target .. ":", 1, true), "the README's make " .. target .. " is a target")
+end
+tap.ok(targets >= 4, "the README shows make's targets")
+for example in readme:gmatch "examples/([%w-]+%.lua)" do
+	tap.ok(io.open("examples/" .. example), "the README's examples/" .. example .. " is there")
+end
+
+tap.done()
