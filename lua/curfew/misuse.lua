@@ -13,7 +13,7 @@ local function show(v)
 		end)
 		return '"' .. s .. '"' .. (#v > SHOWN and "…" or "")
 	elseif kind == "nil" or kind == "boolean" or kind == "number" then
-		return tostring(v)
+		return v ~= v and "nan" or tostring(v) -- whose sign means nothing
 	end
 	return "a " .. kind
 end

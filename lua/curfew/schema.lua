@@ -36,10 +36,13 @@ local function of_type(name)
 end
 
 schema.duration = simple(units.DURATION, units.duration)
-schema.period = simple(units.DURATION .. ", longer than nothing", function(v)
-	local ns = units.duration(v)
-	return ns and ns > 0 and ns or nil
-end)
+function schema.period(v, what, path)
+	local ns = schema.duration(v, what, path)
+	if ns == 0 then
+		bad(what, path, "a duration longer than 0", v)
+	end
+	return ns
+end
 schema.size = simple(units.SIZE, units.size)
 schema.func = simple("a function", of_type "function")
 schema.bytes = simple("a string", of_type "string")
@@ -101,14 +104,15 @@ function schema.list(item, expected, least)
 		if type(v) ~= "table" then
 			bad(what, path, expected, v)
 		end
-		local n, out = #v, {}
-		for i = 1, n do
-			out[i] = item(v[i], what, (path or "") .. "[" .. i .. "]")
-		end
+		local n, out = 0, {}
 		for key in pairs(v) do
-			if math.type(key) ~= "integer" or key < 1 or key > n then
+			if math.type(key) ~= "integer" or key < 1 then
 				misuse.raise(path and what .. ": " .. path or what, "expected %s, it has the key %s", expected, misuse.show(key))
 			end
+			n = math.max(n, key)
+		end
+		for i = 1, n do -- item refuses nil, so a hole is an error
+			out[i] = item(v[i], what, (path or "") .. "[" .. i .. "]")
 		end
 		if n < (least or 0) then
 			misuse.raise(path and what .. ": " .. path or what, "expected %s, got an empty list", expected)
