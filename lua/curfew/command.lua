@@ -1,19 +1,26 @@
 -- command.lua: the policy of `curfew run -- COMMAND` (S2.15): one process, whose own end decides.
+local c = require "curfew.core"
 local curfew = require "curfew"
 
+-- Past the schema: forward and decides are for this module alone.
 return function(argv, foreground)
-	local command = curfew.process {
+	local id, message = c.server_new {
+		kind = "process",
 		name = "command",
 		command = argv,
 		stdin = "inherit",
+		stdout = "inherit",
+		stderr = "inherit",
 		foreground = foreground,
 		forward = true, -- the signal that asks for the stop is the one that the command gets
 		decides = true, -- its exit code, or 128 and the signal, is the result
 	}
+	if not id then
+		error(message, 0)
+	end
 	curfew.on("closed", function(t)
-		if t.server and t.server.name == command.name then
+		if t.server and t.server.name == "command" then
 			return curfew.graceful(t.signal and 128 + t.signal or t.code)
 		end
 	end)
-	return command
 end
