@@ -1,0 +1,365 @@
+#include "shell/http.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "base/value.h"
+#include "shell/http_server.h"
+
+enum { MAX_BODY = 1 << 20, MAX_HEADERS = 32 << 10 };
+#define KEEP_ALIVE   (60 * CFW_SEC)
+#define IDLE_GRACE   (100 * CFW_MS)
+#define ACCEPT_PAUSE 50 /* ms without accepting after accept failed (no descriptors left) */
+
+/* ---- from the definition to a server ---- */
+
+static int64_t get_limit(const struct cfw_value *def, const char *key, int64_t otherwise)
+{
+	int64_t n = cfw_value_get_int(def, key, otherwise);
+	return n < 0 ? otherwise : n;
+}
+
+static void free_server(void *srv)
+{
+	struct cfw_http *s = srv;
+	if (!s)
+		return;
+	cfw_http_down(s);
+	cfw_routes_free(s->routes);
+	cfw_listen_addrs_free(s->addrs, s->n_addrs);
+	free(s);
+}
+
+static void *open_server(void *kind_ud, const struct cfw_env *env, cfw_id id, const struct cfw_value *def,
+			 struct curfew_err *err)
+{
+	const struct cfw_value *handler = cfw_value_get(def, "handler");
+	struct cfw_http *s = calloc(1, sizeof *s);
+	/* http_conn.c relies on how evhttp fills in its bufferevents, which is so in all of 2.1 and in 2.2. */
+	uint32_t version = event_get_version_number();
+	if (version < 0x02010000 || version >= 0x02030000) {
+		cfw_err_set(err, CURFEW_EINVAL, "libevent %s is not one that the kind http knows", event_get_version());
+		free(s);
+		return NULL;
+	}
+	if (!s) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		return NULL;
+	}
+	s->base = kind_ud;
+	s->env = env;
+	s->id = id;
+	s->name = cfw_value_get_str(def, "name", "http");
+	s->keep_alive_ns = cfw_value_get_ns(def, "keep_alive", KEEP_ALIVE);
+	s->grace_ns = cfw_value_get_ns(def, "idle_grace", IDLE_GRACE);
+	s->drain_ns = cfw_value_get_ns(def, "drain", CFW_NEVER);
+	s->max_body = get_limit(def, "max_body", MAX_BODY);
+	s->max_headers = get_limit(def, "max_headers", MAX_HEADERS);
+	s->has_handler = cfw_value_type(handler) == CFW_V_REF;
+	s->handler = cfw_value_to_int(handler, 0);
+	s->timer_ns = CFW_NEVER;
+	s->n_addrs = cfw_listen_parse(s->name, cfw_value_get(def, "listen"), &s->addrs, err);
+	if (s->n_addrs < 0 || cfw_routes_new(s->name, cfw_value_get(def, "routes"), &s->routes, err)) {
+		s->n_addrs = s->n_addrs < 0 ? 0 : s->n_addrs;
+		free_server(s);
+		return NULL;
+	}
+	return s;
+}
+
+/* ---- reports ---- */
+
+static void report(struct cfw_http *s, enum cfw_report_what what, uint32_t attempt, const struct curfew_err *err)
+{
+	struct cfw_report r = {.what = what, .server = s->id, .attempt = attempt, .exit_code = -1, .err = err};
+	s->env->report(s->env->ud, &r);
+}
+
+/* ---- events of our own ---- */
+
+static void on_adopt(evutil_socket_t fd, short what, void *srv)
+{
+	(void)fd, (void)what;
+	cfw_http_adopt(srv);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *srv)
+{
+	struct cfw_http *s = srv;
+	(void)fd, (void)what;
+	s->timer_ns = CFW_NEVER;
+	if (s->phase == CFW_HTTP_SERVING)
+		cfw_http_sweep(s);
+	else
+		cfw_http_drain_step(s);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *srv)
+{
+	(void)fd, (void)what;
+	cfw_http_drain_step(srv);
+}
+
+void cfw_http_turn_soon(struct cfw_http *s)
+{
+	static const struct timeval now;
+	if (!event_pending(&s->turn, EV_TIMEOUT, NULL))
+		event_add(&s->turn, &now);
+}
+
+/* evhttp keeps the argument of a listener for itself, so from a listener alone the server cannot be told. The resume event is
+ * always pending, mostly for a day that never comes: it is how on_accept_error finds its server. */
+static void set_resume(struct cfw_http *s, bool soon)
+{
+	static const struct timeval pause = {0, ACCEPT_PAUSE * 1000}, never = {1 << 28, 0};
+	event_add(&s->resume, soon ? &pause : &never);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *srv)
+{
+	struct cfw_http *s = srv;
+	(void)fd, (void)what;
+	set_resume(s, false);
+	s->accept_failed = false;
+	for (int i = 0; i < s->n_addrs; i++)
+		if (s->bound[i])
+			evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound[i]));
+	if (s->phase == CFW_HTTP_DRAIN_QUEUE)
+		cfw_http_turn_soon(s);
+}
+
+struct search {
+	const void *http;
+	struct cfw_http *found;
+};
+
+static int find_server(const struct event_base *base, const struct event *e, void *arg)
+{
+	struct search *search = arg;
+	(void)base;
+	if (event_get_callback(e) == on_resume && ((struct cfw_http *)event_get_callback_arg(e))->http == search->http)
+		search->found = event_get_callback_arg(e);
+	return !!search->found;
+}
+
+/* accept failed, most often for want of descriptors: the listener stays readable, and the loop would spin. */
+static void on_accept_error(struct evconnlistener *listener, void *http)
+{
+	int e = EVUTIL_SOCKET_ERROR();
+	struct search search = {.http = http};
+	event_base_foreach_event(evconnlistener_get_base(listener), find_server, &search);
+	struct cfw_http *s = search.found;
+	if (!s)
+		return;
+	s->stats.accept_errors++;
+	evconnlistener_disable(listener);
+	if (s->accept_failed)
+		return;
+	s->accept_failed = true;
+	set_resume(s, true);
+	cfw_log_at(s->env->log, CFW_WARN, "%s: cannot accept a connection: %s", s->name, strerror(e));
+}
+
+/* ---- start ---- */
+
+static int bind_one(struct cfw_http *s, int i, struct curfew_err *err)
+{
+	struct cfw_listener *l = &s->listeners[i];
+	int rc = cfw_listen_open(s->name, &s->addrs[i], l, err);
+	if (rc)
+		return rc;
+	s->bound[i] = evhttp_accept_socket_with_handle(s->http, l->fd);
+	if (!s->bound[i]) {
+		cfw_listen_close(l);
+		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", s->name);
+	}
+	evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(s->bound[i]), on_accept_error);
+	return 0;
+}
+
+static int set_up(struct cfw_http *s)
+{
+	s->http = evhttp_new(s->base);
+	s->listeners = calloc((size_t)s->n_addrs, sizeof *s->listeners);
+	s->bound = calloc((size_t)s->n_addrs, sizeof *s->bound);
+	s->scratch = evbuffer_new();
+	if (!s->http || !s->listeners || !s->bound || !s->scratch)
+		return -1;
+	for (int i = 0; i < s->n_addrs; i++)
+		s->listeners[i].fd = -1;
+	evhttp_set_gencb(s->http, cfw_http_serve, s);
+	evhttp_set_bevcb(s->http, cfw_http_conn_new, s);
+	evhttp_set_max_body_size(s->http, (ev_ssize_t)s->max_body);
+	evhttp_set_max_headers_size(s->http, (ev_ssize_t)s->max_headers);
+	evhttp_set_default_content_type(s->http, "text/plain; charset=utf-8");
+	/* Methods that evhttp has no name for come too, with a bit of their own: we answer, and count, all but CONNECT. */
+	evhttp_set_allowed_methods(s->http, (ev_uint16_t)~EVHTTP_REQ_CONNECT);
+	/* A body too large is read to its end before it is answered: else the client would meet a reset, not a 413. */
+	evhttp_set_flags(s->http, EVHTTP_SERVER_LINGERING_CLOSE);
+	return 0;
+}
+
+static int write_address(struct cfw_http *s)
+{
+	struct cfw_buf b;
+	cfw_buf_init(&b);
+	for (int i = 0; i < s->n_addrs; i++)
+		cfw_buf_printf(&b, "%s%s", i ? ", " : "", s->listeners[i].text);
+	s->address = cfw_buf_take(&b);
+	return s->address ? 0 : -1;
+}
+
+static void start(void *srv, uint32_t attempt)
+{
+	struct cfw_http *s = srv;
+	struct curfew_err err = {0};
+	for (int i = 0; i < CFW_HTTP_STATES; i++)
+		TAILQ_INIT(&s->conns[i]);
+	TAILQ_INIT(&s->fresh);
+	LIST_INIT(&s->requests);
+	event_assign(&s->adopt, s->base, -1, 0, on_adopt, s);
+	event_assign(&s->turn, s->base, -1, 0, on_turn, s);
+	event_assign(&s->timer, s->base, -1, 0, on_timer, s);
+	event_assign(&s->resume, s->base, -1, 0, on_resume, s);
+	set_resume(s, false);
+	s->phase = CFW_HTTP_SERVING;
+	s->lame = s->accept_failed = false;
+	int rc = set_up(s) ? cfw_err_set(&err, CURFEW_ENOMEM, "%s: out of memory", s->name) : 0;
+	for (int i = 0; !rc && i < s->n_addrs; i++)
+		rc = bind_one(s, i, &err);
+	if (!rc && write_address(s))
+		rc = cfw_err_set(&err, CURFEW_ENOMEM, "%s: out of memory", s->name);
+	if (rc)
+		cfw_http_down(s);
+	report(s, rc ? CFW_REPORT_START_FAILED : CFW_REPORT_STARTED, attempt, rc ? &err : NULL);
+}
+
+/* ---- stop ---- */
+
+void cfw_http_listener_done(struct cfw_http *s, int i)
+{
+	if (s->bound[i]) {
+		evhttp_del_accept_socket(s->http, s->bound[i]); /* closes the descriptor */
+		s->bound[i] = NULL;
+		s->listeners[i].fd = -1;
+	}
+	cfw_listen_close(&s->listeners[i]);
+}
+
+void cfw_http_down(struct cfw_http *s)
+{
+	if (s->phase == CFW_HTTP_DOWN)
+		return;
+	cfw_http_adopt(s);
+	for (int i = 0; s->bound && s->listeners && i < s->n_addrs; i++)
+		cfw_http_listener_done(s, i);
+	if (s->http)
+		evhttp_free(s->http); /* frees the connections, each of which says so to us */
+	s->http = NULL;
+	struct cfw_http_request *r, *next;
+	for (r = LIST_FIRST(&s->requests); r; r = next) {
+		next = LIST_NEXT(r, link);
+		LIST_REMOVE(r, link);
+		r->srv = NULL;
+	}
+	event_del(&s->adopt);
+	event_del(&s->turn);
+	event_del(&s->timer);
+	event_del(&s->resume);
+	s->timer_ns = CFW_NEVER;
+	if (s->scratch)
+		evbuffer_free(s->scratch);
+	s->scratch = NULL;
+	free(s->listeners);
+	free(s->bound);
+	free(s->address);
+	s->listeners = NULL;
+	s->bound = NULL;
+	s->address = NULL;
+	s->phase = CFW_HTTP_DOWN;
+}
+
+void cfw_http_stopped(struct cfw_http *s)
+{
+	cfw_http_down(s);
+	report(s, CFW_REPORT_STOPPED, s->attempt, NULL);
+}
+
+static void lame(void *srv)
+{
+	struct cfw_http *s = srv;
+	s->lame = true;
+}
+
+static void stop(void *srv, const struct cfw_stop *how)
+{
+	struct cfw_http *s = srv;
+	s->attempt = how->attempt;
+	if (s->phase == CFW_HTTP_DOWN)
+		cfw_http_stopped(s);
+	else if (s->phase == CFW_HTTP_SERVING)
+		cfw_http_drain(s);
+}
+
+static void cut(void *srv, uint32_t attempt)
+{
+	struct cfw_http *s = srv;
+	s->attempt = attempt;
+	if (s->phase != CFW_HTTP_DOWN)
+		cfw_http_log_cut(s, "cut");
+	cfw_http_stopped(s);
+}
+
+/* ---- reads ---- */
+
+static void set(struct cfw_value *map, const char *key, uint64_t n)
+{
+	cfw_value_set(map, key, cfw_value_int((int64_t)n));
+}
+
+static struct cfw_value *stats(void *srv)
+{
+	const struct cfw_http *s = srv;
+	static const char *const classes[] = {NULL, "1xx", "2xx", "3xx", "4xx", "5xx"};
+	struct cfw_value *map = cfw_value_map(), *replies = cfw_value_map();
+	set(map, "requests", s->stats.requests);
+	set(map, "in_flight", s->n[CFW_HTTP_BUSY] + s->n[CFW_HTTP_WATCHED]);
+	set(map, "connections", s->n_conns);
+	set(map, "idle", s->n[CFW_HTTP_NEW] + s->n[CFW_HTTP_IDLE]);
+	set(map, "accepted", s->stats.accepted);
+	for (int i = 2; i <= 5; i++)
+		set(replies, classes[i], s->stats.replies[i]);
+	cfw_value_set(map, "replies", replies);
+	set(map, "errors_500", s->stats.errors_500);
+	set(map, "gone", s->stats.gone);
+	set(map, "cut", s->stats.cut);
+	set(map, "bytes_out", s->stats.bytes_out);
+	set(map, "accept_errors", s->stats.accept_errors);
+	return map;
+}
+
+static const char *address(void *srv)
+{
+	return ((struct cfw_http *)srv)->address;
+}
+
+const struct cfw_kind cfw_http_kind = {
+	.size = sizeof(struct cfw_kind),
+	.name = "http",
+	.open = open_server,
+	.free = free_server,
+	.start = start,
+	.stop = stop,
+	.cut = cut,
+	.lame = lame,
+	.stats = stats,
+	.address = address,
+};

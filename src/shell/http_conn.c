@@ -1,0 +1,208 @@
+/* The registry of connections. evhttp tells of a connection when its first request is complete, and of its end only to whom it
+ * was told of it before; a drain has to know those that were never used, too. So:
+ *
+ * evhttp asks us for a bufferevent as it accepts (evhttp_set_bevcb), and then makes the connection the argument of the
+ * bufferevent's callbacks, where bufferevent_getcb finds it. That is the one fact about evhttp's inside that we build on; it holds
+ * in every libevent since 2.0 (open_server checks the version), and http_request.c compares the pointer with the one that evhttp
+ * names with each request. An event that is active runs before the loop polls again, so we hold the connection before its first
+ * byte is read, and its close callback tells us of its end, however it comes. */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "shell/http_server.h"
+
+/* Most that is read ahead of a reply that is not out yet; what is past it stays in the kernel. */
+enum { READ_AHEAD = 64 << 10 };
+/* A reply of which the client takes nothing for so long is given up. */
+static const struct timeval write_stall = {60, 0};
+#define WATCH_AFTER (25 * CFW_MS)
+
+static uint64_t now_ns(const struct cfw_http *s)
+{
+	return s->env->now_ns(s->env->ud);
+}
+
+static bool under_way(const struct cfw_http_conn *c)
+{
+	return c->state == CFW_HTTP_BUSY || c->state == CFW_HTTP_WATCHED;
+}
+
+/* ---- from evhttp ---- */
+
+/* Bytes came in, or evhttp took some out. */
+static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *conn)
+{
+	struct cfw_http_conn *c = conn;
+	c->srv->touched = c;
+	if (!info->n_added)
+		return;
+	if (!under_way(c))
+		cfw_http_conn_move(c, CFW_HTTP_READING);
+	else if (evbuffer_get_length(buf) >= READ_AHEAD)
+		bufferevent_disable(c->bev, EV_READ); /* evhttp enables it for the next request */
+}
+
+static void on_close(struct evhttp_connection *con, void *conn)
+{
+	struct cfw_http_conn *c = conn;
+	struct cfw_http *s = c->srv;
+	(void)con;
+	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->in);
+	if (c->req)
+		cfw_http_request_lost(c->req);
+	TAILQ_REMOVE(&s->conns[c->state], c, link);
+	s->n[c->state]--;
+	s->n_conns--;
+	if (s->touched == c)
+		s->touched = NULL;
+	free(c);
+	if (s->phase >= CFW_HTTP_DRAIN_QUEUE)
+		cfw_http_turn_soon(s);
+}
+
+struct bufferevent *cfw_http_conn_new(struct event_base *base, void *srv)
+{
+	struct cfw_http *s = srv;
+	struct cfw_http_conn *c = calloc(1, sizeof *c);
+	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+	if (c && bev)
+		c->in = evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
+	if (!c || !c->in) {
+		/* evhttp makes a bufferevent of its own for NULL. Its connection will be served, though a drain does not see it. */
+		free(c);
+		return bev;
+	}
+	c->srv = s;
+	c->bev = bev;
+	bufferevent_set_timeouts(bev, NULL, &write_stall);
+	bufferevent_incref(bev);
+	if (TAILQ_EMPTY(&s->fresh))
+		event_active(&s->adopt, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&s->fresh, c, link);
+	return bev;
+}
+
+void cfw_http_adopt(struct cfw_http *s)
+{
+	struct cfw_http_conn *c;
+	while ((c = TAILQ_FIRST(&s->fresh))) {
+		bufferevent_data_cb read = NULL, write = NULL;
+		bufferevent_event_cb event = NULL;
+		void *con = NULL;
+		TAILQ_REMOVE(&s->fresh, c, link);
+		bufferevent_getcb(c->bev, &read, &write, &event, &con);
+		if (!event || !con) { /* evhttp has given it up again */
+			evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->in);
+			bufferevent_decref(c->bev);
+			free(c);
+			continue;
+		}
+		c->con = con;
+		evhttp_connection_set_closecb(con, on_close, c);
+		bufferevent_decref(c->bev);
+		c->state = CFW_HTTP_NEW;
+		c->since_ns = now_ns(s);
+		TAILQ_INSERT_TAIL(&s->conns[CFW_HTTP_NEW], c, link);
+		s->n[CFW_HTTP_NEW]++;
+		s->n_conns++;
+		s->stats.accepted++;
+		cfw_http_sweep_by(s, cfw_http_limit(s, CFW_HTTP_NEW, c->since_ns));
+	}
+}
+
+struct cfw_http_conn *cfw_http_conn_of(struct cfw_http *s, struct evhttp_connection *con)
+{
+	struct cfw_http_conn *c = s->touched;
+	if (c && c->con == con)
+		return c;
+	for (int i = 0; i < CFW_HTTP_STATES; i++)
+		TAILQ_FOREACH(c, &s->conns[i], link)
+	if (c->con == con)
+		return c;
+	return NULL;
+}
+
+/* ---- states ---- */
+
+void cfw_http_conn_move(struct cfw_http_conn *c, enum cfw_http_state to)
+{
+	struct cfw_http *s = c->srv;
+	if (!c->con)
+		return;
+	TAILQ_REMOVE(&s->conns[c->state], c, link);
+	s->n[c->state]--;
+	/* A watched request keeps the time when it began. */
+	if (to != CFW_HTTP_WATCHED)
+		c->since_ns = now_ns(s);
+	c->state = to;
+	TAILQ_INSERT_TAIL(&s->conns[to], c, link);
+	s->n[to]++;
+	cfw_http_sweep_by(s, to == CFW_HTTP_BUSY ? c->since_ns + WATCH_AFTER : cfw_http_limit(s, to, c->since_ns));
+}
+
+void cfw_http_conn_rest(struct cfw_http_conn *c)
+{
+	bool more = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
+	c->req = NULL;
+	cfw_http_conn_move(c, more ? CFW_HTTP_READING : CFW_HTTP_IDLE);
+}
+
+/* While a handler works evhttp does not read, so it would not see the client leave. Do what it does itself while it writes a
+ * reply: read, but hand nothing on; an end of input then closes the connection. Not where the client said that this is its last
+ * request: it may have closed its sending half, and still wait for the answer. */
+static void watch(struct cfw_http_conn *c)
+{
+	bufferevent_data_cb read, write;
+	bufferevent_event_cb event;
+	void *con;
+	cfw_http_conn_move(c, CFW_HTTP_WATCHED);
+	if (!c->req || c->req->close || c->req->begun)
+		return;
+	bufferevent_getcb(c->bev, &read, &write, &event, &con);
+	bufferevent_setcb(c->bev, NULL, write, event, con);
+	bufferevent_enable(c->bev, EV_READ);
+}
+
+/* Bytes that the kernel holds and we have not read: the connection is not idle, whatever we thought. */
+static bool has_unread(const struct cfw_http_conn *c)
+{
+	int n = 0;
+	return ioctl(bufferevent_getfd(c->bev), FIONREAD, &n) == 0 && n > 0;
+}
+
+void cfw_http_sweep_by(struct cfw_http *s, uint64_t at_ns)
+{
+	if (at_ns >= s->timer_ns)
+		return;
+	uint64_t us = (cfw_time_left(now_ns(s), at_ns) + 999) / 1000;
+	struct timeval tv = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
+	if (event_add(&s->timer, &tv) == 0)
+		s->timer_ns = at_ns;
+}
+
+void cfw_http_sweep(struct cfw_http *s)
+{
+	uint64_t now = now_ns(s), next = CFW_NEVER;
+	struct cfw_http_conn *c;
+	while ((c = TAILQ_FIRST(&s->conns[CFW_HTTP_BUSY])) && c->since_ns + WATCH_AFTER <= now)
+		watch(c);
+	if (c)
+		next = c->since_ns + WATCH_AFTER;
+	for (enum cfw_http_state st = CFW_HTTP_NEW; st <= CFW_HTTP_IDLE; st++) {
+		while ((c = TAILQ_FIRST(&s->conns[st])) && cfw_http_limit(s, st, c->since_ns) <= now) {
+			if (has_unread(c))
+				cfw_http_conn_move(c, CFW_HTTP_READING);
+			else
+				evhttp_connection_free(c->con);
+		}
+		if (c)
+			next = cfw_time_min(next, cfw_http_limit(s, st, c->since_ns));
+	}
+	cfw_http_sweep_by(s, next);
+}

@@ -1,0 +1,145 @@
+/* The drain (S9.1, S9.2), phase by phase:
+ *
+ *   lame        every reply says Connection: close; the listener is as open as ever
+ *   stop        the kernel lets nobody new in; those it had let in are accepted and served (DRAIN_QUEUE)
+ *   grace       idle and never-used connections may still send for idle_grace, counted for each from its own last reply or its
+ *               connect, at the earliest from the stop; what sends is served, what does not is closed (DRAIN_CONNS)
+ *   the end     when the last connection is gone, or drain is over; the core's own deadline comes as cut */
+#include <event2/buffer.h>
+#include <event2/http.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "shell/http_server.h"
+
+/* Half a request that stands still: served, it may take this long between two packets; in a drain less, so that a client that
+ * went away half way does not hold up the end. */
+#define READ_STALL       (30 * CFW_SEC)
+#define READ_STALL_DRAIN (1 * CFW_SEC)
+/* What a request may have been on its way when idle_grace ends. */
+#define GRACE_SLACK (10 * CFW_MS)
+enum { LOG_AT_MOST = 10 };
+
+static uint64_t now_ns(const struct cfw_http *s)
+{
+	return s->env->now_ns(s->env->ud);
+}
+
+uint64_t cfw_http_limit(const struct cfw_http *s, enum cfw_http_state state, uint64_t since_ns)
+{
+	bool draining = s->phase >= CFW_HTTP_DRAIN_QUEUE;
+	switch (state) {
+	case CFW_HTTP_NEW:
+	case CFW_HTTP_IDLE:
+		if (!draining)
+			return cfw_time_add(since_ns, s->keep_alive_ns);
+		return cfw_time_add(cfw_time_max(since_ns, s->stop_ns), cfw_time_add(s->grace_ns, GRACE_SLACK));
+	case CFW_HTTP_READING:
+		return draining ? cfw_time_max(since_ns, s->stop_ns) + READ_STALL_DRAIN : since_ns + READ_STALL;
+	default:
+		return CFW_NEVER;
+	}
+}
+
+void cfw_http_log_cut(struct cfw_http *s, const char *why)
+{
+	size_t busy = s->n[CFW_HTTP_BUSY] + s->n[CFW_HTTP_WATCHED], logged = 0;
+	char buf[32];
+	if (!s->n_conns)
+		return;
+	s->stats.cut += busy;
+	cfw_log_at(s->env->log, CFW_WARN, "%s: %s with %zu requests in flight on %zu connections", s->name, why, busy,
+		   s->n_conns);
+	for (enum cfw_http_state st = CFW_HTTP_WATCHED; st >= CFW_HTTP_BUSY; st--) {
+		struct cfw_http_conn *c;
+		TAILQ_FOREACH(c, &s->conns[st], link)
+		{
+			char peer[CFW_PEER_TEXT];
+			if (!c->req || !c->req->ev || logged++ == LOG_AT_MOST)
+				return;
+			cfw_listen_peer(evhttp_connection_get_addr(c->con), peer, sizeof peer);
+			cfw_log_with(s->env->log, CFW_WARN, "request cut", "server", s->name, "method",
+				     cfw_http_method_name(c->req->ev), "target", evhttp_request_get_uri(c->req->ev), "peer",
+				     peer, "age", cfw_format_duration(buf, sizeof buf, now_ns(s) - c->since_ns), "state",
+				     c->req->ended   ? "writing the reply"
+				     : c->req->begun ? "streaming"
+						     : "waiting for its handler",
+				     NULL);
+		}
+	}
+}
+
+/* Does the kernel still hold connections that it let in? */
+static bool queue_left(struct cfw_http *s)
+{
+	bool left = false;
+	for (int i = 0; i < s->n_addrs; i++)
+		left |= cfw_listen_queued(&s->listeners[i]);
+	return left;
+}
+
+static void close_listeners(struct cfw_http *s, bool all)
+{
+	for (int i = 0; i < s->n_addrs; i++)
+		if (all || s->listeners[i].family == AF_UNIX)
+			cfw_http_listener_done(s, i);
+}
+
+static bool any_listener(const struct cfw_http *s)
+{
+	for (int i = 0; i < s->n_addrs; i++)
+		if (s->listeners[i].fd >= 0)
+			return true;
+	return false;
+}
+
+void cfw_http_drain_step(struct cfw_http *s)
+{
+	uint64_t now = now_ns(s), grace_end = cfw_time_add(s->stop_ns, s->grace_ns);
+	if (s->phase < CFW_HTTP_DRAIN_QUEUE)
+		return;
+	if (now >= s->drain_end_ns) {
+		cfw_http_log_cut(s, "drain is over");
+		cfw_http_stopped(s);
+		return;
+	}
+	cfw_http_adopt(s);
+	if (s->phase == CFW_HTTP_DRAIN_QUEUE && !queue_left(s)) {
+		s->phase = CFW_HTTP_DRAIN_CONNS;
+		close_listeners(s, false);
+	}
+	cfw_http_sweep(s);
+	cfw_http_sweep_by(s, s->drain_end_ns);
+	if (s->phase == CFW_HTTP_DRAIN_QUEUE) {
+		if (!s->accept_failed) /* else when accepting is tried again */
+			cfw_http_turn_soon(s);
+		return;
+	}
+	/* A TCP listener, barred, stays while there are connections, until the grace ends: a client may have its half of a handshake
+	 * already, and the last step of it still be on its way over the network. */
+	if (any_listener(s)) {
+		if (queue_left(s)) {
+			cfw_http_turn_soon(s);
+			return;
+		}
+		if (s->n_conns && now < grace_end) {
+			cfw_http_sweep_by(s, grace_end);
+			return;
+		}
+		close_listeners(s, true);
+	}
+	if (!s->n_conns)
+		cfw_http_stopped(s);
+}
+
+void cfw_http_drain(struct cfw_http *s)
+{
+	s->lame = true;
+	s->stop_ns = now_ns(s);
+	s->drain_end_ns = cfw_time_add(s->stop_ns, s->drain_ns);
+	s->phase = CFW_HTTP_DRAIN_QUEUE;
+	for (int i = 0; i < s->n_addrs; i++)
+		cfw_listen_bar(&s->listeners[i]);
+	cfw_http_drain_step(s);
+}

@@ -1,0 +1,299 @@
+#define _GNU_SOURCE
+#include "shell/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/value.h"
+
+enum { BACKLOG = 4096 };
+
+/* ---- addresses ---- */
+
+static int parse_port(const char *s, in_port_t *port)
+{
+	unsigned long n = 0;
+	if (!*s)
+		return -1;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return -1;
+		n = n * 10 + (unsigned long)(*s - '0');
+		if (n > 65535)
+			return -1;
+	}
+	*port = htons((in_port_t)n);
+	return 0;
+}
+
+static int parse_unix(const char *name, const char *path, struct cfw_listen_addr *out, struct curfew_err *err)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)&out->sa;
+	size_t n = strlen(path);
+	if (!n || (path[0] == '@' && n == 1))
+		return cfw_err_set(err, CURFEW_EINVAL, "%s: listen \"unix:%s\": a path is missing", name, path);
+	if (n >= sizeof un->sun_path)
+		return cfw_err_set(err, CURFEW_EINVAL,
+				   "%s: listen \"unix:%s\": the path has %zu bytes, at most %zu are possible", name, path, n,
+				   sizeof un->sun_path - 1);
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, path, n + 1);
+	out->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+	if (path[0] == '@') {
+		un->sun_path[0] = 0;
+		out->len--;
+	}
+	return 0;
+}
+
+static int parse_host(const char *host, bool bracketed, in_port_t port, struct cfw_listen_addr *out)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)&out->sa;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&out->sa;
+	if (!*host || !strcmp(host, "*")) {
+		out->dual = true;
+		in6->sin6_addr = in6addr_any;
+	} else if (!bracketed && inet_pton(AF_INET, !strcmp(host, "localhost") ? "127.0.0.1" : host, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = port;
+		out->len = sizeof *in;
+		return 0;
+	} else if (!bracketed || inet_pton(AF_INET6, host, &in6->sin6_addr) != 1) {
+		return -1;
+	}
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = port;
+	out->len = sizeof *in6;
+	return 0;
+}
+
+static int parse_one(const char *name, const char *text, struct cfw_listen_addr *out, struct curfew_err *err)
+{
+	char host[INET6_ADDRSTRLEN + 2];
+	in_port_t port;
+	memset(out, 0, sizeof *out);
+	if (!strncmp(text, "unix:", 5)) {
+		int rc = parse_unix(name, text + 5, out, err);
+		if (rc)
+			return rc;
+	} else {
+		const char *colon = strrchr(text, ':');
+		bool bracketed = text[0] == '[' && colon && colon > text && colon[-1] == ']';
+		if (!colon || (text[0] == '[' && !bracketed))
+			return cfw_err_set(err, CURFEW_EINVAL, "%s: listen \"%s\": a port is missing, as in \"%s:8080\"", name,
+					   text, *text ? text : "127.0.0.1");
+		if (parse_port(colon + 1, &port))
+			return cfw_err_set(err, CURFEW_EINVAL, "%s: listen \"%s\": \"%s\" is no port (0 to 65535)", name, text,
+					   colon + 1);
+		size_t n = (size_t)(colon - text) - (bracketed ? 2 : 0);
+		snprintf(host, sizeof host, "%.*s", (int)(n < sizeof host ? n : sizeof host - 1), text + bracketed);
+		if (n >= sizeof host || parse_host(host, bracketed, port, out))
+			return cfw_err_set(
+				err, CURFEW_EINVAL,
+				"%s: listen \"%s\": not an address (\"127.0.0.1:80\", \"[::1]:80\", \":80\", \"unix:/path\")",
+				name, text);
+	}
+	out->text = strdup(text);
+	return out->text ? 0 : cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
+}
+
+int cfw_listen_parse(const char *name, const struct cfw_value *listen, struct cfw_listen_addr **out, struct curfew_err *err)
+{
+	bool list = cfw_value_type(listen) == CFW_V_LIST;
+	size_t n = list ? cfw_value_len(listen) : cfw_value_type(listen) == CFW_V_STR;
+	*out = NULL;
+	if (!n)
+		return cfw_err_set(err, CURFEW_EINVAL, "%s: listen is missing: an address such as \"127.0.0.1:8080\"", name);
+	struct cfw_listen_addr *addrs = calloc(n, sizeof *addrs);
+	if (!addrs)
+		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
+	for (size_t i = 0; i < n; i++) {
+		const char *text = cfw_value_to_str(list ? cfw_value_at(listen, i) : listen, NULL);
+		int rc = text ? parse_one(name, text, &addrs[i], err)
+			      : cfw_err_set(err, CURFEW_EINVAL, "%s: listen: address %zu is not a string", name, i + 1);
+		if (rc) {
+			cfw_listen_addrs_free(addrs, (int)i);
+			return rc;
+		}
+	}
+	*out = addrs;
+	return (int)n;
+}
+
+void cfw_listen_addrs_free(struct cfw_listen_addr *addrs, int n)
+{
+	for (int i = 0; i < n; i++)
+		free(addrs[i].text);
+	free(addrs);
+}
+
+/* ---- opening ---- */
+
+/* Is the socket file at addr one that nobody serves? Sets errno to why it is not to be touched. */
+static bool is_stale(const struct cfw_listen_addr *addr, const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st))
+		return errno == ENOENT;
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = EEXIST;
+		return false;
+	}
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	bool refused = connect(fd, (const struct sockaddr *)&addr->sa, addr->len) && errno == ECONNREFUSED;
+	close(fd);
+	errno = EADDRINUSE;
+	return refused;
+}
+
+static int bind_unix(int fd, const struct cfw_listen_addr *addr, struct cfw_listener *out)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&addr->sa;
+	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
+	struct stat st;
+	int rc = bind(fd, sa, addr->len);
+	if (rc && errno == EADDRINUSE && *path && is_stale(addr, path) && (!unlink(path) || errno == ENOENT))
+		rc = bind(fd, sa, addr->len);
+	if (rc || !*path)
+		return rc;
+	if (lstat(path, &st) || !(out->path = strdup(path)))
+		return -1;
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	return 0;
+}
+
+static int bind_tcp(int fd, const struct cfw_listen_addr *addr)
+{
+	int on = 1, only = !addr->dual;
+	/* Accepted sockets inherit all of these. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (addr->sa.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
+	return bind(fd, (const struct sockaddr *)&addr->sa, addr->len);
+}
+
+static char *real_text(int fd, const struct cfw_listen_addr *addr)
+{
+	char buf[CFW_PEER_TEXT];
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+	if (addr->sa.ss_family == AF_UNIX)
+		return strdup(addr->text);
+	if (getsockname(fd, (struct sockaddr *)&sa, &len))
+		return NULL;
+	return strdup(cfw_listen_peer((struct sockaddr *)&sa, buf, sizeof buf));
+}
+
+int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct cfw_listener *out, struct curfew_err *err)
+{
+	struct cfw_listen_addr any4;
+	int family = addr->sa.ss_family;
+	memset(out, 0, sizeof *out);
+	out->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (out->fd < 0 && addr->dual && errno == EAFNOSUPPORT) {
+		/* A kernel without IPv6: everywhere is IPv4 then. */
+		any4 = *addr;
+		in_port_t port = ((const struct sockaddr_in6 *)&addr->sa)->sin6_port;
+		memset(&any4.sa, 0, sizeof any4.sa);
+		((struct sockaddr_in *)&any4.sa)->sin_family = AF_INET;
+		((struct sockaddr_in *)&any4.sa)->sin_port = port;
+		any4.len = sizeof(struct sockaddr_in);
+		any4.dual = false;
+		return cfw_listen_open(name, &any4, out, err);
+	}
+	out->family = family;
+	if (out->fd < 0 || (family == AF_UNIX ? bind_unix(out->fd, addr, out) : bind_tcp(out->fd, addr)) ||
+	    listen(out->fd, BACKLOG) || !(out->text = real_text(out->fd, addr))) {
+		int rc = cfw_err_sys(err, "%s: cannot listen on %s", name, addr->text);
+		cfw_listen_close(out);
+		return rc;
+	}
+	return 0;
+}
+
+/* ---- closing ---- */
+
+static void remove_file(struct cfw_listener *l)
+{
+	struct stat st;
+	if (l->path && !lstat(l->path, &st) && st.st_dev == l->dev && st.st_ino == l->ino)
+		unlink(l->path);
+	free(l->path);
+	l->path = NULL;
+}
+
+void cfw_listen_bar(struct cfw_listener *l)
+{
+	/* Runs on the TCP header. Drops what has SYN and not ACK: the last step of a handshake passes. */
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	};
+	static const struct sock_fprog prog = {sizeof code / sizeof *code, code};
+	if (l->fd < 0 || l->barred)
+		return;
+	l->barred = true;
+	if (l->family == AF_UNIX) {
+		remove_file(l);
+		shutdown(l->fd, SHUT_RD);
+	} else {
+		/* Where the kernel has no filters the window between the last accept and the close stays open; nothing else helps. */
+		(void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof prog);
+	}
+}
+
+bool cfw_listen_queued(struct cfw_listener *l)
+{
+	struct pollfd p = {.fd = l->fd, .events = POLLIN};
+	if (l->fd < 0)
+		return false;
+	if (l->family == AF_UNIX && l->barred)
+		return !l->turned++;
+	return poll(&p, 1, 0) == 1;
+}
+
+void cfw_listen_close(struct cfw_listener *l)
+{
+	remove_file(l);
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+	free(l->text);
+	l->text = NULL;
+}
+
+const char *cfw_listen_peer(const struct sockaddr *sa, char *buf, size_t n)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	if (sa && sa->sa_family == AF_INET) {
+		struct sockaddr_in in;
+		memcpy(&in, sa, sizeof in);
+		inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
+		snprintf(buf, n, "%s:%u", host, ntohs(in.sin_port));
+	} else if (sa && sa->sa_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+		memcpy(&in6, sa, sizeof in6);
+		inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
+		snprintf(buf, n, "[%s]:%u", host, ntohs(in6.sin6_port));
+	} else {
+		snprintf(buf, n, "unix");
+	}
+	return buf;
+}

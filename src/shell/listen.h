@@ -1,0 +1,56 @@
+/* listen.h: listening sockets for the kinds "http" and "tcp": TCP over IPv4 and IPv6, unix sockets, and how to close one without
+ * losing a connection that the kernel has already let in (S9.1). */
+#ifndef CFW_SHELL_LISTEN_H
+#define CFW_SHELL_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+struct curfew_err;
+struct cfw_value;
+
+/* Where to listen, parsed; nothing is open yet. */
+struct cfw_listen_addr {
+	struct sockaddr_storage sa;
+	socklen_t len;
+	bool dual;  /* ":80" and "*:80": IPv6 that takes IPv4 too */
+	char *text; /* as the policy wrote it; owned */
+};
+
+struct cfw_listener {
+	int fd; /* -1 when closed */
+	int family;
+	char *text; /* "127.0.0.1:43211", "[::1]:80", "unix:/path": where it really listens; owned */
+	char *path; /* of a unix socket in the file system, to unlink; owned; NULL else */
+	dev_t dev;
+	ino_t ino; /* what we bound, so that another's socket is never unlinked */
+	bool barred;
+	unsigned turned;
+};
+
+/* The addresses in def.listen: a string or a list of strings: "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (everywhere),
+ * "unix:/path", "unix:@abstract". Port 0 lets the kernel choose. Returns how many, *out owned by the caller (see _addrs_free), or a
+ * negative error; name is the server's, for the text. */
+int cfw_listen_parse(const char *name, const struct cfw_value *listen, struct cfw_listen_addr **out, struct curfew_err *err);
+void cfw_listen_addrs_free(struct cfw_listen_addr *addrs, int n);
+
+/* Bind and listen; non-blocking, close-on-exec. A unix socket that nobody serves any more is replaced; a live one is an address in
+ * use. 0, or a negative error: "web: cannot listen on 127.0.0.1:80: Address already in use". */
+int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct cfw_listener *out, struct curfew_err *err);
+
+/* From now on the kernel lets nobody new in; what it has queued can still be accepted. TCP: a filter drops SYNs; handshakes that
+ * have begun may still end. Unix: connects are refused, and our socket file is removed. Idempotent. */
+void cfw_listen_bar(struct cfw_listener *l);
+/* Is somebody waiting in the accept queue? Of a barred unix socket the kernel does not say: true once, so that the loop has turned
+ * in between, which accepts until there is nobody left. */
+bool cfw_listen_queued(struct cfw_listener *l);
+/* Free what l owns and remove our socket file. The descriptor is closed unless someone else has taken it (fd set to -1). */
+void cfw_listen_close(struct cfw_listener *l);
+
+/* "127.0.0.1:80", "[::1]:80", "unix": the peer of a connection. buf has at least CFW_PEER_TEXT bytes; returns buf. */
+enum { CFW_PEER_TEXT = 72 };
+const char *cfw_listen_peer(const struct sockaddr *sa, char *buf, size_t n);
+
+#endif
