@@ -111,7 +111,8 @@ static void on_turn(evutil_socket_t fd, short what, void *srv)
 void cfw_http_turn_soon(struct cfw_http *s)
 {
 	static const struct timeval now;
-	if (!event_pending(&s->turn, EV_TIMEOUT, NULL))
+	/* While accepting is paused there is nothing to be had by turning; the resume event comes back here. */
+	if (!s->accept_failed && !event_pending(&s->turn, EV_TIMEOUT, NULL))
 		event_add(&s->turn, &now);
 }
 
@@ -132,7 +133,7 @@ static void on_resume(evutil_socket_t fd, short what, void *srv)
 	for (int i = 0; i < s->n_addrs; i++)
 		if (s->bound[i])
 			evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound[i]));
-	if (s->phase == CFW_HTTP_DRAIN_QUEUE)
+	if (s->phase >= CFW_HTTP_DRAIN_QUEUE)
 		cfw_http_turn_soon(s);
 }
 

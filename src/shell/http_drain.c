@@ -73,8 +73,8 @@ void cfw_http_log_cut(struct cfw_http *s, const char *why)
 /* Does the kernel still hold connections that it let in? */
 static bool queue_left(struct cfw_http *s)
 {
-	bool left = false;
-	for (int i = 0; i < s->n_addrs; i++)
+	bool left = s->accept_failed;
+	for (int i = 0; !s->accept_failed && i < s->n_addrs; i++)
 		left |= cfw_listen_queued(&s->listeners[i]);
 	return left;
 }
@@ -112,8 +112,7 @@ void cfw_http_drain_step(struct cfw_http *s)
 	cfw_http_sweep(s);
 	cfw_http_sweep_by(s, s->drain_end_ns);
 	if (s->phase == CFW_HTTP_DRAIN_QUEUE) {
-		if (!s->accept_failed) /* else when accepting is tried again */
-			cfw_http_turn_soon(s);
+		cfw_http_turn_soon(s);
 		return;
 	}
 	/* A TCP listener, barred, stays while there are connections, until the grace ends: a client may have its half of a handshake

@@ -48,7 +48,7 @@ struct harness {
 	struct cfw_exchange *last; /* the conversation handed over last */
 	uint64_t answered;         /* the last token answered */
 	int answers, answer_code;
-	char answer[65536];
+	char answer[(64 << 10) + 1];
 	size_t answer_len;
 	bool answer_nil, answer_true;
 	int warnings;
