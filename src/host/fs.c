@@ -1,0 +1,250 @@
+/* The services fs.*: each a job for the pool. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/value.h"
+#include "host/internal.h"
+#include "host/pool.h"
+
+enum { MAX_READ = 64 * 1024 * 1024, PIECE = 256 * 1024 };
+
+struct op {
+	struct cfw_job job; /* first */
+	char *path, *to, *data;
+	size_t n, max;
+	mode_t mode;
+	bool append, sync;
+};
+
+static void op_free(struct cfw_job *j)
+{
+	struct op *o = (struct op *)j;
+	free(o->path);
+	free(o->to);
+	free(o->data);
+	free(o);
+}
+
+static void give(struct op *o, struct cfw_value *v)
+{
+	o->job.value = v;
+	if (!v)
+		cfw_err_set(&o->job.err, CURFEW_ENOMEM, "out of memory");
+}
+
+static void run_exists(struct cfw_job *j)
+{
+	struct op *o = (struct op *)j;
+	struct stat st;
+	if (stat(o->path, &st) == 0)
+		give(o, cfw_value_bool(true));
+	else if (errno == ENOENT || errno == ENOTDIR)
+		give(o, cfw_value_bool(false));
+	else
+		cfw_err_sys(&j->err, "%s", o->path);
+}
+
+static const char *type_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return "file";
+	case S_IFDIR:
+		return "directory";
+	case S_IFIFO:
+		return "fifo";
+	case S_IFSOCK:
+		return "socket";
+	case S_IFBLK:
+		return "block";
+	case S_IFCHR:
+		return "char";
+	default:
+		return "other";
+	}
+}
+
+static void run_stat(struct cfw_job *j)
+{
+	struct op *o = (struct op *)j;
+	struct stat st;
+	if (stat(o->path, &st)) {
+		cfw_err_sys(&j->err, "%s", o->path);
+		return;
+	}
+	struct cfw_value *v = cfw_value_map();
+	give(o, v);
+	if (!v)
+		return;
+	double mtime = (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
+	if (cfw_value_set(v, "type", cfw_value_str(type_name(st.st_mode))) ||
+	    cfw_value_set(v, "size", cfw_value_int(st.st_size)) || cfw_value_set(v, "mtime", cfw_value_num(mtime)) ||
+	    cfw_value_set(v, "mode", cfw_value_int(st.st_mode & 07777)))
+		cfw_err_set(&j->err, CURFEW_ENOMEM, "out of memory");
+}
+
+/* FIFOs and terminals are opened without blocking and waited for, so that a thread can always be had back. */
+static int open_op(struct op *o, int flags)
+{
+	int fd = open(o->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, o->mode);
+	if (fd < 0)
+		cfw_err_sys(&o->job.err, "%s", o->path);
+	return fd;
+}
+
+static void read_all(struct op *o, int fd, struct cfw_buf *b)
+{
+	char *space = malloc(PIECE);
+	if (!space) {
+		cfw_err_set(&o->job.err, CURFEW_ENOMEM, "out of memory");
+		return;
+	}
+	for (;;) {
+		ssize_t n = read(fd, space, PIECE);
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && cfw_job_wait(&o->job, fd, POLLIN))))
+			continue;
+		if (n < 0)
+			cfw_err_sys(&o->job.err, "%s", o->path);
+		if (n > 0 && b->len + (size_t)n > o->max) {
+			cfw_err_set(&o->job.err, CURFEW_ELIMIT, "%s has more than %zu bytes", o->path, o->max);
+			o->job.err.sys_errno = EFBIG;
+			n = 0;
+		}
+		if (n <= 0 || atomic_load(&o->job.cancelled))
+			break;
+		cfw_buf_put(b, space, (size_t)n);
+	}
+	free(space);
+}
+
+static void run_read(struct cfw_job *j)
+{
+	struct op *o = (struct op *)j;
+	int fd = open_op(o, O_RDONLY);
+	if (fd < 0)
+		return;
+	struct cfw_buf b;
+	cfw_buf_init(&b);
+	read_all(o, fd, &b);
+	close(fd);
+	if (!j->err.code)
+		give(o, b.failed ? NULL : cfw_value_strn(b.data ? b.data : "", b.len));
+	cfw_buf_clear(&b);
+}
+
+static void run_write(struct cfw_job *j)
+{
+	struct op *o = (struct op *)j;
+	int fd = open_op(o, O_WRONLY | O_CREAT | (o->append ? O_APPEND : O_TRUNC));
+	if (fd < 0)
+		return;
+	for (size_t at = 0; at < o->n && !j->err.code;) {
+		ssize_t n = write(fd, o->data + at, o->n - at);
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR && !(errno == EAGAIN && cfw_job_wait(j, fd, POLLOUT)))
+			cfw_err_sys(&j->err, "%s", o->path);
+	}
+	if (!j->err.code && o->sync && fsync(fd) && errno != EINVAL && errno != EROFS)
+		cfw_err_sys(&j->err, "%s", o->path);
+	if (close(fd) && !j->err.code && errno != EINTR)
+		cfw_err_sys(&j->err, "%s", o->path);
+	if (!j->err.code)
+		give(o, cfw_value_bool(true));
+}
+
+static void run_rename(struct cfw_job *j)
+{
+	struct op *o = (struct op *)j;
+	if (rename(o->path, o->to))
+		cfw_err_sys(&j->err, "%s to %s", o->path, o->to);
+	else
+		give(o, cfw_value_bool(true));
+}
+
+static void run_remove(struct cfw_job *j)
+{
+	struct op *o = (struct op *)j;
+	if (remove(o->path))
+		cfw_err_sys(&j->err, "%s", o->path);
+	else
+		give(o, cfw_value_bool(true));
+}
+
+/* A path from the arguments into *out: a string without NUL that is not empty. */
+static int take_path(const struct cfw_value *args, const char *key, char **out, struct curfew_err *err)
+{
+	size_t n = 0;
+	const char *s = cfw_value_bytes(cfw_value_get(args, key), &n);
+	if (!s || !n || strlen(s) != n)
+		return cfw_err_set(err, CURFEW_EINVAL, "%s must be a path: a string without NUL", key);
+	*out = strdup(s);
+	return *out ? 0 : cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+}
+
+static int take_data(struct op *o, const struct cfw_value *args, struct curfew_err *err)
+{
+	const char *data = cfw_value_bytes(cfw_value_get(args, "data"), &o->n);
+	if (!data)
+		return cfw_err_set(err, CURFEW_EINVAL, "data must be a string");
+	o->data = malloc(o->n + 1);
+	if (!o->data)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	memcpy(o->data, data, o->n);
+	return 0;
+}
+
+static int begin(struct cfw_host *h, uint64_t token, const struct cfw_value *args, void (*run)(struct cfw_job *),
+		 struct curfew_err *err)
+{
+	struct op *o = calloc(1, sizeof *o);
+	if (!o)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	o->job.run = run;
+	o->job.free = op_free;
+	o->job.token = token;
+	o->mode = (mode_t)cfw_value_get_int(args, "mode", 0666) & 07777;
+	o->append = cfw_value_get_bool(args, "append", false);
+	o->sync = cfw_value_get_bool(args, "sync", false);
+	int64_t max = cfw_value_get_int(args, "max", MAX_READ);
+	o->max = max > 0 ? (size_t)max : 0;
+	int e = take_path(args, run == run_rename ? "from" : "path", &o->path, err);
+	if (!e && run == run_rename)
+		e = take_path(args, "to", &o->to, err);
+	if (!e && run == run_write)
+		e = take_data(o, args, err);
+	if (!e)
+		e = cfw_pool_submit(h, &o->job, err);
+	if (e)
+		op_free(&o->job);
+	return e;
+}
+
+#define OPERATION(name)                                                                                                        \
+	int cfw_fs_##name(void *ud, const struct cfw_env *env, uint64_t token, const struct cfw_value *args,                   \
+			  struct curfew_err *err)                                                                              \
+	{                                                                                                                      \
+		(void)env;                                                                                                     \
+		return begin(ud, token, args, run_##name, err);                                                                \
+	}
+
+OPERATION(exists)
+OPERATION(stat)
+OPERATION(read)
+OPERATION(write)
+OPERATION(rename)
+OPERATION(remove)
+
+void cfw_fs_cancel(void *ud, uint64_t token)
+{
+	cfw_pool_cancel(ud, token);
+}

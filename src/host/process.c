@@ -1,0 +1,408 @@
+/* The kind "process": a child process as a server. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "base/value.h"
+#include "host/internal.h"
+#include "host/notify.h"
+#include "host/output.h"
+#include "host/process.h"
+#include "host/ready.h"
+
+enum state {
+	DOWN,
+	STARTING, /* it runs, and is not ready yet */
+	UP,
+	ENDING, /* being stopped, or ended by itself and what is left of its tree is being killed; why says what for */
+};
+
+enum why {
+	W_CLOSED,       /* ended by itself after it was ready */
+	W_START_FAILED, /* reason says why */
+	W_STOP,         /* asked for by stop or cut */
+	W_FREE,         /* nobody is to be told */
+};
+
+struct process {
+	struct cfw_child child; /* first */
+	struct cfw_host *host;
+	const struct cfw_env *env;
+	cfw_id id;
+	const struct cfw_value *def;
+	const char *name;
+	struct cfw_process_conf conf;
+	enum state state;
+	enum why why;
+	uint32_t attempt; /* that the next report answers */
+	bool died;        /* W_STOP: it ended in a way that nobody asked for */
+	char *reason;
+	uint64_t started_ns, exits;
+	struct cfw_output *out[3];
+	struct cfw_notify *notify;
+	struct cfw_ready *ready;
+	struct cfw_timer timer; /* of the present step */
+	size_t step;
+	int first; /* the signal of the first step; 0: as configured */
+};
+
+static void report(struct process *p, enum cfw_report_what what, const struct curfew_err *err)
+{
+	struct cfw_report r = {
+		.what = what,
+		.server = p->id,
+		.attempt = p->attempt,
+		.exit_code = p->child.code,
+		.signo = p->child.signo,
+		.err = err,
+	};
+	p->env->report(p->env->ud, &r);
+}
+
+static void close_all(struct process *p)
+{
+	cfw_timer_cancel(p->env->timers, &p->timer);
+	cfw_ready_free(p->ready);
+	p->ready = NULL;
+	cfw_notify_free(p->notify);
+	p->notify = NULL;
+	for (int i = 0; i < 3; i++) {
+		cfw_output_free(p->out[i]);
+		p->out[i] = NULL;
+	}
+}
+
+/* ---- the end ---- */
+
+static void take_step(struct process *p)
+{
+	if (p->step >= p->conf.n_steps) {
+		cfw_child_kill(&p->child);
+		return;
+	}
+	const struct cfw_step *s = &p->conf.steps[p->step];
+	int signo = p->step == 0 && p->first ? p->first : s->signo;
+	if (signo == SIGKILL) {
+		cfw_child_kill(&p->child);
+		return;
+	}
+	cfw_child_signal(&p->child, signo, !p->conf.to_main);
+	cfw_child_signal(&p->child, SIGCONT, !p->conf.to_main); /* one that is stopped has to wake to hear it */
+	if (cfw_timer_set(p->env->timers, &p->timer, cfw_time_add(cfw_host_now(p->host), s->wait_ns)))
+		cfw_child_kill(&p->child);
+}
+
+static void on_step_over(struct cfw_timer *t, uint64_t now_ns, void *ud)
+{
+	(void)t;
+	(void)now_ns;
+	struct process *p = ud;
+	p->step++;
+	take_step(p);
+}
+
+static void begin_steps(struct process *p)
+{
+	p->state = ENDING;
+	cfw_ready_free(p->ready);
+	p->ready = NULL;
+	p->child.rest = p->conf.to_main ? CFW_REST_KILL : CFW_REST_LINGER;
+	p->step = 0;
+	take_step(p);
+}
+
+static void set_reason(struct process *p, const char *reason)
+{
+	free(p->reason);
+	p->reason = strdup(reason);
+}
+
+/* "exited with code 3 before it was ready: last words". */
+static void explain_early_end(struct process *p)
+{
+	char how[64], text[400];
+	if (p->child.signo)
+		snprintf(how, sizeof how, "was ended by %s", cfw_signal_name(p->child.signo));
+	else
+		snprintf(how, sizeof how, "exited with code %d", p->child.code);
+	const char *last = "";
+	for (int i = 2; i > 0 && !*last; i--) {
+		cfw_output_drain(p->out[i]);
+		last = cfw_output_last(p->out[i]);
+	}
+	snprintf(text, sizeof text, "%s before it was ready%s%s", how, *last ? ": " : "", last);
+	set_reason(p, text);
+}
+
+static void on_ended(struct cfw_child *c)
+{
+	struct process *p = (struct process *)c;
+	p->exits++;
+	switch (p->state) {
+	case STARTING:
+		p->why = W_START_FAILED;
+		explain_early_end(p);
+		break;
+	case UP:
+		p->why = W_CLOSED;
+		break;
+	case ENDING: /* by a signal of ours, or of its own accord after it: as asked */
+		p->died = c->signo && !(c->asked >> (c->signo - 1) & 1);
+		break;
+	case DOWN:
+		break;
+	}
+	p->state = ENDING;
+	cfw_ready_free(p->ready);
+	p->ready = NULL;
+}
+
+static void on_gone(struct cfw_child *c)
+{
+	struct process *p = (struct process *)c;
+	close_all(p);
+	p->state = DOWN;
+	struct curfew_err err = {0};
+	switch (p->why) {
+	case W_CLOSED:
+		report(p, CFW_REPORT_CLOSED, NULL);
+		break;
+	case W_START_FAILED:
+		cfw_err_set(&err, CURFEW_ESTATE, "%s", p->reason ? p->reason : "out of memory");
+		report(p, CFW_REPORT_START_FAILED, &err);
+		break;
+	case W_STOP:
+		if (p->died)
+			report(p, CFW_REPORT_DIED, NULL);
+		report(p, CFW_REPORT_STOPPED, NULL);
+		break;
+	case W_FREE:
+		break;
+	}
+}
+
+/* ---- the start ---- */
+
+static void become_ready(struct process *p)
+{
+	p->state = UP;
+	cfw_ready_free(p->ready);
+	p->ready = NULL;
+	report(p, CFW_REPORT_STARTED, NULL);
+}
+
+static void on_ready(void *ud, const char *failure)
+{
+	struct process *p = ud;
+	if (!failure) {
+		become_ready(p);
+		return;
+	}
+	p->why = W_START_FAILED;
+	set_reason(p, failure);
+	begin_steps(p);
+}
+
+static void on_notify(void *ud)
+{
+	struct process *p = ud;
+	if (p->ready)
+		cfw_ready_told(p->ready);
+}
+
+static int launch(struct process *p, struct curfew_err *err)
+{
+	struct cfw_launch l = {
+		.def = p->def,
+		.command = cfw_value_get(p->def, "command"),
+		.name = p->name,
+		.fd = {-1, -1, -1},
+		.group = p->conf.group,
+	};
+	int e = 0;
+	if (cfw_ready_by_notify(cfw_value_get(p->def, "ready"))) {
+		p->notify = cfw_notify_new(p->host, &p->child, p->name, on_notify, p, err);
+		if (!p->notify)
+			return CURFEW_ESYS;
+		l.notify = cfw_notify_address(p->notify);
+	}
+	for (int i = 0; i < 3 && !e; i++)
+		e = cfw_output_open(p->host, i, p->conf.stream[i], p->name, &l.fd[i], &p->out[i], err);
+	if (!e)
+		e = cfw_child_launch(p->host, &p->child, &l, err);
+	for (int i = 0; i < 3; i++)
+		if (l.fd[i] >= 0)
+			close(l.fd[i]);
+	return e;
+}
+
+static void process_start(void *srv, uint32_t attempt)
+{
+	struct process *p = srv;
+	struct curfew_err err = {0};
+	if (p->state != DOWN) {
+		uint32_t other = p->attempt; /* still to be answered */
+		p->attempt = attempt;
+		cfw_err_set(&err, CURFEW_ESTATE, "still runs as process %d", (int)p->child.pid);
+		report(p, CFW_REPORT_START_FAILED, &err);
+		p->attempt = other;
+		return;
+	}
+	p->attempt = attempt;
+	p->child = (struct cfw_child){.ended = on_ended, .gone = on_gone, .rest = CFW_REST_KILL, .code = -1};
+	p->died = false;
+	p->first = 0;
+	free(p->reason);
+	p->reason = NULL;
+	if (launch(p, &err)) {
+		close_all(p);
+		report(p, CFW_REPORT_START_FAILED, &err);
+		return;
+	}
+	p->started_ns = cfw_host_now(p->host);
+	p->state = STARTING;
+	if (cfw_ready_at_once(cfw_value_get(p->def, "ready"))) {
+		become_ready(p);
+		return;
+	}
+	p->ready = cfw_ready_new(p->host, p->def, p->name, on_ready, p, &err);
+	if (p->ready)
+		return;
+	p->why = W_START_FAILED;
+	set_reason(p, err.msg);
+	p->state = ENDING;
+	cfw_child_kill(&p->child);
+}
+
+/* ---- what is asked for ---- */
+
+/* A stop or cut is to be answered from here on. False: there is nothing to stop, and that was said. */
+static bool asked_to_end(struct process *p, uint32_t attempt)
+{
+	p->attempt = attempt;
+	if (p->state == DOWN) {
+		p->child.code = -1;
+		p->child.signo = 0;
+		report(p, CFW_REPORT_STOPPED, NULL);
+		return false;
+	}
+	if (p->state == ENDING && p->why == W_CLOSED)
+		p->died = true; /* nobody has been told of it yet */
+	p->why = W_STOP;
+	return true;
+}
+
+static void process_stop(void *srv, const struct cfw_stop *stop)
+{
+	struct process *p = srv;
+	bool ending = p->state == ENDING;
+	if (!asked_to_end(p, stop->attempt) || ending)
+		return;
+	if (p->conf.forward && stop->signo > 0)
+		p->first = stop->signo;
+	if (p->conf.group == CFW_GROUP_KEEP && stop->signo > 0 && stop->signo <= 64)
+		p->child.asked |= UINT64_C(1) << (stop->signo - 1); /* a terminal sent it to both of us */
+	begin_steps(p);
+}
+
+static void process_cut(void *srv, uint32_t attempt)
+{
+	struct process *p = srv;
+	if (!asked_to_end(p, attempt))
+		return;
+	p->state = ENDING;
+	cfw_timer_cancel(p->env->timers, &p->timer);
+	cfw_ready_free(p->ready);
+	p->ready = NULL;
+	cfw_child_kill(&p->child);
+}
+
+static int process_signal(void *srv, int signo)
+{
+	struct process *p = srv;
+	if (signo <= 0 || signo > 64)
+		return CURFEW_EINVAL;
+	return cfw_child_signal(&p->child, signo, !p->conf.to_main);
+}
+
+static int process_pid(void *srv)
+{
+	const struct process *p = srv;
+	return (int)p->child.pid;
+}
+
+static struct cfw_value *process_stats(void *srv)
+{
+	const struct process *p = srv;
+	struct cfw_value *v = cfw_value_map();
+	if (!v)
+		return NULL;
+	if (p->child.pid) {
+		cfw_value_set(v, "pid", cfw_value_int(p->child.pid));
+		cfw_value_set(v, "uptime_ns", cfw_value_int((int64_t)(cfw_host_now(p->host) - p->started_ns)));
+	}
+	cfw_value_set(v, "exits", cfw_value_int((int64_t)p->exits));
+	if (*cfw_notify_status(p->notify))
+		cfw_value_set(v, "status", cfw_value_str(cfw_notify_status(p->notify)));
+	return v;
+}
+
+/* ---- life of the object ---- */
+
+static void *process_open(void *kind_ud, const struct cfw_env *env, cfw_id id, const struct cfw_value *def,
+			  struct curfew_err *err)
+{
+	struct process *p = calloc(1, sizeof *p);
+	if (!p) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		return NULL;
+	}
+	p->host = kind_ud;
+	p->env = env;
+	p->id = id;
+	p->def = def;
+	p->name = cfw_value_get_str(def, "name", "process");
+	p->child.code = -1;
+	p->timer.fn = on_step_over;
+	p->timer.ud = p;
+	if (cfw_process_conf_read(&p->conf, def, err)) {
+		cfw_process_conf_clear(&p->conf);
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static void process_free(void *srv)
+{
+	struct process *p = srv;
+	if (p->state != DOWN) { /* it should not run: end it here and now, for a second at most */
+		p->why = W_FREE;
+		p->state = ENDING;
+		cfw_child_clear(&p->child, cfw_time_add(cfw_host_now(p->host), CFW_SEC));
+		close_all(p);
+	}
+	cfw_process_conf_clear(&p->conf);
+	free(p->reason);
+	free(p);
+}
+
+const struct cfw_kind cfw_process_kind = {
+	.size = sizeof(struct cfw_kind),
+	.name = "process",
+	.open = process_open,
+	.free = process_free,
+	.start = process_start,
+	.stop = process_stop,
+	.cut = process_cut,
+	.stats = process_stats,
+	.pid = process_pid,
+	.signal = process_signal,
+};

@@ -1,0 +1,33 @@
+/* procfs.h: what /proc tells about processes. All answers may be out of date when they are read, save for children of ours that have
+ * not been reaped: their numbers are not given to anybody else. */
+#ifndef CFW_HOST_PROCFS_H
+#define CFW_HOST_PROCFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct cfw_pids {
+	pid_t *v;
+	size_t n, cap;
+};
+
+struct cfw_proc {
+	char state; /* 'Z': ended, not reaped */
+	pid_t parent, group, session;
+	uint64_t started; /* in ticks since boot: with the pid it names a process for good */
+};
+
+void cfw_pids_clear(struct cfw_pids *p);
+/* Our own children, zombies and adopted orphans included. False when /proc does not tell. */
+bool cfw_proc_ours(struct cfw_pids *out);
+/* Every process below pid, nearest first; at most max. */
+void cfw_proc_below(pid_t pid, struct cfw_pids *out, size_t max);
+/* Every process there is. */
+void cfw_proc_all(struct cfw_pids *out);
+bool cfw_proc_read(pid_t pid, struct cfw_proc *out);
+/* Does pid carry the marker of this instance? Then *serial is whose it is. */
+bool cfw_proc_mark(pid_t pid, uint64_t instance, uint64_t *serial);
+
+#endif
