@@ -1,0 +1,145 @@
+/* The journal: one array. While nothing is kept it is all a ring. When a stop ends and the process does not (S3.4), its entries are
+ * moved to the front and kept there; the rest of the array is the ring until the next stop begins. */
+#include <string.h>
+
+#include "base/err.h"
+#include "core/machine.h"
+
+enum {
+	RING_MIN = 512,
+	LAST_PLACES = 64, /* of a full stop: for what is about the stop as a whole */
+};
+
+static struct cfw_journal_entry *at(const struct cfw_ring *r, size_t i)
+{
+	return &r->e[r->base + (r->head + i) % (r->cap - r->base)];
+}
+
+int cfw_journal_init(struct cfw_core *c)
+{
+	struct cfw_ring *r = &c->journal;
+	r->e = c->alloc.fn(c->alloc.ud, NULL, 0, RING_MIN * sizeof *r->e);
+	if (!r->e)
+		return CURFEW_ENOMEM;
+	r->cap = RING_MIN;
+	return 0;
+}
+
+int cfw_journal_reserve(struct cfw_core *c, size_t n)
+{
+	struct cfw_ring *r = &c->journal;
+	size_t need = RING_MIN + r->base + r->room_for + n;
+	if (need > r->cap) {
+		size_t cap = need + need / 8;
+		struct cfw_journal_entry *e = c->alloc.fn(c->alloc.ud, NULL, 0, cap * sizeof *e);
+		if (!e)
+			return CURFEW_ENOMEM;
+		memcpy(e, r->e, r->base * sizeof *e);
+		for (size_t i = 0; i < r->len; i++)
+			e[r->base + i] = *at(r, i);
+		cfw_free(&c->alloc, r->e, r->cap * sizeof *e);
+		r->e = e;
+		r->cap = cap;
+		r->head = 0;
+	}
+	r->room_for += n;
+	return 0;
+}
+
+static bool of_one_thing(enum cfw_journal_what what)
+{
+	return what == CFW_J_SERVER || what == CFW_J_HOOK_BEGIN || what == CFW_J_HOOK_END || what == CFW_J_LATE ||
+	       what == CFW_J_CUT || what == CFW_J_TRIGGER || what == CFW_J_DECISION || what == CFW_J_REFUSED;
+}
+
+void cfw_journal_put(struct cfw_core *c, const struct cfw_journal_entry *entry)
+{
+	struct cfw_ring *r = &c->journal;
+	size_t places = r->cap - r->base;
+	uint64_t seq = ++r->seq;
+	if (r->in_stop) {
+		size_t mine = (size_t)(seq - r->stop_seq - r->dropped_in_stop);
+		if (mine >= places - (of_one_thing(entry->what) ? LAST_PLACES : 0)) {
+			r->dropped_in_stop++;
+			return;
+		}
+	}
+	if (r->len == places) {
+		r->head = (r->head + 1) % places;
+		r->len--;
+	}
+	struct cfw_journal_entry *e = at(r, r->len++);
+	*e = *entry;
+	e->seq = seq;
+	e->at_ns = c->now_ns;
+}
+
+static void reverse(struct cfw_journal_entry *e, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		struct cfw_journal_entry t = e[i];
+		e[i] = e[n - 1 - i];
+		e[n - 1 - i] = t;
+	}
+}
+
+/* Turn the ring so that its oldest entry is its first place. */
+static void straighten(struct cfw_ring *r)
+{
+	struct cfw_journal_entry *e = r->e + r->base;
+	size_t places = r->cap - r->base;
+	reverse(e, r->head);
+	reverse(e + r->head, places - r->head);
+	reverse(e, places);
+	r->head = 0;
+}
+
+void cfw_journal_stop_begins(struct cfw_core *c)
+{
+	struct cfw_ring *r = &c->journal;
+	if (r->base) {
+		straighten(r);
+		memmove(r->e, r->e + r->base, r->len * sizeof *r->e);
+		r->base = 0;
+	}
+	r->in_stop = true;
+	r->stop_seq = r->seq + 1;
+	r->dropped_in_stop = 0;
+}
+
+void cfw_journal_stop_ends(struct cfw_core *c)
+{
+	struct cfw_ring *r = &c->journal;
+	while (r->len && at(r, 0)->seq < r->stop_seq) {
+		r->head = (r->head + 1) % r->cap;
+		r->len--;
+	}
+	straighten(r);
+	r->base = r->len;
+	r->len = 0;
+	r->in_stop = false;
+}
+
+/* The first of n entries, from place i of the kept part or the ring, with at least that seq; n when there is none. */
+static size_t search(const struct cfw_ring *r, bool kept, size_t n, uint64_t seq)
+{
+	size_t low = 0, high = n;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if ((kept ? &r->e[mid] : at(r, mid))->seq < seq)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+const struct cfw_journal_entry *cfw_core_journal(const struct cfw_core *core, uint64_t seq)
+{
+	const struct cfw_ring *r = &core->journal;
+	size_t i = search(r, true, r->base, seq);
+	if (i < r->base)
+		return &r->e[i];
+	i = search(r, false, r->len, seq);
+	return i < r->len ? at(r, i) : NULL;
+}

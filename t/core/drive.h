@@ -1,0 +1,515 @@
+/* drive.h: a scripted host with a virtual clock for tests of the core. Servers and hooks behave as told; every action and every
+ * answer is a line of a trace, with its time. Invariants that hold in every run are checked as it goes (drive_faults). */
+#ifndef T_CORE_DRIVE_H
+#define T_CORE_DRIVE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "core/core.h"
+#include "tap.h"
+
+#define MS(n) ((uint64_t)(n)*CFW_MS)
+
+enum { DRIVE_SERVERS = 64, DRIVE_HOOKS = 256, DRIVE_EVENTS = 4096, DRIVE_LINES = 8192 };
+
+struct drive_server {
+	cfw_id id;
+	char name[32];
+	uint64_t start_ns, stop_ns, cut_ns; /* how long it takes; CFW_NEVER: silent */
+	bool fails;                         /* its start */
+	bool up;                            /* for the host: between started and gone */
+	bool reached;                       /* was started, its pre_stop hooks owed since */
+	uint32_t attempt;
+};
+
+struct drive_hook {
+	cfw_id id;
+	char label[64];
+	int server; /* index, -1 global */
+	enum cfw_phase phase;
+	uint64_t take_ns; /* CFW_NEVER: never ends */
+	enum cfw_outcome outcome;
+	int code;
+	unsigned calls; /* since the last start of its server */
+};
+
+struct drive_pending {
+	uint64_t at_ns, order;
+	struct cfw_event ev;
+	char line[96];
+};
+
+struct drive {
+	struct cfw_core *core;
+	struct cfw_core_config config;
+	uint64_t now_ns;
+	struct drive_server server[DRIVE_SERVERS];
+	struct drive_hook hook[DRIVE_HOOKS];
+	int servers, hooks;
+	struct drive_pending pending[DRIVE_EVENTS];
+	int n_pending;
+	uint64_t orders;
+	char line[DRIVE_LINES][96];
+	uint64_t at_ns[DRIVE_LINES];
+	int lines;
+	uint64_t ask_ns; /* how long policy takes; CFW_NEVER: dead */
+	struct cfw_decision (*policy)(struct drive *d, const struct cfw_trigger *t);
+	void (*on_action)(struct drive *d, const struct cfw_action *a);
+	void *ud;
+	bool exited, killed, cut_short; /* cut_short: a hook was called with no time left */
+	int exit_code, last_code;
+	uint64_t exit_ns;
+	int faults;
+	uint64_t hash; /* of all actions */
+	unsigned long steps;
+};
+
+static inline void drive_fault(struct drive *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static inline void drive_fault(struct drive *d, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (d->faults++ < 10) {
+		fputs("# fault: ", stderr);
+		vfprintf(stderr, fmt, ap);
+		fputc('\n', stderr);
+	}
+	va_end(ap);
+}
+
+static inline void drive_say(struct drive *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static inline void drive_say(struct drive *d, const char *fmt, ...)
+{
+	if (d->lines == DRIVE_LINES)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(d->line[d->lines], sizeof d->line[0], fmt, ap);
+	va_end(ap);
+	d->at_ns[d->lines++] = d->now_ns;
+}
+
+static inline struct drive *drive_new(const struct cfw_alloc *alloc)
+{
+	struct drive *d = calloc(1, sizeof *d);
+	if (!d)
+		tap_bail("out of memory");
+	cfw_core_config_default(&d->config);
+	d->core = cfw_core_new(alloc ? alloc : &cfw_alloc_std, &d->config);
+	if (!d->core) {
+		free(d);
+		return NULL;
+	}
+	d->now_ns = MS(1000);
+	d->hash = 14695981039346656037u;
+	return d;
+}
+
+static inline void drive_free(struct drive *d)
+{
+	if (d)
+		cfw_core_free(d->core);
+	free(d);
+}
+
+static inline int drive_find(const struct drive *d, const char *name)
+{
+	for (int i = 0; name && i < d->servers; i++)
+		if (strcmp(d->server[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+static inline int drive_index(const struct drive *d, cfw_id id)
+{
+	for (int i = 0; i < d->servers; i++)
+		if (d->server[i].id == id)
+			return i;
+	return -1;
+}
+
+static inline struct cfw_server_opts drive_opts(const char *name)
+{
+	return (struct cfw_server_opts){
+		.name = name, .kind = "test", .start_timeout_ns = CFW_NEVER, .stop_timeout_ns = CFW_NEVER};
+}
+
+static inline struct drive_server *drive_add_opts(struct drive *d, const struct cfw_server_opts *o)
+{
+	struct curfew_err err = {0};
+	struct drive_server *s = &d->server[d->servers];
+	*s = (struct drive_server){.id = cfw_core_server_add(d->core, o, &err)};
+	if (!s->id)
+		return NULL;
+	snprintf(s->name, sizeof s->name, "%s", o->name);
+	d->servers++;
+	return s;
+}
+
+static inline struct drive_server *drive_add(struct drive *d, const char *name)
+{
+	struct cfw_server_opts o = drive_opts(name);
+	return drive_add_opts(d, &o);
+}
+
+static inline int drive_after(struct drive *d, const char *a, const char *b)
+{
+	return cfw_core_server_after(d->core, d->server[drive_find(d, a)].id, d->server[drive_find(d, b)].id, NULL);
+}
+
+static const char *const drive_phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
+
+/* label NULL: "web.pre_stop"; server NULL: global, "global.pre_stop". */
+static inline struct drive_hook *drive_hook(struct drive *d, const char *server, enum cfw_phase phase, const char *label,
+					    uint64_t timeout_ns)
+{
+	struct drive_hook *h = &d->hook[d->hooks];
+	*h = (struct drive_hook){.server = drive_find(d, server), .phase = phase};
+	if (label)
+		snprintf(h->label, sizeof h->label, "%s", label);
+	else
+		snprintf(h->label, sizeof h->label, "%s.%s", server ? server : "global", drive_phases[phase]);
+	struct cfw_hook_opts o = {.server = server ? d->server[h->server].id : 0,
+				  .phase = phase,
+				  .name = h->label,
+				  .where = "policy.lua:1",
+				  .timeout_ns = timeout_ns,
+				  .ref = d->hooks};
+	h->id = cfw_core_hook_add(d->core, &o, NULL);
+	if (!h->id)
+		return NULL;
+	d->hooks++;
+	return h;
+}
+
+static inline void drive_at(struct drive *d, uint64_t at_ns, const struct cfw_event *ev, const char *line)
+{
+	if (at_ns == CFW_NEVER)
+		return;
+	if (d->n_pending == DRIVE_EVENTS)
+		tap_bail("too many events");
+	struct drive_pending *p = &d->pending[d->n_pending++];
+	*p = (struct drive_pending){.at_ns = at_ns, .order = ++d->orders, .ev = *ev};
+	snprintf(p->line, sizeof p->line, "%s", line ? line : "");
+}
+
+static inline struct cfw_event drive_trigger(enum cfw_trigger_kind kind, int signo, int code)
+{
+	return (struct cfw_event){.type = CFW_EV_TRIGGER, .trigger = {.kind = kind, .signo = signo, .code = code}};
+}
+
+static inline void drive_mix(struct drive *d, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		d->hash = (d->hash ^ (v >> 8 * i & 255)) * 1099511628211u;
+}
+
+static inline struct drive_hook *drive_hook_of(struct drive *d, cfw_id id)
+{
+	for (int i = 0; i < d->hooks; i++)
+		if (d->hook[i].id == id)
+			return &d->hook[i];
+	return NULL;
+}
+
+/* S4.12, at the end: what was started had each of its pre_stop hooks called once. */
+static inline void drive_check_exit(struct drive *d, const struct cfw_action *a)
+{
+	struct cfw_stop_view v;
+	cfw_core_stop_view(d->core, &v);
+	if (d->exited)
+		drive_fault(d, "a second exit");
+	if (a->code < d->last_code)
+		drive_fault(d, "the exit code went down: %d, was %d", a->code, d->last_code);
+	if (!a->kill && v.deadline_ns != CFW_NEVER && d->now_ns > v.deadline_ns)
+		drive_fault(d, "exit at %llu, after the deadline", (unsigned long long)d->now_ns);
+	for (int i = 0; !a->kill && i < d->hooks; i++) {
+		struct drive_hook *h = &d->hook[i];
+		if (h->phase == CFW_PRE_STOP && (h->server < 0 || d->server[h->server].reached) && h->calls != 1)
+			drive_fault(d, "%s was called %u times before the exit", h->label, h->calls);
+	}
+}
+
+static inline void drive_server_action(struct drive *d, const struct cfw_action *a)
+{
+	int i = drive_index(d, a->server);
+	struct drive_server *s = &d->server[i];
+	struct cfw_event ev = {.server = a->server, .attempt = a->attempt};
+	char line[96];
+	if (a->type == CFW_ACT_START) {
+		drive_say(d, "start %s", s->name);
+		if (!s->reached)
+			for (int k = 0; k < d->hooks; k++)
+				if (d->hook[k].server == i && d->hook[k].phase >= CFW_PRE_STOP)
+					d->hook[k].calls = 0;
+		s->attempt = a->attempt;
+		ev.type = s->fails ? CFW_EV_SERVER_START_FAILED : CFW_EV_SERVER_STARTED;
+		ev.text = s->fails ? 77 : 0;
+		snprintf(line, sizeof line, "%s %s", s->fails ? "start_failed" : "started", s->name);
+		drive_at(d, cfw_time_add(d->now_ns, s->start_ns), &ev, line);
+	} else {
+		drive_say(d, "%s %s", a->type == CFW_ACT_STOP ? "stop" : "cut", s->name);
+		ev.type = CFW_EV_SERVER_STOPPED;
+		snprintf(line, sizeof line, "stopped %s", s->name);
+		drive_at(d, cfw_time_add(d->now_ns, a->type == CFW_ACT_STOP ? s->stop_ns : s->cut_ns), &ev, line);
+	}
+}
+
+static inline void drive_call(struct drive *d, const struct cfw_action *a)
+{
+	struct drive_hook *h = drive_hook_of(d, a->hook);
+	char line[96];
+	h->calls++;
+	drive_say(d, "call %s %s", h->label, a->mode == CFW_ABORT ? "abort" : "graceful");
+	if (h->phase == CFW_PRE_STOP && h->calls > 1)
+		drive_fault(d, "%s was begun twice", h->label);
+	struct cfw_event ev = {.type = CFW_EV_HOOK_DONE, .run = a->run, .outcome = h->outcome, .code = h->code};
+	snprintf(line, sizeof line, "done %s", h->label);
+	drive_at(d, cfw_time_add(d->now_ns, h->take_ns), &ev, line);
+}
+
+static inline void drive_ask(struct drive *d, const struct cfw_action *a)
+{
+	drive_say(d, "ask %s %u", cfw_trigger_name(a->trigger.kind, a->trigger.signo), a->trigger.count);
+	struct cfw_event ev = {.type = CFW_EV_DECISION, .question = a->question};
+	if (d->policy)
+		ev.decision = d->policy(d, &a->trigger);
+	drive_at(d, cfw_time_add(d->now_ns, d->ask_ns), &ev, "");
+}
+
+static inline void drive_action(struct drive *d, const struct cfw_action *a)
+{
+	struct drive_hook *h = NULL;
+	drive_mix(d, d->now_ns);
+	drive_mix(d, (uint64_t)a->type << 32 | a->server);
+	drive_mix(d, (uint64_t)a->run << 32 | a->attempt);
+	drive_mix(d, (uint64_t)a->question << 32 | (uint32_t)a->code);
+	drive_mix(d, a->deadline_ns);
+	if (d->exited)
+		drive_fault(d, "an action after the exit");
+	switch (a->type) {
+	case CFW_ACT_ASK:
+		drive_ask(d, a);
+		break;
+	case CFW_ACT_LAME:
+		drive_say(d, "lame");
+		break;
+	case CFW_ACT_CALL:
+		drive_call(d, a);
+		break;
+	case CFW_ACT_CUT_HOOK:
+		h = drive_hook_of(d, a->hook);
+		drive_say(d, "cut_hook %s", h ? h->label : "?");
+		break;
+	case CFW_ACT_START:
+	case CFW_ACT_STOP:
+	case CFW_ACT_CUT:
+		drive_server_action(d, a);
+		break;
+	case CFW_ACT_RELOAD:
+		drive_say(d, "reload");
+		break;
+	case CFW_ACT_REPLY:
+		drive_say(d, "reply %u %s", a->request,
+			  a->outcome == CFW_OK       ? "ok"
+			  : a->outcome == CFW_FAILED ? "failed"
+						     : "cut");
+		break;
+	case CFW_ACT_EXIT:
+		drive_check_exit(d, a);
+		drive_say(d, "exit %d%s", a->code, a->kill ? " kill" : "");
+		d->exited = true;
+		d->killed = a->kill;
+		d->exit_code = a->code;
+		d->exit_ns = d->now_ns;
+		break;
+	case CFW_ACTIONS:
+		drive_fault(d, "an action that is none");
+	}
+	if (d->on_action)
+		d->on_action(d, a);
+}
+
+static inline void drive_drain(struct drive *d)
+{
+	struct cfw_action a;
+	while (cfw_core_next(d->core, &a)) {
+		d->steps++;
+		drive_action(d, &a);
+	}
+	struct cfw_stop_view v;
+	cfw_core_stop_view(d->core, &v);
+	if (v.code < d->last_code)
+		drive_fault(d, "S4.3: the code went down");
+	d->last_code = v.code;
+}
+
+/* What the host knows of its servers, to hold the core to S4.12. Asked of the core before it is fed. */
+static inline void drive_note(struct drive *d, const struct cfw_event *ev, enum cfw_server_state before)
+{
+	int i = ev->server ? drive_index(d, ev->server) : -1;
+	if (i < 0)
+		return;
+	struct drive_server *s = &d->server[i];
+	struct cfw_server_view v;
+	cfw_core_server_view(d->core, s->id, &v);
+	if (ev->type == CFW_EV_SERVER_STARTED && before == CFW_S_STARTING && v.started)
+		s->reached = true;
+}
+
+/* A server that is down owes nothing: its hooks have run, or were not due (expect_exit). */
+static inline void drive_forget(struct drive *d)
+{
+	for (int i = 0; i < d->servers; i++) {
+		struct cfw_server_view v;
+		struct drive_server *s = &d->server[i];
+		if (!s->reached || cfw_core_server_view(d->core, s->id, &v) || v.state != CFW_S_DOWN)
+			continue;
+		struct cfw_stop_view stop;
+		cfw_core_stop_view(d->core, &stop);
+		if (stop.running)
+			continue;
+		s->reached = false;
+	}
+}
+
+static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
+{
+	struct cfw_server_view before = {.state = CFW_S_DOWN};
+	if (ev->server)
+		cfw_core_server_view(d->core, ev->server, &before);
+	int rc = cfw_core_feed(d->core, d->now_ns, ev);
+	d->steps++;
+	drive_note(d, ev, before.state);
+	drive_drain(d);
+	drive_forget(d);
+	uint64_t due = cfw_core_deadline(d->core);
+	if (due <= d->now_ns)
+		drive_fault(d, "the core is due at once, again");
+	return rc;
+}
+
+/* Feed the earliest of what is pending, or a tick at the core's deadline; false when nothing is left until then. */
+static inline bool drive_step(struct drive *d, uint64_t until_ns)
+{
+	int best = -1;
+	for (int i = 0; i < d->n_pending; i++)
+		if (best < 0 || d->pending[i].at_ns < d->pending[best].at_ns ||
+		    (d->pending[i].at_ns == d->pending[best].at_ns && d->pending[i].order < d->pending[best].order))
+			best = i;
+	uint64_t due = cfw_core_deadline(d->core), at = best >= 0 ? d->pending[best].at_ns : CFW_NEVER;
+	if (cfw_time_min(due, at) > until_ns || cfw_time_min(due, at) == CFW_NEVER)
+		return false;
+	if (at <= due) {
+		struct drive_pending p = d->pending[best];
+		d->pending[best] = d->pending[--d->n_pending];
+		if (p.at_ns > d->now_ns)
+			d->now_ns = p.at_ns;
+		if (*p.line)
+			drive_say(d, "%s", p.line);
+		drive_feed(d, &p.ev);
+	} else {
+		d->now_ns = due;
+		drive_feed(d, &(struct cfw_event){.type = CFW_EV_TICK});
+	}
+	return true;
+}
+
+/* Run until the exit, until_ns, or until nothing is left to happen. */
+static inline void drive_run(struct drive *d, uint64_t until_ns)
+{
+	for (unsigned n = 0; !d->exited && drive_step(d, until_ns); n++)
+		if (n > 100000) {
+			drive_fault(d, "it never ends");
+			return;
+		}
+	if (!d->exited && until_ns != CFW_NEVER && until_ns > d->now_ns)
+		d->now_ns = until_ns;
+}
+
+static inline void drive_start(struct drive *d)
+{
+	drive_feed(d, &(struct cfw_event){.type = CFW_EV_START, .request = 1});
+	drive_run(d, d->now_ns);
+}
+
+static inline int drive_fire(struct drive *d, enum cfw_trigger_kind kind, int signo, int code)
+{
+	struct cfw_event ev = drive_trigger(kind, signo, code);
+	int rc = drive_feed(d, &ev);
+	if (!d->exited && d->ask_ns == 0)
+		drive_run(d, d->now_ns);
+	return rc;
+}
+
+/* Where a line first stands in the trace; -1 nowhere. */
+static inline int drive_line(const struct drive *d, const char *line)
+{
+	for (int i = 0; i < d->lines; i++)
+		if (strcmp(d->line[i], line) == 0)
+			return i;
+	return -1;
+}
+
+static inline int drive_count(const struct drive *d, const char *line)
+{
+	int n = 0;
+	for (int i = 0; i < d->lines; i++)
+		n += strcmp(d->line[i], line) == 0;
+	return n;
+}
+
+/* When it first happened, in ms since the clock's 1000; -1 never. */
+static inline long drive_ms(const struct drive *d, const char *line)
+{
+	int i = drive_line(d, line);
+	return i < 0 ? -1 : (long)(d->at_ns[i] / CFW_MS) - 1000;
+}
+
+/* All of these lines are there, in this order. NULL-terminated. */
+static inline bool drive_order(const struct drive *d, ...)
+{
+	va_list ap;
+	va_start(ap, d);
+	int last = -1;
+	bool good = true;
+	for (const char *line; good && (line = va_arg(ap, const char *)) != NULL;) {
+		int i = last + 1;
+		while (i < d->lines && strcmp(d->line[i], line) != 0)
+			i++;
+		good = i < d->lines;
+		if (!good)
+			tap_diag("no \"%s\" where it should be", line);
+		last = i;
+	}
+	va_end(ap);
+	for (int i = 0; !good && i < d->lines; i++)
+		tap_diag("%6ld %s", (long)(d->at_ns[i] / CFW_MS) - 1000, d->line[i]);
+	return good;
+}
+
+static inline enum cfw_server_state drive_state(const struct drive *d, const char *name)
+{
+	struct cfw_server_view v = {.state = CFW_SERVER_STATES};
+	cfw_core_server_view(d->core, d->server[drive_find(d, name)].id, &v);
+	return v.state;
+}
+
+static inline void drive_close(struct drive *d, const char *name, int code, int signo)
+{
+	struct drive_server *s = &d->server[drive_find(d, name)];
+	drive_say(d, "closed %s", s->name);
+	drive_feed(d,
+		   &(struct cfw_event){
+			   .type = CFW_EV_SERVER_CLOSED, .server = s->id, .attempt = s->attempt, .code = code, .signo = signo});
+	if (!d->exited && d->ask_ns == 0)
+		drive_run(d, d->now_ns);
+}
+
+#endif
