@@ -1,0 +1,312 @@
+/* calls.c: hooks, and the kind "server": functions that the core asked for. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/err.h"
+#include "base/time.h"
+#include "base/value.h"
+#include "policy/rules.h"
+#include "policy/state.h"
+#include "policy/task.h"
+
+struct cfw_lua_server {
+	struct cfw_policy *p; /* NULL: the policy has gone before it */
+	struct cfw_lua_server *next;
+	const struct cfw_env *env;
+	cfw_id id;
+	int start, stop, abort; /* references; LUA_NOREF where there is none */
+	uint32_t attempt;
+	cfw_id task; /* what runs now */
+};
+
+struct cfw_task_call {
+	struct cfw_hook_call hook; /* result and what are ours */
+	struct cfw_lua_server *server;
+	enum { CALL_START, CALL_STOP, CALL_ABORT } which;
+	uint64_t deadline_ns;
+	uint32_t attempt;
+};
+
+static void set_seconds(lua_State *L, const char *key, uint64_t ns)
+{
+	if (ns == CFW_NEVER)
+		return;
+	lua_pushnumber(L, (lua_Number)ns / 1e9);
+	lua_setfield(L, -2, key);
+}
+
+/* The Lua layer's function for calling a script's, then the script's; or, where the layer gave none, the script's alone. */
+static int push_entry(lua_State *L, struct cfw_policy *p, enum cfw_entry entry, int ref)
+{
+	int n = 0;
+	if (p->entry[entry] != LUA_NOREF) {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, p->entry[entry]);
+		n++;
+	}
+	lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+	return n;
+}
+
+static int begin_hook(lua_State *L, struct cfw_task *t, lua_State *co)
+{
+	static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
+	const struct cfw_hook_call *h = &t->call->hook;
+	int n = push_entry(L, t->p, CFW_ENTRY_HOOK, (int)h->ref);
+	lua_createtable(L, 0, 8);
+	lua_pushinteger(L, h->run);
+	lua_setfield(L, -2, "run");
+	if (h->server) {
+		lua_pushinteger(L, h->server);
+		lua_setfield(L, -2, "server");
+	}
+	if (h->trigger.kind != CFW_T_KINDS) {
+		cfw_push_trigger(L, &h->trigger, NULL, NULL);
+		lua_setfield(L, -2, "trigger");
+	}
+	lua_pushstring(L, h->mode == CFW_ABORT ? "abort" : "graceful");
+	lua_setfield(L, -2, "mode");
+	lua_pushstring(L, phases[h->phase]);
+	lua_setfield(L, -2, "phase");
+	set_seconds(L, "deadline", h->deadline_ns);
+	set_seconds(L, "began", h->began_ns);
+	lua_pushstring(L, h->result); /* nil where there is none */
+	lua_setfield(L, -2, "result");
+	lua_xmove(L, co, n + 2);
+	return n + 1;
+}
+
+void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call)
+{
+	struct cfw_task *t = cfw_task_new(p, CFW_TASK_HOOK);
+	struct cfw_task_call *c = t ? calloc(1, sizeof *c) : NULL;
+	if (!c) {
+		if (t)
+			cfw_task_discard(t);
+		p->ops->hook_done(p->ud, call->run, CFW_FAILED, 0, "not enough memory", NULL);
+		return;
+	}
+	c->hook = *call;
+	c->hook.result = call->result ? strdup(call->result) : NULL;
+	c->hook.what = call->what ? strdup(call->what) : NULL;
+	t->call = c;
+	t->run = call->run;
+	t->begin = begin_hook;
+	cfw_task_ready(t);
+}
+
+void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run)
+{
+	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
+		struct cfw_task *t = cfw_task_get(p, id);
+		if (t->kind == CFW_TASK_HOOK && t->run == run) {
+			cfw_task_cancel(t, true);
+			return;
+		}
+	}
+}
+
+static void end_hook(struct cfw_task *t)
+{
+	static const enum cfw_outcome outcomes[] = {
+		[CFW_END_OK] = CFW_OK,      [CFW_END_ERROR] = CFW_FAILED,   [CFW_END_CPU] = CFW_FAILED,
+		[CFW_END_MARGIN] = CFW_CUT, [CFW_END_EXIT] = CFW_EXIT_CALL, [CFW_END_CANCELED] = CFW_FAILED,
+	};
+	struct cfw_policy *p = t->p;
+	const char *text = t->text;
+	if (!text && t->end == CFW_END_ERROR)
+		text = "not enough memory";
+	if (t->end == CFW_END_CANCELED)
+		text = "canceled";
+	p->ops->hook_done(p->ud, t->run, outcomes[t->end], t->end == CFW_END_EXIT ? p->exit_code : 0, text, t->trace);
+}
+
+/* ---- the kind "server" ----------------------------------------------------------------------------------------------------- */
+
+static void report(struct cfw_lua_server *s, enum cfw_report_what what, uint32_t attempt, const struct curfew_err *err)
+{
+	struct cfw_report r = {.what = what, .server = s->id, .attempt = attempt, .exit_code = -1, .err = err};
+	s->env->report(s->env->ud, &r);
+}
+
+static int begin_server(lua_State *L, struct cfw_task *t, lua_State *co)
+{
+	static const char *const names[] = {"start", "stop", "abort"};
+	const struct cfw_task_call *c = t->call;
+	const int refs[] = {c->server->start, c->server->stop, c->server->abort};
+	int n = push_entry(L, t->p, CFW_ENTRY_SERVER, refs[c->which]);
+	lua_createtable(L, 0, 3);
+	lua_pushinteger(L, c->server->id);
+	lua_setfield(L, -2, "server");
+	lua_pushstring(L, names[c->which]);
+	lua_setfield(L, -2, "phase");
+	set_seconds(L, "deadline", c->deadline_ns);
+	lua_xmove(L, co, n + 2);
+	return n + 1;
+}
+
+/* Begin one of the functions; false when it has none or cannot. */
+static bool run(struct cfw_lua_server *s, unsigned which, uint32_t attempt, uint64_t deadline_ns)
+{
+	const int refs[] = {s->start, s->stop, s->abort};
+	if (!s->p || refs[which] == LUA_NOREF)
+		return false;
+	struct cfw_task *t = cfw_task_new(s->p, CFW_TASK_SERVER);
+	struct cfw_task_call *c = t ? calloc(1, sizeof *c) : NULL;
+	if (!c) {
+		if (t)
+			cfw_task_discard(t);
+		return false;
+	}
+	*c = (struct cfw_task_call){.server = s, .which = which, .attempt = attempt, .deadline_ns = deadline_ns};
+	t->call = c;
+	t->begin = begin_server;
+	s->task = t->id;
+	cfw_task_ready(t);
+	return true;
+}
+
+static void end_server(struct cfw_task *t)
+{
+	static const char *const names[] = {"start", "stop", "abort"};
+	struct cfw_task_call *c = t->call;
+	struct cfw_lua_server *s = c->server;
+	struct curfew_err err = {0};
+	s->task = 0;
+	if (t->end == CFW_END_EXIT)
+		cfw_err_set(&err, CURFEW_ELUA, "%s called os.exit", names[c->which]);
+	else if (t->end != CFW_END_OK)
+		cfw_err_set(&err, CURFEW_ELUA, "%s%s%s", t->text ? t->text : "not enough memory", t->trace ? "\n" : "",
+			    t->trace ? t->trace : "");
+	if (c->which == CALL_START)
+		report(s, err.code ? CFW_REPORT_START_FAILED : CFW_REPORT_STARTED, c->attempt, err.code ? &err : NULL);
+	else if (err.code && t->end != CFW_END_EXIT && t->end != CFW_END_MARGIN && c->which == CALL_STOP)
+		report(s, CFW_REPORT_DIED, c->attempt, &err);
+	else
+		report(s, CFW_REPORT_STOPPED, c->attempt, err.code ? &err : NULL);
+}
+
+static int ref_of(const struct cfw_value *def, const char *key)
+{
+	const struct cfw_value *v = cfw_value_get(def, key);
+	return cfw_value_type(v) == CFW_V_REF ? (int)cfw_value_to_int(v, LUA_NOREF) : LUA_NOREF;
+}
+
+static void *server_open(void *kind_ud, const struct cfw_env *env, cfw_id id, const struct cfw_value *def,
+			 struct curfew_err *err)
+{
+	struct cfw_policy *p = kind_ud;
+	struct cfw_lua_server *s = malloc(sizeof *s);
+	if (!s) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		return NULL;
+	}
+	*s = (struct cfw_lua_server){
+		.p = p,
+		.next = p->servers,
+		.env = env,
+		.id = id,
+		.start = ref_of(def, "start"),
+		.stop = ref_of(def, "stop"),
+		.abort = ref_of(def, "abort"),
+	};
+	p->servers = s;
+	return s;
+}
+
+static void cancel_running(struct cfw_lua_server *s)
+{
+	struct cfw_task *t = s->p && s->task ? cfw_task_get(s->p, s->task) : NULL;
+	s->task = 0;
+	if (t)
+		cfw_task_cancel(t, true);
+}
+
+static void server_free(void *srv)
+{
+	struct cfw_lua_server *s = srv;
+	cancel_running(s);
+	if (s->p) {
+		struct cfw_lua_server **at = &s->p->servers;
+		while (*at && *at != s)
+			at = &(*at)->next;
+		if (*at)
+			*at = s->next;
+	}
+	free(s);
+}
+
+static void server_start(void *srv, uint32_t attempt)
+{
+	struct cfw_lua_server *s = srv;
+	struct curfew_err err;
+	if (run(s, CALL_START, attempt, CFW_NEVER))
+		return;
+	if (s->p && s->start == LUA_NOREF) {
+		report(s, CFW_REPORT_STARTED, attempt, NULL);
+		return;
+	}
+	cfw_err_set(&err, CURFEW_ENOMEM, "out of memory");
+	report(s, CFW_REPORT_START_FAILED, attempt, &err);
+}
+
+static void server_stop(void *srv, const struct cfw_stop *stop)
+{
+	struct cfw_lua_server *s = srv;
+	cancel_running(s);
+	if (!run(s, CALL_STOP, stop->attempt, stop->deadline_ns))
+		report(s, CFW_REPORT_STOPPED, stop->attempt, NULL);
+}
+
+/* From any state: what runs is cancelled, then abort has its say. */
+static void server_cut(void *srv, uint32_t attempt)
+{
+	struct cfw_lua_server *s = srv;
+	cancel_running(s);
+	if (!run(s, CALL_ABORT, attempt, CFW_NEVER))
+		report(s, CFW_REPORT_STOPPED, attempt, NULL);
+}
+
+const struct cfw_kind cfw_policy_kind = {
+	.size = sizeof(struct cfw_kind),
+	.name = "server",
+	.open = server_open,
+	.free = server_free,
+	.start = server_start,
+	.stop = server_stop,
+	.cut = server_cut,
+};
+
+/* ---- for task.c ------------------------------------------------------------------------------------------------------------ */
+
+void cfw_call_end(struct cfw_task *t)
+{
+	if (t->kind == CFW_TASK_HOOK)
+		end_hook(t);
+	else
+		end_server(t);
+}
+
+void cfw_call_free(struct cfw_task_call *c)
+{
+	char *strings[2];
+	if (!c)
+		return;
+	memcpy(&strings[0], &c->hook.result, sizeof strings[0]);
+	memcpy(&strings[1], &c->hook.what, sizeof strings[1]);
+	free(strings[0]);
+	free(strings[1]);
+	free(c);
+}
+
+void cfw_servers_free(struct cfw_policy *p)
+{
+	while (p->servers) {
+		struct cfw_lua_server *s = p->servers;
+		p->servers = s->next;
+		s->p = NULL;
+		s->next = NULL;
+	}
+}

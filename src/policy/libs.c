@@ -1,0 +1,152 @@
+/* libs.c: the globals of a script: Lua's own, but no bytecode, no way around the budget, and os.exit as a trigger. */
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "policy/embedded.h"
+#include "policy/failure.h"
+#include "policy/state.h"
+
+/* load with its mode forced to "t": bytecode can break the interpreter. */
+static int l_load(lua_State *L)
+{
+	const char *mode = luaL_optstring(L, 3, "bt");
+	int n = lua_gettop(L);
+	if (!strchr(mode, 't')) {
+		lua_pushnil(L);
+		lua_pushliteral(L, "attempt to load a binary chunk: curfew loads text only");
+		return 2;
+	}
+	if (n < 3)
+		lua_settop(L, n = 3);
+	lua_pushliteral(L, "t");
+	lua_replace(L, 3);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, n, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+static int l_loadfile(lua_State *L)
+{
+	const char *name = luaL_optstring(L, 1, NULL);
+	bool env = !lua_isnone(L, 3);
+	if (luaL_loadfilex(L, name, "t") != LUA_OK) {
+		lua_pushnil(L);
+		lua_insert(L, -2);
+		return 2;
+	}
+	if (env) {
+		lua_pushvalue(L, 3);
+		if (!lua_setupvalue(L, -2, 1))
+			lua_pop(L, 1);
+	}
+	return 1;
+}
+
+static int end_dofile(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)status;
+	(void)ctx;
+	return lua_gettop(L) - 1;
+}
+
+static int l_dofile(lua_State *L)
+{
+	const char *name = luaL_optstring(L, 1, NULL);
+	lua_settop(L, 1);
+	if (luaL_loadfilex(L, name, "t") != LUA_OK)
+		return lua_error(L);
+	lua_callk(L, 0, LUA_MULTRET, 0, end_dofile);
+	return end_dofile(L, 0, 0);
+}
+
+/* package.searchers[2]: a Lua file, as text. */
+static int search_lua(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	lua_getfield(L, lua_upvalueindex(1), "searchpath");
+	lua_pushvalue(L, 1);
+	if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
+		return luaL_error(L, "'package.path' must be a string");
+	lua_call(L, 2, 2);
+	if (lua_isnil(L, -2))
+		return 1; /* where it was looked for */
+	lua_pop(L, 1);
+	const char *file = lua_tostring(L, -1);
+	if (luaL_loadfilex(L, file, "t") != LUA_OK)
+		return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file, lua_tostring(L, -1));
+	lua_insert(L, -2);
+	return 2;
+}
+
+/* package.preload: the bytecode of an embedded module is read when it is first required. */
+static int load_embedded(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	const struct cfw_embedded *e = cfw_embedded;
+	while (e->module && strcmp(e->module, name) != 0)
+		e++;
+	if (!e->module)
+		return luaL_error(L, "no embedded module '%s'", name);
+	if (luaL_loadbufferx(L, (const char *)e->code, e->size, e->module, "b") != LUA_OK)
+		return lua_error(L);
+	lua_pushvalue(L, 1);
+	lua_call(L, 1, 1);
+	return 1;
+}
+
+static void open_package(lua_State *L)
+{
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "searchers");
+	lua_pushvalue(L, -2);
+	lua_pushcclosure(L, search_lua, 1);
+	lua_rawseti(L, -2, 2);
+	lua_pop(L, 1);
+	lua_getfield(L, -1, "preload");
+	for (const struct cfw_embedded *e = cfw_embedded; e->module; e++) {
+		lua_pushcfunction(L, load_embedded);
+		lua_setfield(L, -2, e->module);
+	}
+	lua_pushcfunction(L, cfw_open_core);
+	lua_setfield(L, -2, "curfew.core");
+	lua_pop(L, 2);
+}
+
+static void open_globals(lua_State *L)
+{
+	static const luaL_Reg plain[] = {
+		{"loadfile", l_loadfile}, {"dofile", l_dofile}, {"xpcall", cfw_l_xpcall}, {NULL, NULL}};
+	lua_pushglobaltable(L);
+	luaL_setfuncs(L, plain, 0);
+	lua_getfield(L, -1, "load");
+	lua_pushcclosure(L, l_load, 1);
+	lua_setfield(L, -2, "load");
+	lua_pop(L, 1);
+	lua_getglobal(L, "os");
+	lua_pushboolean(L, 1);
+	lua_pushcclosure(L, cfw_l_exit, 1);
+	lua_setfield(L, -2, "exit");
+	lua_pop(L, 1);
+	lua_getglobal(L, "debug");
+	lua_pushnil(L);
+	lua_setfield(L, -2, "sethook");
+	lua_pop(L, 1);
+	/* A file's finalizer is C; a script must not put a loop in its place. */
+	luaL_getmetatable(L, LUA_FILEHANDLE);
+	lua_pushliteral(L, LUA_FILEHANDLE);
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+}
+
+void cfw_open_libs(lua_State *L)
+{
+	luaL_openlibs(L);
+	open_package(L);
+	open_globals(L);
+	cfw_open_coroutine(L);
+	cfw_open_finalizers(L);
+}

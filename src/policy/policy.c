@@ -1,0 +1,183 @@
+#define _GNU_SOURCE
+#include "policy/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/time.h"
+#include "policy/request.h"
+#include "policy/state.h"
+#include "policy/task.h"
+
+/* Fairness of a step: at most so many coroutines, and no new one after so long. */
+enum { BATCH = 256 };
+#define BATCH_NS (10 * CFW_MS)
+
+void cfw_policy_config_default(struct cfw_policy_config *c)
+{
+	*c = (struct cfw_policy_config){
+		.memory_limit = 64 << 20,
+		.hook_cpu_limit_ns = 100 * CFW_MS,
+		.load_limit_ns = 5 * CFW_SEC,
+	};
+}
+
+void cfw_policy_configure(struct cfw_policy *p, const struct cfw_policy_config *config)
+{
+	p->config = *config;
+}
+
+struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, const struct cfw_page *page,
+				  const struct cfw_policy_config *config, struct curfew_err *err)
+{
+	struct cfw_policy *p = calloc(1, sizeof *p);
+	if (!p) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		return NULL;
+	}
+	p->ops = ops;
+	p->ud = ud;
+	p->page = page;
+	if (config)
+		p->config = *config;
+	else
+		cfw_policy_config_default(&p->config);
+	for (int i = 0; i < CFW_ENTRIES; i++)
+		p->entry[i] = LUA_NOREF;
+	p->ready_end = &p->ready;
+	p->loads_end = &p->loads;
+	p->emits_end = &p->emits;
+	cfw_timers_init(&p->timers);
+	cfw_slots_init(&p->tasks, &cfw_alloc_std, sizeof(struct cfw_task *));
+	cfw_slots_init(&p->timed, &cfw_alloc_std, sizeof(void *));
+	cfw_slots_init(&p->requests, &cfw_alloc_std, cfw_request_size());
+	cfw_slots_init(&p->subs, &cfw_alloc_std, cfw_sub_size());
+	if (cfw_state_open(p, err)) {
+		cfw_policy_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void cfw_policy_free(struct cfw_policy *p)
+{
+	cfw_id id;
+	if (!p)
+		return;
+	p->stepping = true; /* no more wakes */
+	if (p->L) {
+		while ((id = cfw_slots_next(&p->tasks, 0)))
+			cfw_task_cancel(cfw_task_get(p, id), true);
+		cfw_rejections_clear(p);
+		cfw_timers_free(p);
+		cfw_events_free(p);
+		cfw_requests_free(p);
+		cfw_servers_free(p);
+		cfw_rules_free(p);
+		cfw_state_close(p);
+	}
+	while ((id = cfw_slots_next(&p->tasks, 0)))
+		cfw_task_forget(cfw_task_get(p, id));
+	cfw_timers_clear(&p->timers);
+	cfw_slots_clear(&p->tasks);
+	cfw_slots_clear(&p->timed);
+	cfw_slots_clear(&p->requests);
+	cfw_slots_clear(&p->subs);
+	free(p->cut_text);
+	free(p->cut_trace);
+	free(p);
+}
+
+struct load {
+	const char *chunk, *src;
+	size_t n;
+	struct cfw_task *task;
+};
+
+static int compile(lua_State *L)
+{
+	struct load *load = lua_touserdata(L, 1);
+	lua_pushfstring(L, "@%s", load->chunk);
+	if (luaL_loadbufferx(L, load->src, load->n, lua_tostring(L, -1), "t") != LUA_OK)
+		return lua_error(L);
+	load->task->fn_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+int cfw_policy_load(struct cfw_policy *p, const char *chunk, const char *src, size_t n, struct curfew_err *err)
+{
+	struct load load = {chunk, src, n, cfw_task_new(p, CFW_TASK_MAIN)};
+	char *text = NULL;
+	if (!load.task)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	if (n && *src == '#') { /* a first line for the shell; its end is kept, for the numbers of the lines */
+		const char *end = memchr(src, '\n', n);
+		load.src = end ? end : src + n;
+		load.n -= (size_t)(load.src - src);
+	}
+	int rc = cfw_guard_protect(p, compile, &load, &text);
+	if (rc) {
+		cfw_err_set(err, rc, "%s", text ? text : "not enough memory");
+		free(text);
+		cfw_task_discard(load.task);
+		return rc;
+	}
+	if (p->loading) {
+		*p->loads_end = load.task;
+		p->loads_end = &load.task->next;
+		return 0;
+	}
+	p->loading = true;
+	cfw_task_ready(load.task);
+	return 0;
+}
+
+void cfw_policy_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *value, const struct curfew_err *err)
+{
+	cfw_task_answer(p, token, value, err);
+}
+
+static struct cfw_task *next_ready(struct cfw_policy *p)
+{
+	struct cfw_task *t = p->ready;
+	if (!t)
+		return NULL;
+	p->ready = t->next;
+	if (!p->ready)
+		p->ready_end = &p->ready;
+	return t;
+}
+
+void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns)
+{
+	uint64_t began = cfw_time_now();
+	struct cfw_task *t;
+	p->stepping = true;
+	p->step_no++;
+	cfw_events_step(p);
+	cfw_requests_step(p);
+	cfw_finalizers_step(p);
+	cfw_timers_run(&p->timers, now_ns);
+	for (int i = 0; i < BATCH && cfw_time_now() - began < BATCH_NS && (t = next_ready(p)); i++)
+		cfw_task_run(t);
+	cfw_rejections_step(p);
+	p->stepping = false;
+	if (!cfw_policy_deadline(p))
+		cfw_policy_wake(p);
+}
+
+uint64_t cfw_policy_deadline(const struct cfw_policy *p)
+{
+	if (p->ready || p->emits || p->released || p->finalizers_n)
+		return 0;
+	return cfw_timers_deadline(&p->timers);
+}
+
+bool cfw_policy_busy(const struct cfw_policy *p)
+{
+	return p->busy_tasks || p->timers_n || p->requests_n;
+}

@@ -1,0 +1,244 @@
+/* registry.c: servers, hooks, requests to the core, services. */
+#include "policy/registry.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/err.h"
+#include "base/time.h"
+#include "base/value.h"
+#include "policy/convert.h"
+#include "policy/failure.h"
+#include "policy/state.h"
+#include "policy/task.h"
+
+int cfw_fail(lua_State *L, const struct curfew_err *err)
+{
+	return cfw_fail_with(L, *err->msg ? err->msg : "failed", cfw_err_name(err));
+}
+
+int cfw_fail_with(lua_State *L, const char *msg, const char *name)
+{
+	lua_pushnil(L);
+	lua_pushstring(L, msg);
+	lua_pushstring(L, name);
+	return 3;
+}
+
+static cfw_id check_id(lua_State *L, int idx)
+{
+	lua_Integer id = luaL_checkinteger(L, idx);
+	return id < 0 || id > UINT32_MAX ? 0 : (cfw_id)id;
+}
+
+static int l_server_new(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	struct curfew_err err = {0};
+	luaL_checktype(L, 1, LUA_TTABLE);
+	cfw_convert_take(L, 1, "server definition", 1);
+	cfw_id id = p->ops->server_new(p->ud, cfw_convert_value(L, -1), &err);
+	if (!id)
+		return cfw_fail(L, &err);
+	cfw_convert_keep_refs(L, -1);
+	lua_pushinteger(L, id);
+	return 1;
+}
+
+static int l_server_after(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	struct curfew_err err = {0};
+	if (p->ops->server_after(p->ud, check_id(L, 1), check_id(L, 2), &err) < 0)
+		return cfw_fail(L, &err);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+static int l_server_find(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	cfw_id id = p->ops->server_find(p->ud, luaL_checkstring(L, 1));
+	if (id)
+		lua_pushinteger(L, id);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+/* The value is freed by the userdata, whatever raises. */
+struct info {
+	struct cfw_value *value;
+};
+
+static int l_info_gc(lua_State *L)
+{
+	struct info *info = luaL_checkudata(L, 1, "curfew.info");
+	cfw_value_free(info->value);
+	info->value = NULL;
+	return 0;
+}
+
+static int l_server_info(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	cfw_id id = check_id(L, 1);
+	struct info *info = lua_newuserdatauv(L, sizeof *info, 0);
+	info->value = NULL;
+	luaL_setmetatable(L, "curfew.info");
+	info->value = p->ops->server_info(p->ud, id, lua_toboolean(L, 2));
+	if (!info->value)
+		return cfw_fail_with(L, "server gone", "ESRCH");
+	cfw_convert_push(L, info->value);
+	cfw_value_free(info->value);
+	info->value = NULL;
+	return 1;
+}
+
+static const char *string_field(lua_State *L, const char *key)
+{
+	lua_getfield(L, 1, key); /* stays on the stack: the table holds it, but may be anybody's */
+	return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+static int l_hook_new(lua_State *L)
+{
+	static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop", NULL};
+	struct cfw_policy *p = cfw_policy_of(L);
+	struct curfew_err err = {0};
+	struct cfw_hook_opts opts = {.timeout_ns = CFW_NEVER};
+	luaL_checktype(L, 1, LUA_TTABLE);
+	const char *phase = string_field(L, "phase");
+	int i = 0;
+	while (phases[i] && (!phase || strcmp(phases[i], phase) != 0))
+		i++;
+	if (!phases[i])
+		return cfw_raise(L, "hook: unknown phase \"%s\"", phase ? phase : "nil");
+	opts.phase = (enum cfw_phase)i;
+	opts.name = string_field(L, "name");
+	opts.where = string_field(L, "where");
+	if (lua_getfield(L, 1, "server") != LUA_TNIL)
+		opts.server = check_id(L, -1);
+	if (lua_getfield(L, 1, "timeout_ns") != LUA_TNIL)
+		opts.timeout_ns = (uint64_t)luaL_checkinteger(L, -1);
+	if (lua_getfield(L, 1, "fn") != LUA_TFUNCTION)
+		return cfw_raise(L, "hook: expected a function, got %s", luaL_typename(L, -1));
+	int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	opts.ref = ref;
+	if (!p->ops->hook_new(p->ud, &opts, &err)) {
+		luaL_unref(L, LUA_REGISTRYINDEX, ref);
+		return cfw_fail(L, &err);
+	}
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+int cfw_request_wait(lua_State *L, enum cfw_request what, cfw_id server, bool flag)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	struct curfew_err err = {0};
+	cfw_guard_may_wait(L);
+	if (what == CFW_REQ_START || what == CFW_REQ_SERVER_START)
+		p->start_asked = true;
+	struct cfw_task *t = p->current;
+	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);
+	if (p->ops->request(p->ud, token, what, server, flag, &err) < 0) {
+		cfw_task_nowait(t);
+		return cfw_fail(L, &err);
+	}
+	return cfw_guard_wait(L, 0, cfw_task_go_on);
+}
+
+/* c.request(what, server_id|nil, flag) */
+static int l_request(lua_State *L)
+{
+	static const char *const names[] = {
+		[CFW_REQ_START] = "start",
+		[CFW_REQ_STOP] = "stop",
+		[CFW_REQ_SERVER_START] = "server_start",
+		[CFW_REQ_SERVER_STOP] = "server_stop",
+		[CFW_REQ_SERVER_RESTART] = "server_restart",
+		[CFW_REQ_RELOAD] = "reload",
+		[CFW_REQ_DEACTIVATE] = "deactivate",
+		NULL,
+	};
+	int what = luaL_checkoption(L, 1, NULL, names);
+	cfw_id server = lua_isnoneornil(L, 2) ? 0 : check_id(L, 2);
+	return cfw_request_wait(L, (enum cfw_request)what, server, lua_toboolean(L, 3));
+}
+
+/* c.service(name, args, cb): cb in a task of its own, owned as the caller is. */
+static int service_callback(lua_State *L, const char *name)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	struct curfew_err err = {0};
+	lua_pushvalue(L, 3);
+	int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+	struct cfw_task *t = cfw_task_new(p, CFW_TASK_CALLBACK);
+	if (!t) {
+		luaL_unref(L, LUA_REGISTRYINDEX, ref);
+		return luaL_error(L, "not enough memory");
+	}
+	t->fn_ref = ref;
+	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);
+	if (p->ops->service(p->ud, token, name, cfw_convert_value(L, -1), &err) < 0)
+		cfw_task_answer(p, token, NULL, &err); /* one place to handle it: the callback */
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+static int l_service(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	struct curfew_err err = {0};
+	const char *name = luaL_checkstring(L, 1);
+	lua_settop(L, 3);
+	bool callback = !lua_isnil(L, 3);
+	if (callback)
+		luaL_checktype(L, 3, LUA_TFUNCTION);
+	else
+		cfw_guard_may_wait(L);
+	cfw_convert_take(L, 2, name, 0);
+	if (callback)
+		return service_callback(L, name);
+	struct cfw_task *t = p->current;
+	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);
+	if (p->ops->service(p->ud, token, name, cfw_convert_value(L, -1), &err) < 0) {
+		cfw_task_nowait(t);
+		return cfw_fail(L, &err);
+	}
+	return cfw_guard_wait(L, 0, cfw_task_go_on);
+}
+
+static int l_extend(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	struct curfew_err err = {0};
+	lua_Integer ns = luaL_checkinteger(L, 2);
+	if (p->ops->extend(p->ud, check_id(L, 1), ns < 0 ? 0 : (uint64_t)ns, &err) < 0)
+		return cfw_fail(L, &err);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+void cfw_open_registry(lua_State *L)
+{
+	static const luaL_Reg funcs[] = {
+		{"server_new", l_server_new},
+		{"server_after", l_server_after},
+		{"server_find", l_server_find},
+		{"server_info", l_server_info},
+		{"hook_new", l_hook_new},
+		{"request", l_request},
+		{"service", l_service},
+		{"extend", l_extend},
+		{NULL, NULL},
+	};
+	luaL_newmetatable(L, "curfew.info");
+	lua_pushcfunction(L, l_info_gc);
+	lua_setfield(L, -2, "__gc");
+	lua_pop(L, 1);
+	cfw_open_convert(L);
+	luaL_setfuncs(L, funcs, 0);
+}

@@ -1,0 +1,119 @@
+#define _GNU_SOURCE
+#include "policy/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "base/err.h"
+#include "base/page.h"
+
+/* lua_Alloc with the memory limit: what would pass it fails, Lua collects and tries again, then raises. */
+static void *allocate(void *ud, void *ptr, size_t old, size_t size)
+{
+	struct cfw_policy *p = ud;
+	if (!ptr)
+		old = 0; /* a type tag */
+	if (!size) {
+		free(ptr);
+		p->memory -= old;
+		return NULL;
+	}
+	if (size > old && !p->unlimited && p->memory + (size - old) > p->config.memory_limit)
+		return NULL;
+	void *new = realloc(ptr, size);
+	if (!new)
+		return size <= old ? ptr : NULL; /* shrinking must not fail */
+	p->memory += size - old;
+	return new;
+}
+
+/* The last resort: Lua aborts after this. Every call that allocates runs protected, so it is our own mistake. */
+static int panic(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	const char *msg = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no message";
+	cfw_log_at(cfw_policy_log(p), CFW_ERROR, "unprotected error in Lua: %s", msg);
+	return 0;
+}
+
+static int open_all(lua_State *L)
+{
+	cfw_open_libs(L);
+	return 0;
+}
+
+int cfw_state_open(struct cfw_policy *p, struct curfew_err *err)
+{
+	p->unlimited = true;
+	p->L = lua_newstate(allocate, p);
+	if (!p->L)
+		return cfw_err_set(err, CURFEW_ENOMEM, "no memory for a Lua state");
+	uintptr_t self = (uintptr_t)p;
+	memcpy(lua_getextraspace(p->L), &self, sizeof self);
+	lua_atpanic(p->L, panic);
+	char *text = NULL;
+	if (cfw_guard_protect(p, open_all, p, &text)) {
+		cfw_err_set(err, CURFEW_ELUA, "Lua's libraries cannot be opened: %s", text ? text : "?");
+		free(text);
+		return CURFEW_ELUA;
+	}
+	p->unlimited = false;
+	return 0;
+}
+
+void cfw_state_close(struct cfw_policy *p)
+{
+	if (!p->L)
+		return;
+	cfw_finalizers_end(p);
+	p->unlimited = p->ending = true;
+	lua_close(p->L);
+	p->L = NULL;
+}
+
+const struct cfw_log *cfw_policy_log(const struct cfw_policy *p)
+{
+	return p->ops->log ? p->ops->log(p->ud) : NULL;
+}
+
+void cfw_policy_wake(struct cfw_policy *p)
+{
+	if (!p->stepping && p->ops->wake)
+		p->ops->wake(p->ud);
+}
+
+uint64_t cfw_policy_now(const struct cfw_policy *p)
+{
+	return p->ops->now_ns(p->ud);
+}
+
+void cfw_thread_reserve(struct cfw_policy *p, lua_State *L)
+{
+	if (p->pool_n)
+		return;
+	lua_State *co = lua_newthread(L);
+	cfw_tag(co, CFW_TAG_ROOT, true);
+	p->pool_ref[0] = luaL_ref(L, LUA_REGISTRYINDEX);
+	p->pool[p->pool_n++] = co;
+}
+
+lua_State *cfw_thread_get(struct cfw_policy *p, lua_State *L, int *ref)
+{
+	cfw_thread_reserve(p, L);
+	*ref = p->pool_ref[--p->pool_n];
+	return p->pool[p->pool_n];
+}
+
+void cfw_thread_put(struct cfw_policy *p, lua_State *co, int ref, bool clean)
+{
+	if (clean && lua_status(co) == LUA_OK && p->pool_n < sizeof p->pool / sizeof *p->pool) {
+		lua_settop(co, 0);
+		p->pool[p->pool_n] = co;
+		p->pool_ref[p->pool_n++] = ref;
+		return;
+	}
+	luaL_unref(p->L, LUA_REGISTRYINDEX, ref);
+}

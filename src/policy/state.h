@@ -1,0 +1,99 @@
+/* state.h: one policy: its Lua state and all that runs in it. Internal to the room. */
+#ifndef CFW_POLICY_STATE_H
+#define CFW_POLICY_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lua.h>
+
+#include "base/log.h"
+#include "base/slots.h"
+#include "base/timers.h"
+#include "policy/guard.h"
+#include "policy/policy.h"
+
+struct cfw_emit;
+struct cfw_lua_server;
+struct cfw_rejection;
+struct cfw_rule;
+struct cfw_task;
+
+/* The functions that the Lua layer gave for calling a script's: c.on_call and the like. */
+enum cfw_entry { CFW_ENTRY_HOOK, CFW_ENTRY_SERVER, CFW_ENTRY_SERVE, CFW_ENTRY_TRIGGER, CFW_ENTRIES };
+
+struct cfw_policy {
+	const struct cfw_policy_ops *ops;
+	void *ud;
+	const struct cfw_page *page;
+	struct cfw_policy_config config;
+
+	lua_State *L;
+	uint64_t memory; /* bytes Lua holds */
+	bool unlimited;  /* while it is built and while it ends */
+	bool ending;     /* lua_close runs: finalizers are not queued any more */
+	int entry[CFW_ENTRIES];
+	lua_State *pool[64]; /* ended coroutines, to be used again */
+	int pool_ref[64];
+	size_t pool_n;
+
+	struct cfw_guard guard;
+	unsigned closing; /* <close> variables of a cut coroutine run */
+	bool asking;      /* a rule runs */
+	int exit_code;    /* of the exit call that ended the last slice */
+	lua_State *chain[CFW_CHAIN_MAX];
+	size_t chain_n;
+	char *cut_text, *cut_trace;
+
+	struct cfw_task *current;
+	struct cfw_slots tasks, timed, requests, subs; /* tasks: of struct cfw_task *; timed: of struct cfw_timed * */
+	struct cfw_task *ready, **ready_end;
+	struct cfw_task *loads, **loads_end; /* main scripts that wait for their turn */
+	bool loading;                        /* one of them runs */
+	bool start_asked;                    /* S3.7: load_limit is over */
+	size_t busy_tasks, timers_n, requests_n, finalizers_n;
+	struct cfw_timers timers;
+	uint64_t step_no;
+	bool stepping, released; /* released: some request is to be looked at again */
+	struct cfw_rejection *rejections;
+	struct cfw_emit *emits, **emits_end;
+	bool listened; /* some script ever waited for an event */
+	struct cfw_lua_server *servers;
+
+	struct cfw_rule *rules; /* oldest first */
+	size_t rules_n, rules_cap;
+};
+
+/* state.c */
+int cfw_state_open(struct cfw_policy *p, struct curfew_err *err);
+void cfw_state_close(struct cfw_policy *p);
+const struct cfw_log *cfw_policy_log(const struct cfw_policy *p);
+void cfw_policy_wake(struct cfw_policy *p);
+uint64_t cfw_policy_now(const struct cfw_policy *p);
+/* A coroutine, from the pool or new; *ref holds it. Raises, unless cfw_thread_reserve (which does) came before. Given back by
+ * cfw_thread_put: clean when it ended well. */
+void cfw_thread_reserve(struct cfw_policy *p, lua_State *L);
+lua_State *cfw_thread_get(struct cfw_policy *p, lua_State *L, int *ref);
+void cfw_thread_put(struct cfw_policy *p, lua_State *co, int ref, bool clean);
+
+/* libs.c: the globals of a script. finalize.c: __gc as tasks. coro.c: coroutine.* */
+void cfw_open_libs(lua_State *L);
+void cfw_open_finalizers(lua_State *L);
+void cfw_finalizers_step(struct cfw_policy *p);
+void cfw_finalizers_end(struct cfw_policy *p); /* run what is left, within a bound */
+void cfw_open_coroutine(lua_State *L);
+/* process.c: package.preload["curfew.core"] */
+int cfw_open_core(lua_State *L);
+
+/* The parts of curfew.core: each adds its functions to the table on the top, and its metatables to the registry. */
+void cfw_open_await(lua_State *L);
+void cfw_open_timers(lua_State *L);
+void cfw_open_events(lua_State *L);
+void cfw_open_registry(lua_State *L);
+void cfw_open_rules(lua_State *L);
+void cfw_open_process(lua_State *L);
+void cfw_open_exchange(lua_State *L);
+int cfw_l_exit(lua_State *L); /* os.exit and c.exit: upvalue 1 true for os.exit's arguments */
+
+#endif

@@ -1,0 +1,244 @@
+#define _GNU_SOURCE
+#include "policy/task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/time.h"
+#include "base/value.h"
+#include "policy/convert.h"
+#include "policy/failure.h"
+#include "policy/request.h"
+#include "policy/state.h"
+
+struct cfw_task *cfw_task_get(const struct cfw_policy *p, cfw_id id)
+{
+	struct cfw_task **slot = cfw_slots_get(&p->tasks, id);
+	return slot ? *slot : NULL;
+}
+
+struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind)
+{
+	void *slot;
+	struct cfw_task *t = calloc(1, sizeof *t);
+	if (!t)
+		return NULL;
+	t->id = cfw_slots_new(&p->tasks, &slot);
+	if (!t->id) {
+		free(t);
+		return NULL;
+	}
+	*(struct cfw_task **)slot = t;
+	t->p = p;
+	t->kind = kind;
+	t->co_ref = t->fn_ref = t->handle_ref = LUA_NOREF;
+	if (p->current) {
+		t->run = p->current->run;
+		t->request = p->current->request;
+		cfw_request_hold(p, t->request);
+	}
+	p->busy_tasks++;
+	return t;
+}
+
+void cfw_task_ready(struct cfw_task *t)
+{
+	struct cfw_policy *p = t->p;
+	t->state = CFW_TASK_READY;
+	t->next = NULL;
+	*p->ready_end = t;
+	p->ready_end = &t->next;
+	cfw_policy_wake(p);
+}
+
+static void unqueue(struct cfw_task *t)
+{
+	struct cfw_policy *p = t->p;
+	struct cfw_task **at = &p->ready;
+	while (*at && *at != t)
+		at = &(*at)->next;
+	if (*at)
+		*at = t->next;
+	if (p->ready_end == &t->next)
+		p->ready_end = at;
+}
+
+static void drop_answer(struct cfw_task *t)
+{
+	cfw_value_free(t->answer);
+	free(t->err);
+	t->answer = NULL;
+	t->err = NULL;
+	t->index = 0;
+}
+
+cfw_token cfw_task_token(struct cfw_task *t, enum cfw_wait wait)
+{
+	drop_answer(t);
+	t->state = CFW_TASK_WAITING;
+	t->wait = wait;
+	t->turn++;
+	return (cfw_token)t->id << 32 | t->turn;
+}
+
+void cfw_task_nowait(struct cfw_task *t)
+{
+	t->state = CFW_TASK_RUNNING;
+	t->wait = CFW_WAIT_NONE;
+	cfw_timer_cancel(&t->p->timers, &t->timer);
+}
+
+bool cfw_task_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *value, const struct curfew_err *err)
+{
+	struct cfw_task *t = cfw_task_get(p, (cfw_id)(token >> 32));
+	if (!t || t->turn != (uint32_t)token || t->state != CFW_TASK_WAITING) {
+		cfw_value_free(value);
+		return false;
+	}
+	t->turn++;
+	t->wait = CFW_WAIT_NONE;
+	t->answer = value;
+	cfw_timer_cancel(&p->timers, &t->timer);
+	if (err && err->code && (t->err = malloc(sizeof *err)))
+		*t->err = *err;
+	cfw_task_ready(t);
+	return true;
+}
+
+int cfw_task_push_answer(lua_State *L, struct cfw_task *t)
+{
+	if (t->err)
+		return cfw_fail(L, t->err);
+	cfw_convert_push(L, t->answer);
+	return 1;
+}
+
+int cfw_task_go_on(lua_State *L, int status, lua_KContext ctx)
+{
+	(void)status;
+	(void)ctx;
+	struct cfw_task *t = cfw_policy_of(L)->current;
+	int n = cfw_task_push_answer(L, t);
+	drop_answer(t);
+	return n;
+}
+
+/* A function of its own or a lent one, with what was waited for as its arguments. */
+static int begin_callback(lua_State *L, struct cfw_task *t, lua_State *co)
+{
+	struct cfw_policy *p = t->p;
+	if (t->fn_ref != LUA_NOREF) {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, t->fn_ref);
+	} else if (!cfw_timer_function(p, L, t->timed) && !cfw_sub_function(p, L, t->sub)) {
+		return -1;
+	}
+	int n = t->answer || t->err ? cfw_task_push_answer(L, t) : 0;
+	lua_xmove(L, co, n + 1);
+	return n;
+}
+
+static struct cfw_budget budget_of(const struct cfw_task *t)
+{
+	const struct cfw_policy_config *c = &t->p->config;
+	if (t->kind != CFW_TASK_MAIN || t->p->start_asked)
+		return (struct cfw_budget){c->hook_cpu_limit_ns, c->hook_cpu_limit_ns, "hook_cpu_limit"};
+	return (struct cfw_budget){cfw_time_left(t->load_spent_ns, c->load_limit_ns), c->load_limit_ns, "load_limit"};
+}
+
+static void keep_results(lua_State *L, struct cfw_task *t, int n)
+{
+	lua_rawgeti(L, LUA_REGISTRYINDEX, t->handle_ref);
+	lua_createtable(L, n, 1);
+	for (int i = n; i > 0; i--) {
+		lua_xmove(t->co, L, 1);
+		lua_rawseti(L, -2, i);
+	}
+	lua_pushinteger(L, n);
+	lua_setfield(L, -2, "n");
+	lua_setiuservalue(L, -2, 1);
+}
+
+/* One slice, protected. */
+static int slice(lua_State *L)
+{
+	struct cfw_task *t = lua_touserdata(L, 1);
+	struct cfw_policy *p = t->p;
+	int narg = t->begun ? 0 : t->narg, nres;
+	if (!t->begun) {
+		if (!t->co)
+			t->co = cfw_thread_get(p, L, &t->co_ref);
+		if (t->kind != CFW_TASK_SPAWNED)
+			narg = t->begin ? t->begin(L, t, t->co) : begin_callback(L, t, t->co);
+		t->begun = true;
+		if (narg < 0) {
+			t->end = CFW_END_OK;
+			return 0;
+		}
+		drop_answer(t);
+	}
+	struct cfw_budget budget = budget_of(t);
+	t->end = cfw_guard_run(p, t->co, narg, &budget, &nres);
+	t->load_spent_ns += p->guard.spent_ns;
+	if (t->end == CFW_END_OK && t->handle)
+		keep_results(L, t, nres);
+	if (t->end == CFW_END_ERROR)
+		cfw_failure_take(p, L, t->co, &t->text, &t->trace);
+	return 0;
+}
+
+static void keep_chain(struct cfw_task *t)
+{
+	struct cfw_policy *p = t->p;
+	t->chain_n = 0;
+	if (!p->chain_n)
+		return;
+	lua_State **chain = realloc(t->chain, p->chain_n * sizeof *chain);
+	if (!chain)
+		return; /* they are collected instead of closed */
+	memcpy(chain, p->chain, p->chain_n * sizeof *chain);
+	t->chain = chain;
+	t->chain_n = p->chain_n;
+	p->chain_n = 0;
+}
+
+void cfw_task_run(struct cfw_task *t)
+{
+	struct cfw_policy *p = t->p;
+	char *text = NULL;
+	t->state = CFW_TASK_RUNNING;
+	t->end = CFW_END_ERROR;
+	p->current = t;
+	p->guard.spent_ns = 0;
+	if (cfw_guard_protect(p, slice, t, &text)) {
+		t->end = CFW_END_ERROR;
+		free(t->text);
+		t->text = text ? text : strdup("not enough memory");
+	}
+	p->current = NULL;
+	keep_chain(t);
+	if (t->end == CFW_END_WAIT)
+		return;
+	if (t->end == CFW_END_CPU || t->end == CFW_END_MARGIN) {
+		free(t->text);
+		free(t->trace);
+		t->text = p->cut_text;
+		t->trace = p->cut_trace;
+		p->cut_text = p->cut_trace = NULL;
+	}
+	cfw_task_finish(t, false);
+}
+
+void cfw_task_cancel(struct cfw_task *t, bool silent)
+{
+	struct cfw_policy *p = t->p;
+	if (t->state == CFW_TASK_READY)
+		unqueue(t);
+	if (t->state == CFW_TASK_WAITING && t->wait == CFW_WAIT_SERVICE && p->ops->cancel)
+		p->ops->cancel(p->ud, (cfw_token)t->id << 32 | t->turn);
+	t->end = CFW_END_CANCELED;
+	cfw_task_finish(t, silent);
+}

@@ -1,0 +1,135 @@
+/* task.h: one coroutine each: the main script, a hook, a handler, what a script spawned, a callback.
+ *
+ * A task is READY (in the queue), RUNNING, or WAITING under a token of its id and its turn; an answer to an older turn is late
+ * and ignored. It belongs to the request and the hook of the task that began it (S6.1). */
+#ifndef CFW_POLICY_TASK_H
+#define CFW_POLICY_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/timers.h"
+#include "policy/guard.h"
+#include "policy/policy.h"
+
+struct cfw_task;
+struct cfw_task_call;
+
+enum cfw_task_kind {
+	CFW_TASK_MAIN,
+	CFW_TASK_HOOK,
+	CFW_TASK_HANDLER,  /* of a request */
+	CFW_TASK_SPAWNED,  /* has a handle */
+	CFW_TASK_CALLBACK, /* a timer's, a service's, an event's */
+	CFW_TASK_SERVER,   /* start, stop or abort of the kind "server" */
+	CFW_TASK_FINALIZER,
+};
+enum cfw_task_state { CFW_TASK_WAITING, CFW_TASK_READY, CFW_TASK_RUNNING, CFW_TASK_DONE };
+enum cfw_wait {
+	CFW_WAIT_NONE,
+	CFW_WAIT_TIMER,
+	CFW_WAIT_SERVICE, /* or a request: ops->cancel knows the token */
+	CFW_WAIT_TASK,
+	CFW_WAIT_EVENT,
+	CFW_WAIT_EXCHANGE,
+};
+
+/* A handle's memory is Lua's; it outlives the task and keeps what came of it. */
+struct cfw_task_handle {
+	cfw_id id;
+	enum cfw_end end; /* CFW_END_WAIT while it runs; results are the user value */
+	bool seen;        /* somebody awaited it: its failure is no rejection */
+	char *text;       /* of its failure; malloc */
+};
+
+struct cfw_waiter {
+	cfw_token token;
+	int index; /* in the list of c.any; 0 for a plain await */
+	struct cfw_waiter *next;
+};
+
+struct cfw_task {
+	struct cfw_policy *p;
+	struct cfw_task *next; /* in the ready queue */
+	cfw_id id;
+	enum cfw_task_kind kind;
+	enum cfw_task_state state;
+	enum cfw_wait wait;
+	uint32_t turn;
+
+	/* Push the function and its arguments on co: their number without the function, or -1: there is nothing to run. May raise.
+	 * NULL: fn_ref with the answer's values. */
+	int (*begin)(lua_State *L, struct cfw_task *t, lua_State *co);
+	bool begun;
+	lua_State *co;
+	int co_ref, narg, fn_ref;
+	lua_State **chain; /* coroutines of the script between co and the wait, innermost first */
+	size_t chain_n;
+	cfw_id timed, sub; /* of a callback: the timer or subscription that lends its function */
+	uint64_t load_spent_ns;
+
+	struct cfw_timer timer;
+	struct cfw_value *answer; /* what it waited for */
+	struct curfew_err *err;   /* or its failure */
+	int index;                /* or the index of what ended first, for c.any */
+	char *event;
+
+	cfw_id request;
+	uint32_t run;
+	struct cfw_task_handle *handle;
+	int handle_ref;
+	struct cfw_waiter *waiters;
+
+	struct cfw_task_call *call; /* of a hook or a server's function */
+
+	enum cfw_end end;
+	char *text, *trace;
+};
+
+/* A new task, WAITING; owned by what p->current belongs to. NULL when out of memory. */
+struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind);
+struct cfw_task *cfw_task_get(const struct cfw_policy *p, cfw_id id);
+void cfw_task_ready(struct cfw_task *t);
+/* Run one slice, and what follows from its end. */
+void cfw_task_run(struct cfw_task *t);
+/* End it for good, from outside: what it waits for is cancelled, its <close> variables run. silent: nothing follows but what
+ * cleans up. */
+void cfw_task_cancel(struct cfw_task *t, bool silent);
+
+/* The running task begins to wait: its token. Then start what answers, then return cfw_task_wait(L, k). */
+cfw_token cfw_task_token(struct cfw_task *t, enum cfw_wait wait);
+/* The start failed: it runs on. */
+void cfw_task_nowait(struct cfw_task *t);
+/* An answer: true when the token was still waited on. value is taken in every case; err is copied. */
+bool cfw_task_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *value, const struct curfew_err *err);
+/* Within a continuation: push what came: the value, or nil, message, name. Returns how many. */
+int cfw_task_push_answer(lua_State *L, struct cfw_task *t);
+/* The usual continuation of a wait. */
+int cfw_task_go_on(lua_State *L, int status, lua_KContext ctx);
+
+/* finish.c: what a task's end means for whom it ran for; t is gone afterwards. */
+void cfw_task_finish(struct cfw_task *t, bool silent);
+void cfw_task_forget(struct cfw_task *t);  /* free it, and only that */
+void cfw_task_discard(struct cfw_task *t); /* one that could not be made complete: gone without a trace */
+/* await.c */
+void cfw_task_tell_waiters(struct cfw_task *t);
+void cfw_handle_end(struct cfw_task *t);
+void cfw_rejections_step(struct cfw_policy *p);
+void cfw_rejections_clear(struct cfw_policy *p);
+/* timer.c, events.c: the function that a timer or subscription lends, pushed on L; false when it was cancelled. */
+bool cfw_timer_function(struct cfw_policy *p, lua_State *L, cfw_id timed);
+void cfw_timer_ended(struct cfw_policy *p, cfw_id timed);
+bool cfw_sub_function(struct cfw_policy *p, lua_State *L, cfw_id sub);
+size_t cfw_sub_size(void); /* of an item of p->subs */
+void cfw_timers_free(struct cfw_policy *p);
+void cfw_events_step(struct cfw_policy *p);
+void cfw_events_free(struct cfw_policy *p);
+/* calls.c */
+void cfw_call_end(struct cfw_task *t);
+void cfw_call_free(struct cfw_task_call *call);
+void cfw_servers_free(struct cfw_policy *p);
+/* rules.c */
+void cfw_rules_free(struct cfw_policy *p);
+
+#endif
