@@ -33,7 +33,7 @@ below_adapters := adapters base
 below_host := host adapters base
 below_policy := policy core base
 below_shell := shell adapters core base
-below_run := curfew shell policy host adapters core base
+below_run := shell curfew policy host adapters core base
 
 .DEFAULT_GOAL := $(BUILD)/curfew
 all: $(BUILD)/curfew ## build the one binary, build/curfew
@@ -71,7 +71,14 @@ $(BUILD)/t/$(1)/%: t/$(1)/%.c t/lib/tap.c t/lib/tap.h $$(below_$(1):%=$(BUILD)/%
 endef
 $(foreach r,$(ROOMS) run,$(eval $(call room_tests,$(r))))
 
-.PHONY: all help deps run test valgrind lint check-layers install uninstall clean
+# The programs of the benchmark: a file each, but for the probe. Without the libraries that a program does not use.
+BENCH := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/probe_%,$(wildcard bench/*.c)))
+$(BUILD)/bench/probe: $(wildcard bench/probe_*.c bench/probe.h)
+$(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $(filter %.c,$^) $(BUILD)/core.a $(BUILD)/base.a $(LDLIBS_ALL)
+
+.PHONY: all help deps run test bench valgrind lint check-layers install uninstall clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
@@ -88,6 +95,9 @@ PROVE := BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) SAN=$(SAN) ASAN_OPTION
 	UBSAN_OPTIONS=print_stacktrace=1 prove --failures --timer
 test: $(BUILD)/curfew $(T_C) ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
 	$(PROVE) -j2 --exec 'timeout -k 10 $(TEST_TIMEOUT)' $(T)
+
+bench: $(BUILD)/curfew $(BENCH) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
+	BUILD=$(BUILD) bench/run $(if $(RIVALS),--rivals) $(BENCH_ARGS)
 
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect
 valgrind: $(BUILD)/curfew $(T_C) ## the C tests and one whole run under valgrind
