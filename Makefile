@@ -6,7 +6,7 @@ DESTDIR ?=
 V := $(shell sed -n 's/^\#define CURFEW_VERSION "\(.*\)"/\1/p' src/version.h)
 
 # These goals install what is missing (make deps) before anything below is read from pkg-config. Not under make -n.
-NEEDS := $(patsubst valgrind,test,$(filter run test valgrind lint,$(MAKECMDGOALS)))
+NEEDS := $(patsubst bench,test,$(patsubst valgrind,test,$(filter run test valgrind bench lint,$(MAKECMDGOALS))))
 ifneq ($(if $(findstring n,$(firstword -$(MAKEFLAGS))),,$(NEEDS)),)
 ifneq ($(shell tools/deps $(NEEDS) >&2; echo $$?),0)
 $(error tools/deps failed)
