@@ -44,6 +44,7 @@ struct harness {
 	uint32_t attempt; /* of the last report */
 	/* What the test makes of a conversation; NULL: refused. */
 	int (*serve)(struct harness *h, int64_t ref, struct cfw_exchange *x);
+	void (*left)(struct harness *h, struct cfw_exchange *x); /* it is gone; may be NULL */
 	int served, gone;
 	struct cfw_exchange *last; /* the conversation handed over last */
 	uint64_t answered;         /* the last token answered */
@@ -86,6 +87,8 @@ static void h_gone(void *ud, struct cfw_exchange *x)
 {
 	struct harness *h = ud;
 	h->gone++;
+	if (h->left)
+		h->left(h, x);
 	if (h->last == x)
 		h->last = NULL;
 }
@@ -367,6 +370,17 @@ UNUSED static int ask(struct harness *h, struct client *c, const char *text)
 	client_send(c, text);
 	until(h, whole(c, !strncmp(text, "HEAD", 4)) || c->eof || c->reset);
 	return status_of(c);
+}
+
+/* Text for the words of a test: one line of it. */
+UNUSED static const char *shown(const char *text)
+{
+	static char buf[64];
+	size_t n = 0;
+	for (; *text && n < sizeof buf - 1; text++)
+		buf[n++] = *text == '\r' || *text == '\n' ? '|' : *text;
+	buf[n] = 0;
+	return buf;
 }
 
 /* The same on a connection of its own. */

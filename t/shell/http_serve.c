@@ -152,7 +152,7 @@ static void test_bad_requests(struct harness *h)
 	};
 	struct client *c;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		is_int(ask_once(h, &c, bad[i]), 400, "refused: %.40s", bad[i]);
+		is_int(ask_once(h, &c, bad[i]), 400, "refused: %s", shown(bad[i]));
 		client_free(c);
 	}
 	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501,
