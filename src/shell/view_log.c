@@ -1,0 +1,393 @@
+/* A log line for each entry of the journal that says something to people. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "core/core.h"
+#include "shell/view.h"
+#include "shell/view_words.h"
+
+struct line {
+	const struct cfw_core *core;
+	const struct cfw_journal_entry *e;
+	cfw_text_fn *text;
+	void *ud;
+	enum cfw_log_level level; /* of this line */
+	enum cfw_log_level least; /* that is written at all */
+	struct cfw_buf words;
+};
+
+/* Most entries are for the debug level: nothing is composed for a line that nobody wants. */
+static bool wanted(struct line *l, enum cfw_log_level level)
+{
+	l->level = level;
+	return level >= l->least;
+}
+
+static void put_duration(struct cfw_buf *b, uint64_t ns)
+{
+	char text[32];
+	cfw_buf_puts(b, cfw_format_duration(text, sizeof text, ns));
+}
+
+static void put_server(struct line *l)
+{
+	if (l->e->server)
+		cfw_buf_printf(&l->words, "%s: ", cfw_view_server_name(l->core, l->e->server));
+}
+
+static void put_text(struct line *l, const char *before)
+{
+	const char *text = l->e->text && l->text ? l->text(l->ud, l->e->text) : NULL;
+	if (text && *text)
+		cfw_buf_printf(&l->words, "%s%s", before, text);
+}
+
+/* How a server or a process ended by itself. */
+static void put_end(struct line *l)
+{
+	const struct cfw_journal_entry *e = l->e;
+	if (e->signo)
+		cfw_buf_printf(&l->words, "killed by %s", cfw_signal_name(e->signo));
+	else if (e->code > 0)
+		cfw_buf_printf(&l->words, "ended by itself, code %d", e->code);
+	else
+		cfw_buf_puts(&l->words, "ended by itself");
+}
+
+static bool say_life(struct line *l)
+{
+	bool started = l->e->a == CFW_L_STARTED;
+	if (!wanted(l, started ? CFW_INFO : CFW_DEBUG))
+		return false;
+	if (!started) {
+		cfw_buf_printf(&l->words, "life: %s", cfw_life_name((enum cfw_life)l->e->a));
+		return true;
+	}
+	unsigned n = 0;
+	struct cfw_server_view v;
+	for (cfw_id id = 0; (id = cfw_core_server_next(l->core, id));)
+		n += cfw_core_server_view(l->core, id, &v) == 0 && v.state == CFW_S_STARTED;
+	cfw_buf_printf(&l->words, "started %u server%s", n, n == 1 ? "" : "s");
+	return true;
+}
+
+static bool say_server(struct line *l)
+{
+	enum cfw_server_state is = (enum cfw_server_state)l->e->a, was = (enum cfw_server_state)l->e->b;
+	bool news = is == CFW_S_STARTED || (is == CFW_S_DOWN && was >= CFW_S_HELD && was <= CFW_S_POST_STOP);
+	if (!wanted(l, news ? CFW_INFO : CFW_DEBUG))
+		return false;
+	put_server(l);
+	cfw_buf_puts(&l->words, is == CFW_S_DOWN ? "stopped" : cfw_server_state_name(is));
+	return true;
+}
+
+static bool say_trigger(struct line *l)
+{
+	const struct cfw_journal_entry *e = l->e;
+	bool failure = e->trigger_kind == CFW_T_ERROR || e->trigger_kind == CFW_T_REJECTION;
+	if (!wanted(l, failure ? CFW_ERROR : CFW_DEBUG))
+		return false;
+	if (e->trigger_kind == CFW_T_ERROR) {
+		cfw_buf_puts(&l->words, "uncaught error");
+		put_text(l, ": ");
+		return true;
+	}
+	if (e->trigger_kind == CFW_T_REJECTION) {
+		cfw_buf_puts(&l->words, "a task failed and nobody awaits it");
+		put_text(l, ": ");
+		return true;
+	}
+	cfw_buf_printf(&l->words, "trigger %s (", cfw_view_trigger_word(e));
+	cfw_view_put_ordinal(&l->words, e->a);
+	cfw_buf_putc(&l->words, ')');
+	return true;
+}
+
+static bool stop_follows(const struct line *l)
+{
+	const struct cfw_journal_entry *j;
+	uint64_t end = l->e->seq + 8;
+	for (uint64_t seq = l->e->seq + 1; (j = cfw_core_journal(l->core, seq)) && j->seq < end; seq = j->seq + 1) {
+		if (j->what == CFW_J_STOP)
+			return true;
+		if (j->what == CFW_J_TRIGGER || j->what == CFW_J_DECISION)
+			return false;
+	}
+	return false;
+}
+
+/* "SIGHUP (2nd): reload". A decision that begins a stop is told by the stop's own line. */
+static bool say_decision(struct line *l)
+{
+	const struct cfw_journal_entry *e = l->e;
+	struct cfw_trigger t = {0};
+	bool found = cfw_view_find_cause(l->core, e, &t);
+	if (e->server)
+		put_server(l);
+	cfw_buf_puts(&l->words, cfw_view_trigger_word(e));
+	if (found && t.count > 1) {
+		cfw_buf_puts(&l->words, " (");
+		cfw_view_put_ordinal(&l->words, t.count);
+		cfw_buf_putc(&l->words, ')');
+	}
+	if (e->what == CFW_J_REFUSED) {
+		l->level = CFW_WARN;
+		cfw_buf_printf(&l->words, ": %s is no answer to it now", cfw_decision_name((enum cfw_decision_what)e->a));
+		return true;
+	}
+	l->level = stop_follows(l) ? CFW_DEBUG : CFW_INFO;
+	cfw_buf_printf(&l->words, ": %s", cfw_decision_name((enum cfw_decision_what)e->a));
+	if (e->a == CFW_D_GRACEFUL || e->a == CFW_D_ABORT || e->a == CFW_D_KILL)
+		cfw_buf_printf(&l->words, ", code %d", e->code);
+	if (l->level == CFW_INFO && (e->a == CFW_D_GRACEFUL || e->a == CFW_D_ABORT))
+		cfw_buf_puts(&l->words, "; the stop goes on"); /* S4.4 */
+	return true;
+}
+
+/* The budget of a new stop counts from its trigger, not from policy's answer (S4.6). */
+static bool say_stop(struct line *l)
+{
+	const struct cfw_journal_entry *e = l->e;
+	struct cfw_trigger cause = {0};
+	bool known = cfw_view_find_cause(l->core, e, &cause);
+	uint64_t from = known && !e->b ? cause.at_ns : e->at_ns;
+	l->level = e->b ? CFW_WARN : CFW_INFO;
+	const char *what = e->a == CFW_GRACEFUL ? "graceful" : e->ns > e->at_ns ? "abort" : "kill";
+	cfw_buf_printf(&l->words, "stop: %s, code %d", e->b ? "turned into an abort" : what, e->code);
+	if (known) {
+		cfw_buf_puts(&l->words, ", ");
+		cfw_view_put_cause(l->core, &cause, &l->words);
+	}
+	if (e->ns != CFW_NEVER && e->ns > e->at_ns) {
+		cfw_buf_puts(&l->words, "; ends within ");
+		put_duration(&l->words, e->ns - from);
+	}
+	return true;
+}
+
+static bool say_extend(struct line *l)
+{
+	l->level = CFW_INFO;
+	put_server(l);
+	cfw_view_put_hook(l->core, l->e->hook, &l->words);
+	cfw_buf_puts(&l->words, " extends the stop: ends within ");
+	put_duration(&l->words, cfw_time_left(l->e->at_ns, l->e->ns));
+	return true;
+}
+
+static bool say_margin(struct line *l)
+{
+	l->level = l->e->a ? CFW_WARN : CFW_INFO;
+	cfw_buf_puts(&l->words, "stop: the margin has come");
+	if (l->e->a)
+		cfw_buf_printf(&l->words, ", %u server%s not stopped", l->e->a, l->e->a == 1 ? "" : "s");
+	return true;
+}
+
+static bool say_hook_begin(struct line *l)
+{
+	if (!wanted(l, CFW_DEBUG))
+		return false;
+	put_server(l);
+	cfw_view_put_hook(l->core, l->e->hook, &l->words);
+	cfw_buf_puts(&l->words, " begins");
+	return true;
+}
+
+static bool say_hook_end(struct line *l)
+{
+	static const struct {
+		enum cfw_log_level level;
+		const char *words;
+	} ends[CFW_OUTCOMES] = {
+		[CFW_OK] = {CFW_INFO, " took "},
+		[CFW_FAILED] = {CFW_ERROR, " failed after "},
+		[CFW_CUT] = {CFW_WARN, " was cut off after "},
+		[CFW_EXIT_CALL] = {CFW_INFO, " called os.exit after "},
+	};
+	const struct cfw_journal_entry *e = l->e;
+	unsigned outcome = e->a < CFW_OUTCOMES ? e->a : CFW_FAILED;
+	if (!wanted(l, e->b ? CFW_ERROR : ends[outcome].level))
+		return false;
+	struct cfw_hook_view v;
+	uint64_t took =
+		cfw_core_hook_view(l->core, e->hook, &v) == 0 && v.run == e->run ? cfw_time_left(v.since_ns, e->at_ns) : 0;
+	put_server(l);
+	cfw_view_put_hook(l->core, e->hook, &l->words);
+	cfw_buf_puts(&l->words, e->b ? " passed its own limit, after " : ends[outcome].words);
+	put_duration(&l->words, took);
+	put_text(l, ": ");
+	return true;
+}
+
+static bool say_closed(struct line *l)
+{
+	l->level = l->e->code > 0 || l->e->signo ? CFW_ERROR : CFW_WARN;
+	put_server(l);
+	put_end(l);
+	put_text(l, ": ");
+	return true;
+}
+
+static bool say_backoff(struct line *l)
+{
+	l->level = CFW_WARN;
+	put_server(l);
+	cfw_view_put_ordinal(&l->words, l->e->a);
+	cfw_buf_puts(&l->words, " restart in ");
+	put_duration(&l->words, cfw_time_left(l->e->at_ns, l->e->ns));
+	return true;
+}
+
+static bool say_cut(struct line *l)
+{
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(l->core, &stop);
+	put_server(l);
+	bool late = stop.running && l->e->at_ns >= stop.margin_ns;
+	l->level = stop.running && stop.mode == CFW_ABORT && !late ? CFW_INFO : CFW_WARN;
+	if (stop.running && l->e->at_ns >= stop.deadline_ns)
+		cfw_buf_puts(&l->words, "cut off at the exit timeout");
+	else if (late)
+		cfw_buf_puts(&l->words, "cut off at the margin");
+	else if (stop.running && stop.mode == CFW_ABORT)
+		cfw_buf_puts(&l->words, "ended by the abort");
+	else
+		cfw_buf_puts(&l->words, "cut off");
+	return true;
+}
+
+static bool say_start_failed(struct line *l)
+{
+	l->level = CFW_ERROR;
+	put_server(l);
+	cfw_buf_puts(&l->words, "failed to start");
+	put_text(l, ": ");
+	return true;
+}
+
+static bool say_late(struct line *l)
+{
+	l->level = CFW_DEBUG;
+	cfw_buf_printf(&l->words, "an answer came too late and is ignored (event %u)", l->e->a);
+	return true;
+}
+
+static bool say_timeout(struct line *l)
+{
+	l->level = CFW_ERROR;
+	cfw_buf_puts(&l->words, "stop: the exit timeout has come");
+	return true;
+}
+
+/* ---- the last line ---- */
+
+enum { NAMED = 4 };
+
+/* What went wrong since the last stop began: "cut off: db; failed: web". */
+struct flaws {
+	cfw_id cut[NAMED], failed[NAMED], died[NAMED];
+	unsigned cuts, fails, deaths;
+};
+
+static void add(cfw_id *list, unsigned *n, cfw_id id)
+{
+	for (unsigned i = 0; i < *n && i < NAMED; i++)
+		if (list[i] == id)
+			return;
+	if (*n < NAMED)
+		list[*n] = id;
+	++*n;
+}
+
+static uint64_t last_stop(const struct line *l, bool *aborted)
+{
+	const struct cfw_journal_entry *j;
+	uint64_t found = 0;
+	for (uint64_t seq = 1; (j = cfw_core_journal(l->core, seq)) && j->seq <= l->e->seq; seq = j->seq + 1)
+		if (j->what == CFW_J_STOP) {
+			found = j->b ? found : j->seq;
+			*aborted = j->a == CFW_ABORT;
+		}
+	return found;
+}
+
+static struct flaws gather_flaws(const struct line *l)
+{
+	struct flaws f = {0};
+	bool aborted = false, late = false;
+	const struct cfw_journal_entry *j;
+	uint64_t seq = last_stop(l, &aborted);
+	for (; seq && (j = cfw_core_journal(l->core, seq)) && j->seq <= l->e->seq; seq = j->seq + 1) {
+		late |= j->what == CFW_J_MARGIN || j->what == CFW_J_TIMEOUT;
+		if (j->what == CFW_J_CUT && (late || !aborted))
+			add(f.cut, &f.cuts, j->server);
+		if (j->what == CFW_J_CLOSED)
+			add(f.died, &f.deaths, j->server);
+		if (j->what == CFW_J_HOOK_END && j->a == CFW_CUT)
+			add(f.cut, &f.cuts, j->server);
+		if (j->what == CFW_J_HOOK_END && j->a == CFW_FAILED)
+			add(f.failed, &f.fails, j->server);
+	}
+	return f;
+}
+
+static void put_names(struct line *l, const char *what, const char *global, const cfw_id *list, unsigned n)
+{
+	for (unsigned i = 0; i < n && i < NAMED; i++) {
+		cfw_buf_puts(&l->words, i ? ", " : what);
+		cfw_buf_puts(&l->words, list[i] ? cfw_view_server_name(l->core, list[i]) : global);
+	}
+	if (n > NAMED)
+		cfw_buf_printf(&l->words, " and %u more", n - NAMED);
+}
+
+static bool say_exit(struct line *l)
+{
+	struct flaws f = gather_flaws(l);
+	l->level = l->e->code ? CFW_WARN : CFW_INFO;
+	cfw_buf_printf(&l->words, "exit %d", l->e->code);
+	put_names(l, "; cut off: ", "a global hook", f.cut, f.cuts);
+	put_names(l, "; hooks failed: ", "global", f.failed, f.fails);
+	put_names(l, "; died meanwhile: ", "?", f.died, f.deaths);
+	return true;
+}
+
+typedef bool say_fn(struct line *l);
+static say_fn *const sayings[CFW_JOURNAL_WHATS] = {
+	[CFW_J_LIFE] = say_life,
+	[CFW_J_SERVER] = say_server,
+	[CFW_J_TRIGGER] = say_trigger,
+	[CFW_J_DECISION] = say_decision,
+	[CFW_J_REFUSED] = say_decision,
+	[CFW_J_STOP] = say_stop,
+	[CFW_J_EXTEND] = say_extend,
+	[CFW_J_MARGIN] = say_margin,
+	[CFW_J_TIMEOUT] = say_timeout,
+	[CFW_J_HOOK_BEGIN] = say_hook_begin,
+	[CFW_J_HOOK_END] = say_hook_end,
+	[CFW_J_CLOSED] = say_closed,
+	[CFW_J_BACKOFF] = say_backoff,
+	[CFW_J_CUT] = say_cut,
+	[CFW_J_START_FAILED] = say_start_failed,
+	[CFW_J_LATE] = say_late,
+	[CFW_J_EXIT] = say_exit,
+};
+
+void cfw_view_log(const struct cfw_core *core, const struct cfw_journal_entry *e, const struct cfw_log *log, cfw_text_fn *text,
+		  void *ud)
+{
+	if (!log || !log->emit || (unsigned)e->what >= CFW_JOURNAL_WHATS || !sayings[e->what])
+		return;
+	struct cfw_journal_entry mine = *e; /* reading the journal must not move it */
+	struct line l = {.core = core, .e = &mine, .text = text, .ud = ud, .least = log->level};
+	cfw_buf_init(&l.words);
+	if (sayings[e->what](&l) && l.words.data && !l.words.failed)
+		cfw_log_with(log, l.level, l.words.data, (const char *)NULL);
+	cfw_buf_clear(&l.words);
+}

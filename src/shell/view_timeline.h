@@ -1,0 +1,56 @@
+/* view_timeline.h: the last stop as rows and marks, gathered from the journal; drawn by view_timeline.c. */
+#ifndef CFW_SHELL_VIEW_TIMELINE_H
+#define CFW_SHELL_VIEW_TIMELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/core.h"
+
+enum span_what { SPAN_WAITS, SPAN_STARTS, SPAN_HOOK, SPAN_STOPS, SPAN_CUT, SPANS };
+enum row_mark { MARK_NONE, MARK_EXIT, MARK_DIED, MARK_FAILED, MARK_LIMIT, MARK_CUT, ROW_MARKS };
+
+struct span {
+	size_t row;
+	enum span_what what;
+	uint64_t from_ns, to_ns; /* CFW_NEVER: still going on */
+};
+
+struct row {
+	cfw_id server, hook; /* hook 0: the server's own row; server 0: a global hook */
+	uint32_t run;
+	uint64_t from_ns, to_ns; /* what took is counted from and to; CFW_NEVER: not begun, not ended */
+	enum row_mark mark;
+	uint64_t group_ns; /* rows of one server stand together, in the order in which the servers began */
+	bool post;         /* a global post_stop hook: last of all */
+	size_t order;
+	bool shown;
+};
+
+struct mark {
+	enum { MARK_TRIGGER, MARK_ABORT, MARK_EXTEND, MARK_MARGIN, MARK_TIMEOUT, MARK_END } what;
+	uint64_t at_ns;
+	enum cfw_trigger_kind kind;
+	int signo;
+};
+
+struct timeline {
+	const struct cfw_core *core;
+	struct row *rows;
+	struct span *spans;
+	struct mark *marks;
+	size_t nrows, rows_cap, nspans, spans_cap, nmarks, marks_cap;
+	uint64_t began_ns, ended_ns, deadline_ns, margin_ns;
+	struct cfw_trigger cause;
+	bool found, aborted, turned, ended, exited;
+	int code;
+	bool failed; /* no memory */
+};
+
+/* Gather the last stop; t->found is false when there was none. End with _clear in any case. */
+void cfw_timeline_gather(struct timeline *t, const struct cfw_core *core);
+void cfw_timeline_clear(struct timeline *t);
+uint64_t cfw_timeline_took(const struct timeline *t, const struct row *r);
+
+#endif

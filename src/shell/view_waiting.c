@@ -1,0 +1,217 @@
+/* What a stop waits for, now: who, in which phase, since when, until when, and what is left of the budget. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "core/core.h"
+#include "shell/view.h"
+#include "shell/view_words.h"
+
+struct waiting {
+	const struct cfw_core *core;
+	const struct cfw_stop_view *stop;
+	uint64_t now_ns;
+	int width;
+	bool color;
+	int room; /* lines that may still be put */
+	int left_out;
+	size_t who; /* columns of names */
+	struct cfw_buf *out;
+};
+
+/* In tenths of a second, as often as it is drawn. */
+static const char *duration(char text[32], uint64_t ns)
+{
+	if (ns >= 60 * CFW_SEC)
+		return cfw_format_duration(text, 32, ns);
+	unsigned tenths = (unsigned)(ns / (100 * CFW_MS));
+	snprintf(text, 32, "%u.%us", tenths / 10, tenths % 10);
+	return text;
+}
+
+static void put_head(struct waiting *w)
+{
+	enum { GAUGE = 20, GAUGE_LEAST = 8 };
+	const struct cfw_stop_view *s = w->stop;
+	struct cfw_buf line;
+	char left[32], all[32], gauge[GAUGE + 1];
+	cfw_buf_init(&line);
+	uint64_t budget = cfw_time_left(s->began_ns, s->deadline_ns), rest = cfw_time_left(w->now_ns, s->deadline_ns);
+	cfw_buf_printf(&line, "%s, code %d, ", s->mode == CFW_ABORT ? "aborting" : "stopping", s->code);
+	cfw_view_put_cause(w->core, &s->first, &line);
+	cfw_buf_printf(&line, ": %s of %s left", duration(left, rest), cfw_format_duration(all, sizeof all, budget));
+	size_t used = line.data ? cfw_view_columns(line.data, line.len) : 0;
+	if (w->color)
+		cfw_buf_puts(w->out, "\033[1m");
+	if (line.data && !line.failed)
+		used = cfw_view_put_fit(w->out, line.data, (size_t)w->width, false, false);
+	if (w->color)
+		cfw_buf_puts(w->out, "\033[0m");
+	size_t room = (size_t)w->width > used + 3 ? (size_t)w->width - used - 3 : 0;
+	size_t cells = room < GAUGE ? room : GAUGE;
+	if (budget && budget != CFW_NEVER && cells >= GAUGE_LEAST) {
+		for (size_t i = 0; i < cells; i++)
+			gauge[i] = (double)i * (double)budget < (double)rest * (double)cells ? '#' : '.';
+		gauge[cells] = '\0';
+		cfw_buf_printf(w->out, " [%s]", gauge);
+	}
+	cfw_buf_putc(w->out, '\n');
+	w->room--;
+	cfw_buf_clear(&line);
+}
+
+/* One line: who, what it does (and where that is written, which is never cut short), and the times at the right. */
+static void put_line(struct waiting *w, const char *who, const char *what, const char *where, uint64_t since_ns,
+		     uint64_t until_ns)
+{
+	enum { TIMES = 25 };
+	char since[32], until[32], times[80];
+	if (w->room <= 0) {
+		w->left_out++;
+		return;
+	}
+	w->room--;
+	duration(since, cfw_time_left(since_ns, w->now_ns));
+	if (until_ns == CFW_NEVER)
+		snprintf(times, sizeof times, " for %s", since);
+	else
+		snprintf(times, sizeof times, " for %s, cut in %s", since, duration(until, cfw_time_left(w->now_ns, until_ns)));
+	size_t width = (size_t)w->width, room = width > 2 * TIMES ? width - TIMES : width / 2;
+	cfw_buf_puts(w->out, "  ");
+	size_t used = 3 + cfw_view_put_fit(w->out, who, w->who, true, false);
+	cfw_buf_putc(w->out, ' ');
+	size_t tail = where ? cfw_view_columns(where, strlen(where)) + 3 : 0;
+	used += cfw_view_put_fit(w->out, what, room > used + tail ? room - used - tail : 1, false, false);
+	if (where) {
+		cfw_buf_puts(w->out, " (");
+		used += 3 + cfw_view_put_fit(w->out, where, room > used + 3 ? room - used - 3 : 1, false, false);
+		cfw_buf_putc(w->out, ')');
+	}
+	for (; used < room; used++)
+		cfw_buf_putc(w->out, ' ');
+	if (w->color)
+		cfw_buf_puts(w->out, "\033[2m");
+	cfw_view_put_fit(w->out, times, width > used ? width - used : 0, false, false);
+	cfw_buf_puts(w->out, w->color ? "\033[0m\n" : "\n");
+}
+
+static const char *owner(const struct waiting *w, const struct cfw_hook_view *v)
+{
+	return v->server ? cfw_view_server_name(w->core, v->server) : "(global)";
+}
+
+static void put_hooks(struct waiting *w)
+{
+	struct cfw_hook_view v;
+	struct cfw_buf what;
+	cfw_buf_init(&what);
+	for (cfw_id id = 0; (id = cfw_core_hook_next(w->core, id));) {
+		if (cfw_core_hook_view(w->core, id, &v) != 0 || !v.running)
+			continue;
+		cfw_buf_reset(&what);
+		cfw_buf_puts(&what, cfw_view_phase_name(v.phase));
+		if (v.name)
+			cfw_buf_printf(&what, " \"%s\"", v.name);
+		put_line(w, owner(w, &v), what.data ? what.data : "hook", v.where, v.since_ns, v.until_ns);
+	}
+	cfw_buf_clear(&what);
+}
+
+/* What a server does of its own, its hooks aside; NULL when it is not waited for. */
+static const char *activity(const struct cfw_server_view *v)
+{
+	switch (v->state) {
+	case CFW_S_STARTING:
+		return "is still starting";
+	case CFW_S_STOPPING:
+		return "stops";
+	case CFW_S_CUTTING:
+		return "was cut off, is not gone yet";
+	case CFW_S_DOWN:
+	case CFW_S_WAITING:
+	case CFW_S_PRE_START:
+	case CFW_S_POST_START:
+	case CFW_S_STARTED:
+	case CFW_S_BACKOFF:
+	case CFW_S_HELD:
+	case CFW_S_PRE_STOP:
+	case CFW_S_POST_STOP:
+	case CFW_S_CLOSED:
+	case CFW_S_FAILED:
+	case CFW_SERVER_STATES:
+		break;
+	}
+	return NULL;
+}
+
+static void put_servers(struct waiting *w)
+{
+	struct cfw_server_view v;
+	for (cfw_id id = 0; (id = cfw_core_server_next(w->core, id));) {
+		if (cfw_core_server_view(w->core, id, &v) != 0)
+			continue;
+		const char *what = activity(&v);
+		if (what)
+			put_line(w, v.name, what, NULL, v.since_ns,
+				 v.state == CFW_S_STOPPING ? w->stop->margin_ns : w->stop->deadline_ns);
+	}
+}
+
+/* The column of names is as wide as the widest that is waited for. */
+static void measure(struct waiting *w)
+{
+	enum { LEAST = 4, MOST = 16 };
+	struct cfw_server_view v;
+	struct cfw_hook_view h;
+	size_t widest = LEAST;
+	for (cfw_id id = 0; (id = cfw_core_server_next(w->core, id));)
+		if (cfw_core_server_view(w->core, id, &v) == 0 &&
+		    (activity(&v) || v.state == CFW_S_PRE_STOP || v.state == CFW_S_POST_STOP)) {
+			size_t n = cfw_view_columns(v.name, strlen(v.name));
+			widest = n > widest ? n : widest;
+		}
+	for (cfw_id id = 0; (id = cfw_core_hook_next(w->core, id));)
+		if (cfw_core_hook_view(w->core, id, &h) == 0 && h.running && !h.server)
+			widest = widest < 8 ? 8 : widest;
+	w->who = widest < MOST ? widest : MOST;
+}
+
+/* "  then: db, cache": those that wait until all that depend on them are done. */
+static void put_held(struct waiting *w)
+{
+	struct cfw_buf names;
+	struct cfw_server_view v;
+	cfw_buf_init(&names);
+	for (cfw_id id = 0; (id = cfw_core_server_next(w->core, id));)
+		if (cfw_core_server_view(w->core, id, &v) == 0 && v.state == CFW_S_HELD)
+			cfw_buf_printf(&names, "%s%s", names.len ? ", " : "  then: ", v.name);
+	if (names.data && !names.failed && w->room > 0) {
+		cfw_view_put_fit(w->out, names.data, (size_t)w->width, false, false);
+		cfw_buf_putc(w->out, '\n');
+		w->room--;
+	}
+	cfw_buf_clear(&names);
+}
+
+void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, int height, bool color, struct cfw_buf *out)
+{
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(core, &stop);
+	if (!stop.running || height < 1 || width < 1)
+		return;
+	struct waiting w = {.core = core, .stop = &stop, .now_ns = now_ns, .width = width, .color = color, .out = out};
+	w.room = height;
+	measure(&w);
+	put_head(&w);
+	w.room -= height > 3 ? 2 : 0; /* for the last two lines */
+	put_hooks(&w);
+	put_servers(&w);
+	w.room += height > 3 ? 2 : 0;
+	if (w.left_out && w.room > 0) {
+		cfw_buf_printf(out, "  and %d more\n", w.left_out);
+		w.room--;
+	}
+	put_held(&w);
+}
