@@ -117,6 +117,12 @@ static void close_question(struct cfw_core *c, cfw_id id, struct cfw_decision d)
 	decide(c, &q.trigger, d, q.waiter);
 }
 
+/* The exit timeout runs from the trigger on: a policy that is dead may use up no more than a quarter of it. */
+static uint64_t patience(const struct cfw_core *c)
+{
+	return cfw_time_min(c->config.ask_timeout_ns, c->config.exit_timeout_ns / 4);
+}
+
 int cfw_trigger_raise(struct cfw_core *c, const struct cfw_trigger *raised)
 {
 	struct cfw_trigger t = *raised;
@@ -150,7 +156,7 @@ int cfw_trigger_raise(struct cfw_core *c, const struct cfw_trigger *raised)
 		c->failures_open++;
 	if (s)
 		s->questions++;
-	cfw_due_set(c, CFW_DUE_QUESTION, id, cfw_time_add(c->now_ns, c->config.ask_timeout_ns));
+	cfw_due_set(c, CFW_DUE_QUESTION, id, cfw_time_add(c->now_ns, patience(c)));
 	cfw_queue_question(c, id);
 	return 0;
 }

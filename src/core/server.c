@@ -203,16 +203,14 @@ static void count_blockers(struct cfw_core *c, struct cfw_server *s)
 
 void cfw_server_set(struct cfw_core *c, struct cfw_server *s, enum cfw_server_state state)
 {
-	int old = s->state;
-	if (old == (int)state)
+	int old = s->state, new = (int)state;
+	if (old == new)
 		return;
 	s->state = (uint8_t)state;
 	s->since_ns = c->now_ns;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_SERVER, .server = s->id, .a = state, .b = (uint32_t)old});
-	if (is_starting(state) != is_starting(old))
-		c->starting += is_starting(state) ? 1 : (size_t)-1;
-	if (is_lively(state) != is_lively(old))
-		c->lively += is_lively(state) ? 1 : (size_t)-1;
+	c->starting += (size_t)is_starting(new) - (size_t)is_starting(old);
+	c->lively += (size_t)is_lively(new) - (size_t)is_lively(old);
 	if ((old == CFW_S_STARTED) != (state == CFW_S_STARTED))
 		tell_dependants(c, s);
 	cfw_server_recount(c, s);

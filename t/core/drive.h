@@ -62,7 +62,8 @@ struct drive {
 	struct cfw_decision (*policy)(struct drive *d, const struct cfw_trigger *t);
 	void (*on_action)(struct drive *d, const struct cfw_action *a);
 	void *ud;
-	bool exited, killed, cut_short; /* cut_short: a hook was called with no time left */
+	bool exited, killed;
+	uint64_t blocked_ns; /* the loop was blocked until then: what was due before comes late */
 	int exit_code, last_code;
 	uint64_t exit_ns;
 	int faults;
@@ -227,13 +228,32 @@ static inline void drive_check_exit(struct drive *d, const struct cfw_action *a)
 		drive_fault(d, "a second exit");
 	if (a->code < d->last_code)
 		drive_fault(d, "the exit code went down: %d, was %d", a->code, d->last_code);
-	if (!a->kill && v.deadline_ns != CFW_NEVER && d->now_ns > v.deadline_ns)
+	if (!a->kill && v.deadline_ns != CFW_NEVER && d->now_ns > cfw_time_max(v.deadline_ns, d->blocked_ns))
 		drive_fault(d, "exit at %llu, after the deadline", (unsigned long long)d->now_ns);
 	for (int i = 0; !a->kill && i < d->hooks; i++) {
 		struct drive_hook *h = &d->hook[i];
 		if (h->phase == CFW_PRE_STOP && (h->server < 0 || d->server[h->server].reached) && h->calls != 1)
 			drive_fault(d, "%s was called %u times before the exit", h->label, h->calls);
 	}
+}
+
+/* A server is started: what it owed from an earlier life is owed still unless its hooks were called. */
+static inline void drive_new_life(struct drive *d, int server)
+{
+	unsigned called = 0, of = 0;
+	for (int k = 0; k < d->hooks; k++)
+		if (d->hook[k].server == server && d->hook[k].phase == CFW_PRE_STOP) {
+			called += d->hook[k].calls;
+			of++;
+		}
+	if (d->server[server].reached && called && called != of)
+		drive_fault(d, "%s starts again with %u of %u pre_stop hooks called", d->server[server].name, called, of);
+	if (!called)
+		return;
+	d->server[server].reached = false;
+	for (int k = 0; k < d->hooks; k++)
+		if (d->hook[k].server == server)
+			d->hook[k].calls = 0;
 }
 
 static inline void drive_server_action(struct drive *d, const struct cfw_action *a)
@@ -244,10 +264,7 @@ static inline void drive_server_action(struct drive *d, const struct cfw_action 
 	char line[96];
 	if (a->type == CFW_ACT_START) {
 		drive_say(d, "start %s", s->name);
-		if (!s->reached)
-			for (int k = 0; k < d->hooks; k++)
-				if (d->hook[k].server == i && d->hook[k].phase >= CFW_PRE_STOP)
-					d->hook[k].calls = 0;
+		drive_new_life(d, i);
 		s->attempt = a->attempt;
 		ev.type = s->fails ? CFW_EV_SERVER_START_FAILED : CFW_EV_SERVER_STARTED;
 		ev.text = s->fails ? 77 : 0;
@@ -376,6 +393,9 @@ static inline void drive_forget(struct drive *d)
 		if (stop.running)
 			continue;
 		s->reached = false;
+		for (int k = 0; k < d->hooks; k++)
+			if (d->hook[k].server == i)
+				d->hook[k].calls = 0;
 	}
 }
 
@@ -384,8 +404,13 @@ static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
 	struct cfw_server_view before = {.state = CFW_S_DOWN};
 	if (ev->server)
 		cfw_core_server_view(d->core, ev->server, &before);
+	enum cfw_life life = cfw_core_life(d->core);
 	int rc = cfw_core_feed(d->core, d->now_ns, ev);
 	d->steps++;
+	if (ev->type == CFW_EV_START && rc == 0 && life != CFW_L_STARTED && life != CFW_L_STARTING)
+		for (int k = 0; k < d->hooks; k++)
+			if (d->hook[k].server < 0)
+				d->hook[k].calls = 0; /* S3.4: new marks */
 	drive_note(d, ev, before.state);
 	drive_drain(d);
 	drive_forget(d);

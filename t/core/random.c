@@ -1,0 +1,240 @@
+/* Random schedules: whatever servers, hooks, policy and triggers do, the core keeps its promise (S4.12), its order (S4.1), its
+ * deadline (S4.8) and its code (S4.3), and the same events give the same actions.
+ *
+ *   random [COUNT [SEED]]    one seed a schedule, SEED + i; a fault prints the seed to give here */
+#include "drive.h"
+
+static uint64_t state;
+
+static uint64_t rnd(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static unsigned below(unsigned n)
+{
+	return (unsigned)(rnd() >> 33) % n;
+}
+
+static bool one_in(unsigned n)
+{
+	return below(n) == 0;
+}
+
+static uint64_t some_time(void)
+{
+	static const uint64_t ms[] = {0, 0, 0, 1, 1, 3, 10, 50, 200, 1000, 4600, 9000};
+	return one_in(10) ? CFW_NEVER : MS(ms[below(sizeof ms / sizeof ms[0])]);
+}
+
+static unsigned edges[DRIVE_SERVERS]; /* bits: what the server is started after */
+
+static void make(struct drive *d)
+{
+	int n = 1 + (int)below(8);
+	for (int i = 0; i < n; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "s%d", i);
+		struct cfw_server_opts o = drive_opts(name);
+		o.restart = one_in(3) ? CFW_RESTART_ALWAYS : one_in(2) ? CFW_RESTART_FAILURE : CFW_RESTART_NEVER;
+		o.restart_max = below(3);
+		o.backoff_ns = one_in(4) ? 0 : MS(20);
+		o.expect_exit = one_in(4);
+		if (one_in(4))
+			o.start_timeout_ns = MS(below(100));
+		if (one_in(4))
+			o.stop_timeout_ns = MS(below(2000));
+		struct drive_server *s = drive_add_opts(d, &o);
+		s->start_ns = some_time();
+		s->stop_ns = some_time();
+		s->cut_ns = one_in(4) ? some_time() : MS(1);
+		s->fails = one_in(8);
+		edges[i] = 0;
+		for (int k = 0; k < i; k++)
+			if (one_in(3)) {
+				cfw_core_server_after(d->core, d->server[i].id, d->server[k].id, NULL);
+				edges[i] |= 1u << k;
+			}
+	}
+	int hooks = (int)below(16);
+	for (int i = 0; i < hooks; i++) {
+		int s = (int)below((unsigned)n + 1) - 1;
+		enum cfw_phase phase = (enum cfw_phase)(s < 0 || one_in(2) ? CFW_PRE_STOP + below(2) : below(4));
+		char label[32];
+		snprintf(label, sizeof label, "h%d", i);
+		struct drive_hook *h =
+			drive_hook(d, s < 0 ? NULL : d->server[s].name, phase, label, one_in(3) ? MS(below(3000)) : CFW_NEVER);
+		h->take_ns = some_time();
+		h->outcome = one_in(6) ? (enum cfw_outcome)below(CFW_OUTCOMES) : CFW_OK;
+		h->code = one_in(2) ? (int)below(256) : 0;
+	}
+}
+
+static struct cfw_decision policy(struct drive *d, const struct cfw_trigger *t)
+{
+	(void)d;
+	(void)t;
+	if (!one_in(3))
+		return (struct cfw_decision){CFW_D_NONE, 0};
+	enum cfw_decision_what what = (enum cfw_decision_what)below(CFW_DECISIONS);
+	if (what == CFW_D_KILL && !one_in(4))
+		what = CFW_D_IGNORE;
+	return (struct cfw_decision){what, (int)below(256)};
+}
+
+/* S4.1: in a graceful stop a server's stop begins when all that depend on it are at rest. */
+static void check_wave(struct drive *d, const struct cfw_action *a)
+{
+	struct cfw_stop_view v;
+	cfw_core_stop_view(d->core, &v);
+	bool stops = a->type == CFW_ACT_STOP || (a->type == CFW_ACT_CALL && a->phase >= CFW_PRE_STOP && a->server);
+	if (!stops || !v.running || v.mode == CFW_ABORT || d->now_ns >= v.margin_ns)
+		return;
+	int s = drive_index(d, a->server);
+	for (int i = 0; i < d->servers; i++) {
+		enum cfw_server_state st = drive_state(d, d->server[i].name);
+		if (edges[i] >> s & 1 && st != CFW_S_DOWN && st != CFW_S_FAILED && st != CFW_S_WAITING)
+			drive_fault(d, "%s stops before %s, which is %s", d->server[s].name, d->server[i].name,
+				    cfw_server_state_name(st));
+	}
+}
+
+static void check_action(struct drive *d, const struct cfw_action *a)
+{
+	struct cfw_stop_view v;
+	cfw_core_stop_view(d->core, &v);
+	check_wave(d, a);
+	if (v.running && !d->exited && cfw_core_deadline(d->core) > v.deadline_ns && a->type != CFW_ACT_EXIT &&
+	    cfw_core_deadline(d->core) != CFW_NEVER)
+		drive_fault(d, "S4.8: the core would sleep past its deadline");
+	if (a->type == CFW_ACT_RELOAD && v.running)
+		drive_fault(d, "S7.4: a reload during a stop");
+	if (a->type == CFW_ACT_CALL && a->deadline_ns < d->now_ns && d->blocked_ns < d->now_ns)
+		drive_fault(d, "a hook is called with a deadline that has passed");
+}
+
+static void stray(struct drive *d, struct cfw_event *ev)
+{
+	ev->type = (enum cfw_event_type)below(CFW_EVENTS);
+	ev->question = one_in(2) ? below(10) : (uint32_t)rnd();
+	ev->run = one_in(2) ? below(10) : (uint32_t)rnd();
+	ev->attempt = below(4);
+	ev->server = one_in(8) ? (cfw_id)rnd() : d->server[below((unsigned)d->servers)].id;
+	ev->decision = (struct cfw_decision){(enum cfw_decision_what)below(CFW_DECISIONS), (int)below(256)};
+	ev->outcome = (enum cfw_outcome)below(CFW_OUTCOMES);
+	ev->code = (int)below(300) - 10;
+	ev->ns = MS(below(20000));
+	if (one_in(2) && d->n_pending) /* an answer that comes now and will come again */
+		*ev = d->pending[below((unsigned)d->n_pending)].ev;
+}
+
+static void happen(struct drive *d)
+{
+	struct cfw_event ev = {0};
+	const struct drive_server *s = &d->server[below((unsigned)d->servers)];
+	ev.server = s->id;
+	ev.request = one_in(2) ? below(1000) : 0;
+	switch (below(12)) {
+	case 0:
+		ev.type = CFW_EV_START;
+		break;
+	case 1:
+	case 2:
+		ev.type = CFW_EV_SERVER_CLOSED;
+		ev.attempt = s->attempt;
+		ev.code = one_in(2) ? 0 : (int)below(256);
+		break;
+	case 3:
+		ev.type = CFW_EV_SERVER_START;
+		break;
+	case 4:
+		ev.type = CFW_EV_SERVER_STOP;
+		break;
+	case 5:
+		ev.type = CFW_EV_SERVER_RESTART;
+		break;
+	case 6:
+		stray(d, &ev);
+		break;
+	case 7:
+		ev.type = CFW_EV_TICK;
+		d->now_ns += one_in(4) ? MS(below(6000)) : MS(below(20));
+		d->blocked_ns = d->now_ns;
+		break;
+	default:
+		ev = drive_trigger((enum cfw_trigger_kind)below(CFW_T_KINDS), one_in(3) ? 1 : 15, (int)below(256));
+		ev.trigger.request = one_in(3) ? below(1000) : 0;
+		ev.trigger.no_exit = ev.trigger.kind == CFW_T_STOP && !one_in(3);
+		if (ev.trigger.kind == CFW_T_CLOSED || ev.trigger.kind == CFW_T_START_FAILED)
+			ev.trigger.server = s->id;
+	}
+	drive_feed(d, &ev);
+}
+
+static uint64_t schedule(uint64_t seed, int *faults, bool *exited)
+{
+	state = seed * 0x9e3779b97f4a7c15u + 1;
+	for (int i = 0; i < 8; i++)
+		rnd();
+	struct drive *d = drive_new(NULL);
+	d->config.exit_timeout_ns = one_in(3) ? MS(300) : MS(5000);
+	d->config.start_timeout_ns = one_in(2) ? MS(2000) : MS(30000);
+	d->config.max_exit_timeout_ns = MS(8000);
+	cfw_core_configure(d->core, &d->config);
+	d->policy = policy;
+	d->ask_ns = one_in(3) ? some_time() : 0;
+	d->on_action = check_action;
+	make(d);
+	if (!one_in(4))
+		drive_feed(d, &(struct cfw_event){.type = CFW_EV_START, .request = 1});
+	for (unsigned i = 0, n = below(20); i < n && !d->exited; i++) {
+		drive_run(d, d->now_ns + (one_in(3) ? MS(below(3000)) : MS(below(30))));
+		if (!d->exited)
+			happen(d);
+	}
+	/* Whatever it was: a stop ends it. Nothing is waited for longer than the exit timeout and the time to ask. */
+	d->policy = NULL;
+	uint64_t until = d->now_ns + MS(8000) + MS(8000) + MS(2000);
+	if (!d->exited) {
+		struct cfw_event ev = drive_trigger(CFW_T_SIGNAL, 15, 0);
+		drive_feed(d, &ev);
+		drive_run(d, until);
+	}
+	*exited = d->exited;
+	*faults += d->faults;
+	if (!d->exited || d->faults) {
+		tap_diag("seed %llu: %s", (unsigned long long)seed, d->exited ? "a fault" : "no exit");
+		if (getenv("TRACE"))
+			for (int i = 0; i < d->lines; i++)
+				tap_diag("%6ld %s", (long)(d->at_ns[i] / CFW_MS) - 1000, d->line[i]);
+	}
+	uint64_t hash = d->hash;
+	drive_free(d);
+	return hash;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long n = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 20240229;
+	unsigned long faulty = 0, stuck = 0, differ = 0;
+	for (unsigned long i = 0; i < n && faulty < 5; i++) {
+		int faults = 0;
+		bool exited;
+		uint64_t hash = schedule(seed + i, &faults, &exited);
+		faulty += faults > 0;
+		stuck += !exited;
+		if (i % 16 == 0) {
+			faults = 0;
+			differ += schedule(seed + i, &faults, &exited) != hash;
+		}
+	}
+	tap_diag("%lu schedules from seed %llu", n, (unsigned long long)seed);
+	is_int(faulty, 0, "S4.12, S4.1, S4.3, S7.4: no invariant is broken in %lu random schedules", n);
+	is_int(stuck, 0, "S4.8: every one of them ends in time");
+	is_int(differ, 0, "the same events give the same actions");
+	return tap_done();
+}
