@@ -195,7 +195,7 @@ void curfew_free(struct curfew *c)
 	if (!c)
 		return;
 	c->ended = true; /* nothing wakes a loop that may be gone */
-	cfw_servers_free(c);
+	cfw_entries_free(c);
 	if (c->policy)
 		cfw_policy_free(c->policy);
 	if (c->host)

@@ -27,7 +27,7 @@ static void call_hook(struct curfew *c, const struct cfw_action *a)
 		return;
 	cfw_core_stop_view(c->core, &stop);
 	cfw_core_server_view(c->core, a->server, &server);
-	const struct cfw_server *s = cfw_server_get(c, a->server);
+	const struct cfw_entry *s = cfw_entry_get(c, a->server);
 	static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
 	char what[256];
 	snprintf(what, sizeof what, "%s of %.80s%s%.60s%s (%.60s)", phases[a->phase], server.name, hook.name ? " \"" : "",
@@ -60,7 +60,7 @@ static void clear_marks(struct curfew *c, cfw_id server)
 
 static void start_server(struct curfew *c, const struct cfw_action *a)
 {
-	struct cfw_server *s = cfw_server_get(c, a->server);
+	struct cfw_entry *s = cfw_entry_get(c, a->server);
 	if (!s)
 		return;
 	if (s->result)
@@ -71,7 +71,7 @@ static void start_server(struct curfew *c, const struct cfw_action *a)
 
 static void stop_server(struct curfew *c, const struct cfw_action *a)
 {
-	const struct cfw_server *s = cfw_server_get(c, a->server);
+	const struct cfw_entry *s = cfw_entry_get(c, a->server);
 	if (!s)
 		return;
 	struct cfw_stop_view view;
@@ -129,7 +129,7 @@ void cfw_finish(struct curfew *c, int code, bool kill)
 
 void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 {
-	struct cfw_server *s;
+	struct cfw_entry *s;
 	switch (a->type) {
 	case CFW_ACT_ASK:
 		ask(c, a);
@@ -150,7 +150,7 @@ void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 		stop_server(c, a);
 		break;
 	case CFW_ACT_CUT:
-		if ((s = cfw_server_get(c, a->server))) {
+		if ((s = cfw_entry_get(c, a->server))) {
 			s->result = "cut";
 			s->kind->cut(s->srv, a->attempt);
 		}

@@ -14,7 +14,7 @@
 enum { CFW_TEXTS = 256, CFW_CUSTOM_NAMES = 64 };
 
 /* One server: what the core knows by id is here by kind. */
-struct cfw_server {
+struct cfw_entry {
 	cfw_id id;
 	const struct cfw_kind *kind;
 	void *srv;
@@ -57,7 +57,7 @@ struct curfew {
 	size_t nservices, services_cap;
 	struct cfw_running *running; /* services that a token waits for */
 	size_t nrunning, running_cap;
-	struct cfw_server *servers; /* by slot of the id */
+	struct cfw_entry *servers; /* by slot of the id */
 	size_t nservers, servers_cap;
 
 	struct cfw_event *inbox; /* a queue: what has happened and was not fed yet */
@@ -76,7 +76,7 @@ struct curfew {
 	unsigned loading;       /* scripts that have not ended yet */
 	uint32_t start_request; /* of curfew_start; 0 when not asked for */
 	bool autostart, start_asked, stepping, ended, failed, deactivated;
-	uint64_t ruled; /* signals that a rule names, by bit */
+	uint64_t ruled;   /* signals that a rule names, by bit */
 	bool idle_raised; /* S2.8: not again before new activity */
 	bool idle_off;    /* after stop{ exit = false }, until the next start */
 	bool decided;     /* a signal was decided on since the last on_deadline */
@@ -109,9 +109,9 @@ int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_
 void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err);
 
 /* curfew_registry.c */
-struct cfw_server *cfw_server_get(const struct curfew *c, cfw_id id); /* NULL when there is none */
-cfw_id cfw_server_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
-void cfw_servers_free(struct curfew *c);
+struct cfw_entry *cfw_entry_get(const struct curfew *c, cfw_id id); /* NULL when there is none */
+cfw_id cfw_entry_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
+void cfw_entries_free(struct curfew *c);
 void cfw_report(void *ud, const struct cfw_report *r);
 int cfw_service_begin(struct curfew *c, cfw_token token, const char *name, const struct cfw_value *args,
 		      struct curfew_err *err);

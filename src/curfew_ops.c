@@ -26,7 +26,7 @@ static void op_wake(void *ud)
 
 static cfw_id op_server_new(void *ud, const struct cfw_value *def, struct curfew_err *err)
 {
-	return cfw_server_new(ud, def, err);
+	return cfw_entry_new(ud, def, err);
 }
 
 static int op_server_after(void *ud, cfw_id server, cfw_id on, struct curfew_err *err)
@@ -51,7 +51,7 @@ static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats
 {
 	const struct curfew *c = ud;
 	struct cfw_server_view view;
-	const struct cfw_server *s = cfw_server_get(c, server);
+	const struct cfw_entry *s = cfw_entry_get(c, server);
 	if (!s || cfw_core_server_view(c->core, server, &view))
 		return NULL;
 	struct cfw_value *v = cfw_value_map();

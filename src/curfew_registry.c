@@ -29,7 +29,7 @@ int curfew_service_add(struct curfew *c, const struct cfw_service *service)
 	return 0;
 }
 
-struct cfw_server *cfw_server_get(const struct curfew *c, cfw_id id)
+struct cfw_entry *cfw_entry_get(const struct curfew *c, cfw_id id)
 {
 	size_t slot = (id & SLOT_MASK) - 1; /* id 0 wraps past every slot */
 	return slot < c->nservers && c->servers[slot].id == id ? &c->servers[slot] : NULL;
@@ -71,17 +71,17 @@ static int add_edges(struct curfew *c, cfw_id id, const struct cfw_value *def, s
 }
 
 /* Place for the slot of id, zeroed where it is new. */
-static struct cfw_server *make_room(struct curfew *c, cfw_id id)
+static struct cfw_entry *make_room(struct curfew *c, cfw_id id)
 {
 	size_t slot = (id & SLOT_MASK) - 1;
 	if (cfw_grow(&cfw_alloc_std, &c->servers, &c->servers_cap, slot + 1, sizeof *c->servers))
 		return NULL;
 	for (; c->nservers <= slot; c->nservers++)
-		c->servers[c->nservers] = (struct cfw_server){0};
+		c->servers[c->nservers] = (struct cfw_entry){0};
 	return &c->servers[slot];
 }
 
-cfw_id cfw_server_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
+cfw_id cfw_entry_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
 {
 	struct cfw_server_opts opts;
 	read_opts(def, &opts);
@@ -96,7 +96,7 @@ cfw_id cfw_server_new(struct curfew *c, const struct cfw_value *def, struct curf
 	if (!id)
 		return 0;
 	struct cfw_value *copy = cfw_value_copy(def);
-	struct cfw_server *s = copy ? make_room(c, id) : NULL;
+	struct cfw_entry *s = copy ? make_room(c, id) : NULL;
 	if (!s) {
 		cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", opts.name);
 		goto fail;
@@ -106,11 +106,11 @@ cfw_id cfw_server_new(struct curfew *c, const struct cfw_value *def, struct curf
 	void *srv = c->kinds[k].kind->open(c->kinds[k].ud, &c->env, id, copy, err);
 	if (!srv)
 		goto fail;
-	*s = (struct cfw_server){.id = id,
-				 .kind = c->kinds[k].kind,
-				 .srv = srv,
-				 .def = copy,
-				 .decides = cfw_value_get_bool(def, "decides", false)};
+	*s = (struct cfw_entry){.id = id,
+				.kind = c->kinds[k].kind,
+				.srv = srv,
+				.def = copy,
+				.decides = cfw_value_get_bool(def, "decides", false)};
 	return id;
 fail:
 	cfw_value_free(copy);
@@ -118,10 +118,10 @@ fail:
 	return 0;
 }
 
-void cfw_servers_free(struct curfew *c)
+void cfw_entries_free(struct curfew *c)
 {
 	for (size_t i = 0; i < c->nservers; i++) {
-		struct cfw_server *s = &c->servers[i];
+		struct cfw_entry *s = &c->servers[i];
 		if (!s->id)
 			continue;
 		s->kind->free(s->srv);
@@ -134,12 +134,12 @@ void cfw_servers_free(struct curfew *c)
 
 cfw_id curfew_server_add(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
 {
-	return cfw_server_new(c, def, err);
+	return cfw_entry_new(c, def, err);
 }
 
 int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curfew_err *err)
 {
-	const struct cfw_server *s = cfw_server_get(c, server);
+	const struct cfw_entry *s = cfw_entry_get(c, server);
 	if (!s)
 		return cfw_err_set(err, CURFEW_ENOENT, "server gone");
 	if (!s->kind->signal)
@@ -150,7 +150,7 @@ int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curf
 void cfw_report(void *ud, const struct cfw_report *r)
 {
 	struct curfew *c = ud;
-	struct cfw_server *s = cfw_server_get(c, r->server);
+	struct cfw_entry *s = cfw_entry_get(c, r->server);
 	struct cfw_event e = {.server = r->server, .attempt = r->attempt, .signo = r->signo, .code = r->exit_code};
 	if (r->err && r->err->msg[0])
 		e.text = cfw_text_keep(c, r->err->msg, NULL);
