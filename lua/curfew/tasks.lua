@@ -135,7 +135,8 @@ local function wait_all(list)
 		end
 		results[keys[i]] = value
 		local last = #running
-		running[i], keys[i], running[last], keys[last] = running[last], keys[last], nil, nil
+		running[i], keys[i] = running[last], keys[last]
+		running[last], keys[last] = nil, nil
 	end
 	return results
 end

@@ -51,7 +51,7 @@ end
 -- A number of seconds or a string with units; nil when it is neither, negative, or past thirty years.
 function units.duration(v)
 	if type(v) == "number" then
-		return bounded(v * (math.type(v) == "integer" and v <= LONGEST // SECOND and SECOND or SECOND + 0.0))
+		return bounded((math.tointeger(v) and v >= 0 and v <= LONGEST // SECOND and math.tointeger(v) or v + 0.0) * SECOND)
 	elseif type(v) == "string" then
 		return parse(v)
 	end

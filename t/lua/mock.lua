@@ -143,7 +143,7 @@ end
 
 -- Until nothing is left to happen, or the clock would pass limit (seconds).
 function M:settle(limit)
-	local last = limit and limit * 1000000000 or math.huge
+	local last = (limit or 1000000) * 1000000000 -- a script that never ends is cut too
 	while true do
 		turn(self)
 		local timer = next_timer(self)
@@ -291,10 +291,11 @@ local function scheduling(m, c)
 		end
 		local function fire()
 			if handle.active then
-				handle.active = again ~= nil
 				spawn(m, f)
 				if again then
 					m:at(again, fire)
+				else
+					handle.active = false
 				end
 			end
 		end

@@ -317,7 +317,7 @@ policy.lua:4: curfew.sleep: expected a duration such as 0.25, "250ms", "5s" or "
 tap.is(m:error 'local function mine()\n\tlocal x = curfew.sleep("x")\n\treturn x\nend\nmine()', [[
 policy.lua:2: curfew.sleep: expected a duration such as 0.25, "250ms", "5s" or "1m30s", got "x"]], "in a function of the script too")
 tap.is(m:error [[local long = ("y"):rep(100) curfew.sleep(long)]], [[
-policy.lua:1: curfew.sleep: expected a duration such as 0.25, "250ms", "5s" or "1m30s", got "]] .. ("y"):rep(60) .. '"…',
-	"a long value is cut")
+policy.lua:1: curfew.sleep: expected a duration such as 0.25, "250ms", "5s" or "1m30s", got "]]
+	.. ("y"):rep(60) .. '"…', "a long value is cut")
 
 tap.done()
