@@ -59,16 +59,16 @@ static int take(lua_State *L, lua_State *co, enum cfw_end end, int nres)
 	return nres;
 }
 
-/* Is co one that may be resumed? Its narg arguments move over. NULL, or why not. */
+/* Is co one that may be resumed, as far as only we know? Its narg arguments move over. NULL, or why not. */
 static const char *prepare(lua_State *L, lua_State *co, int narg)
 {
 	unsigned tags = cfw_tags(co);
 	if (is_root(co))
 		return "cannot resume the coroutine of a task";
+	if (tags & CFW_TAG_LEFT)
+		return "cannot resume dead coroutine";
 	if (tags & CFW_TAG_WAITING)
 		return "cannot resume non-suspended coroutine";
-	if ((tags & CFW_TAG_LEFT) || (lua_status(co) == LUA_OK && !lua_gettop(co)))
-		return "cannot resume dead coroutine";
 	if (!lua_checkstack(co, narg))
 		return "too many arguments to resume";
 	lua_xmove(L, co, narg);
