@@ -44,7 +44,7 @@ void cfw_do_finish(struct cfw_core *c, struct cfw_server *s, const struct cfw_ev
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, CFW_NEVER);
 	if (s->owed)
 		c->pre_owed -= s->pre_hooks - s->pre_ended;
-	s->owed = s->alive = false;
+	s->owed = s->alive = s->released = false;
 	s->pending = 0;
 	forget_plans(c, s);
 	cfw_server_set(c, s, CFW_S_DOWN);
@@ -105,6 +105,7 @@ void cfw_do_release(struct cfw_core *c, struct cfw_server *s, const struct cfw_e
 {
 	if (c->stop.running && c->stop.stage != CFW_G_SERVERS)
 		return; /* the global pre_stop hooks come first; the stage releases it */
+	s->released = true;
 	if (!s->owed || !cfw_hooks_left(c, s, CFW_PRE_STOP)) {
 		cfw_do_pre_stopped(c, s, ev);
 		return;
@@ -139,8 +140,8 @@ void cfw_do_gone(struct cfw_core *c, struct cfw_server *s, const struct cfw_even
 		cfw_server_set(c, s, CFW_S_PRE_STOP);
 	else if (cfw_stop_is_short(c))
 		cfw_do_finish(c, s, ev);
-	else if (s->owed && cfw_hooks_left(c, s, CFW_PRE_STOP))
-		cfw_server_set(c, s, CFW_S_HELD); /* a restart was being undone when the stop began */
+	else if (s->owed && !s->released)
+		cfw_server_set(c, s, CFW_S_HELD); /* a restart was being undone when the stop began: its turn has not come */
 	else
 		begin_post_stop(c, s);
 }
@@ -230,8 +231,10 @@ void cfw_do_cut(struct cfw_core *c, struct cfw_server *s, const struct cfw_event
 	forget_plans(c, s);
 	if (s->owed)
 		cfw_hooks_all_pre_stop(c, s);
-	if (s->alive)
+	if (s->alive && s->state != CFW_S_CUTTING)
 		cfw_server_cut(c, s);
+	else if (s->alive)
+		return; /* by its own limit, already */
 	else if (s->running)
 		cfw_server_set(c, s, CFW_S_PRE_STOP);
 	else if (s->state != CFW_S_FAILED || s->owed)

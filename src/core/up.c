@@ -1,7 +1,7 @@
 /* A server on its way up: waiting, hooks, start, failure, restart. Each function is what a cell of server.c's table does. */
 #include "core/machine.h"
 
-enum { BACKOFF_LIMIT_S = 30, STEADY_S = 10 };
+enum { BACKOFF_LIMIT_S = 30, BACKOFF_LEAST_MS = 10, STEADY_S = 10 };
 
 /* To be started once all that it depends on is. */
 void cfw_do_wait(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
@@ -99,6 +99,8 @@ static bool may_retry(const struct cfw_server *s)
 static void back_off(struct cfw_core *c, struct cfw_server *s)
 {
 	uint64_t wait = s->backoff_ns, limit = BACKOFF_LIMIT_S * CFW_SEC;
+	if (s->tries > 0)
+		wait = cfw_time_max(wait, BACKOFF_LEAST_MS * CFW_MS); /* only the first may be at once: no hot loop */
 	for (uint32_t i = 0; i < s->tries && wait < limit; i++)
 		wait = cfw_time_add(wait, wait);
 	wait = cfw_time_min(wait, cfw_time_max(limit, s->backoff_ns));

@@ -62,7 +62,7 @@ struct drive {
 	struct cfw_decision (*policy)(struct drive *d, const struct cfw_trigger *t);
 	void (*on_action)(struct drive *d, const struct cfw_action *a);
 	void *ud;
-	bool exited, killed;
+	bool exited, killed, lame; /* lame: since the stop that runs */
 	uint64_t blocked_ns; /* the loop was blocked until then: what was due before comes late */
 	int exit_code, last_code;
 	uint64_t exit_ns;
@@ -316,6 +316,7 @@ static inline void drive_action(struct drive *d, const struct cfw_action *a)
 		break;
 	case CFW_ACT_LAME:
 		drive_say(d, "lame");
+		d->lame = true;
 		break;
 	case CFW_ACT_CALL:
 		drive_call(d, a);
@@ -362,6 +363,7 @@ static inline void drive_drain(struct drive *d)
 	}
 	struct cfw_stop_view v;
 	cfw_core_stop_view(d->core, &v);
+	d->lame = d->lame && v.running;
 	if (v.code < d->last_code)
 		drive_fault(d, "S4.3: the code went down");
 	d->last_code = v.code;

@@ -91,7 +91,7 @@ static void check_wave(struct drive *d, const struct cfw_action *a)
 	struct cfw_stop_view v;
 	cfw_core_stop_view(d->core, &v);
 	bool stops = a->type == CFW_ACT_STOP || (a->type == CFW_ACT_CALL && a->phase >= CFW_PRE_STOP && a->server);
-	if (!stops || !v.running || v.mode == CFW_ABORT || d->now_ns >= v.margin_ns)
+	if (!stops || !d->lame || v.mode == CFW_ABORT || d->now_ns >= v.margin_ns)
 		return;
 	int s = drive_index(d, a->server);
 	for (int i = 0; i < d->servers; i++) {
@@ -207,6 +207,8 @@ static uint64_t schedule(uint64_t seed, int *faults, bool *exited)
 	*faults += d->faults;
 	if (!d->exited || d->faults) {
 		tap_diag("seed %llu: %s", (unsigned long long)seed, d->exited ? "a fault" : "no exit");
+		for (int i = 0; getenv("TRACE") && i < d->hooks; i++)
+			tap_diag("%s: %s of %d", d->hook[i].label, drive_phases[d->hook[i].phase], d->hook[i].server);
 		if (getenv("TRACE"))
 			for (int i = 0; i < d->lines; i++)
 				tap_diag("%6ld %s", (long)(d->at_ns[i] / CFW_MS) - 1000, d->line[i]);
