@@ -32,10 +32,11 @@ function Conn:read(max, callback)
 		max, callback = nil, max
 	end
 	if max ~= nil then
-		max = type(max) == "number" and math.tointeger(max)
-		if not max or max < 1 then
+		local n = type(max) == "number" and math.tointeger(max)
+		if not n or n < 1 then
 			misuse.expected("conn:read", "a number of bytes, 1 or more", max)
 		end
+		max = n
 	end
 	return async.call(misuse.callback("conn:read", callback), read, self, max)
 end

@@ -52,4 +52,4 @@ local function find(table_of_headers, name)
 	return nil
 end
 
-return { type = check, find = find }
+return { type = check, name = check_name, value = value, find = find }

@@ -88,7 +88,11 @@ end
 function Res:header(name, value)
 	check_self(self, "header")
 	check_unsent(self, "res:header")
-	merged(self, headers.type({ [name == nil and "" or name] = value }, "res:header"))
+	headers.name(name, "res:header")
+	if type(value) ~= "table" then
+		value = headers.value(value, name, "res:header")
+	end
+	merged(self, headers.type({ [name] = value }, "res:header"))
 	return self
 end
 
