@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/text.h"
 #include "base/time.h"
 #include "shell/view_timeline.h"
+#include "shell/view_words.h"
 
 enum { MARK_LINES = 3 };
 
@@ -59,15 +59,13 @@ void cfw_canvas_axis(const struct canvas *c)
 	for (uint64_t at = 0; at <= length; at += step) {
 		char text[32];
 		size_t cell = cfw_canvas_cell(c, c->t->began_ns + at);
-		cfw_format_duration(text, sizeof text, at);
-		if (at == 0)
-			memcpy(text, "0", 2);
-		size_t n = strlen(text) + 1;
+		const char *label = at ? cfw_view_duration(text, at) : "0";
+		size_t n = strlen(label) + 1;
 		if (cell < used || cell + n > c->bar)
 			continue;
 		put_spaces(c->out, cell - used);
 		cfw_buf_puts(c->out, c->ascii ? "|" : "│");
-		cfw_buf_puts(c->out, text);
+		cfw_buf_puts(c->out, label);
 		used = cell + n;
 	}
 	put_spaces(c->out, c->bar - used + CFW_CANVAS_TOOK - 4);

@@ -299,7 +299,7 @@ void cfw_timeline_gather(struct timeline *t, const struct cfw_core *core)
 			t->exited = true;
 			t->code = j->code;
 		}
-	if (t->margin_ns == CFW_NEVER)
+	if (t->margin_ns == CFW_NEVER && find_margin(t) > t->ended_ns)
 		t->margin_ns = find_margin(t);
 	for (size_t i = 0; i < t->nrows; i++)
 		if (t->rows[i].to_ns == CFW_NEVER && t->rows[i].from_ns != CFW_NEVER && t->ended)

@@ -30,7 +30,7 @@ static bool wanted(struct line *l, enum cfw_log_level level)
 static void put_duration(struct cfw_buf *b, uint64_t ns)
 {
 	char text[32];
-	cfw_buf_puts(b, cfw_format_duration(text, sizeof text, ns));
+	cfw_buf_puts(b, cfw_view_duration(text, ns));
 }
 
 static void put_server(struct line *l)

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/text.h"
 #include "base/time.h"
 #include "shell/view.h"
 #include "shell/view_canvas.h"
@@ -126,11 +125,8 @@ static void put_row(struct canvas *c, size_t i)
 	cfw_buf_putc(c->out, ' ');
 	fill_bar(c, i, cells);
 	put_bar(c, cells);
-	if (r->from_ns == CFW_NEVER)
-		snprintf(took, sizeof took, "-");
-	else
-		cfw_format_duration(took, sizeof took, cfw_timeline_took(t, r));
-	cfw_buf_printf(c->out, "%*s", CFW_CANVAS_TOOK, took);
+	bool begun = r->from_ns != CFW_NEVER;
+	cfw_buf_printf(c->out, "%*s", CFW_CANVAS_TOOK, begun ? cfw_view_duration(took, cfw_timeline_took(t, r)) : "-");
 	if (r->mark) {
 		const char *color = r->mark == MARK_EXIT ? "" : "1;31";
 		cfw_buf_putc(c->out, ' ');
@@ -174,8 +170,7 @@ static void put_rest(const struct canvas *c)
 			longest = cfw_time_max(longest, cfw_timeline_took(c->t, &c->t->rows[i]));
 		}
 	if (n)
-		cfw_buf_printf(c->out, "and %zu more, none longer than %s\n", n,
-			       cfw_format_duration(took, sizeof took, longest));
+		cfw_buf_printf(c->out, "and %zu more, none longer than %s\n", n, cfw_view_duration(took, longest));
 }
 
 /* ---- the whole ---- */
@@ -186,9 +181,13 @@ static void put_headline(struct canvas *c)
 	struct cfw_buf line;
 	char took[32], budget[32];
 	cfw_buf_init(&line);
-	cfw_buf_puts(&line, t->turned ? "stop, turned into an abort," : t->aborted ? "abort" : "stop");
-	cfw_buf_printf(&line, " took %s of %s", cfw_format_duration(took, sizeof took, cfw_time_left(t->began_ns, t->ended_ns)),
-		       cfw_format_duration(budget, sizeof budget, cfw_time_left(t->began_ns, t->deadline_ns)));
+	if (t->deadline_ns <= t->began_ns) {
+		cfw_buf_puts(&line, "killed at once"); /* S4.14 */
+	} else {
+		cfw_buf_puts(&line, t->turned ? "stop, turned into an abort," : t->aborted ? "abort" : "stop");
+		cfw_buf_printf(&line, " took %s of %s", cfw_view_duration(took, cfw_time_left(t->began_ns, t->ended_ns)),
+			       cfw_view_duration(budget, cfw_time_left(t->began_ns, t->deadline_ns)));
+	}
 	if (t->exited)
 		cfw_buf_printf(&line, ", code %d", t->code);
 	struct cfw_trigger cause = t->cause;

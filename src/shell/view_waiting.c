@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/text.h"
 #include "base/time.h"
 #include "core/core.h"
 #include "shell/view.h"
@@ -25,7 +24,7 @@ struct waiting {
 static const char *duration(char text[32], uint64_t ns)
 {
 	if (ns >= 60 * CFW_SEC)
-		return cfw_format_duration(text, 32, ns);
+		return cfw_view_duration(text, ns);
 	unsigned tenths = (unsigned)(ns / (100 * CFW_MS));
 	snprintf(text, 32, "%u.%us", tenths / 10, tenths % 10);
 	return text;
@@ -41,7 +40,7 @@ static void put_head(struct waiting *w)
 	uint64_t budget = cfw_time_left(s->began_ns, s->deadline_ns), rest = cfw_time_left(w->now_ns, s->deadline_ns);
 	cfw_buf_printf(&line, "%s, code %d, ", s->mode == CFW_ABORT ? "aborting" : "stopping", s->code);
 	cfw_view_put_cause(w->core, &s->first, &line);
-	cfw_buf_printf(&line, ": %s of %s left", duration(left, rest), cfw_format_duration(all, sizeof all, budget));
+	cfw_buf_printf(&line, ": %s of %s left", duration(left, rest), cfw_view_duration(all, budget));
 	size_t used = line.data ? cfw_view_columns(line.data, line.len) : 0;
 	if (w->color)
 		cfw_buf_puts(w->out, "\033[1m");

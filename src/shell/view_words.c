@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/text.h"
 #include "core/core.h"
 
 const char *cfw_view_server_name(const struct cfw_core *core, cfw_id server)
@@ -36,6 +37,11 @@ void cfw_view_put_ordinal(struct cfw_buf *out, unsigned n)
 	unsigned tens = n % 100 / 10, ones = n % 10;
 	const char *suffix = tens == 1 ? "th" : ones == 1 ? "st" : ones == 2 ? "nd" : ones == 3 ? "rd" : "th";
 	cfw_buf_printf(out, "%u%s", n, suffix);
+}
+
+const char *cfw_view_duration(char text[32], uint64_t ns)
+{
+	return ns ? cfw_format_duration(text, 32, ns) : "0s";
 }
 
 static void put_cause_words(const struct cfw_core *core, const struct cfw_trigger *t, struct cfw_buf *out)

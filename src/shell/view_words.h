@@ -27,6 +27,9 @@ bool cfw_view_find_cause(const struct cfw_core *core, const struct cfw_journal_e
 /* The name of a trigger alone: "SIGTERM", "exit". */
 const char *cfw_view_trigger_word(const struct cfw_journal_entry *e);
 
+/* cfw_format_duration, and nothing is "0s". */
+const char *cfw_view_duration(char text[32], uint64_t ns);
+
 /* s, escaped for a terminal, in exactly (pad) or at most columns; what does not fit is cut with an ellipsis. ascii: what is no
  * ASCII becomes '?'. Returns the columns used. */
 size_t cfw_view_put_fit(struct cfw_buf *out, const char *s, size_t columns, bool pad, bool ascii);
