@@ -38,9 +38,9 @@ end
 
 local methods = {}
 
--- Seconds until it is cut, never less than 0.
+-- Seconds until it is cut, never less than 0; without a deadline math.huge.
 function methods:remaining()
-	return math.max(0, self.deadline - c.now())
+	return self.deadline and math.max(0, self.deadline - c.now()) or math.huge
 end
 
 -- S4.6: true, or nil, message, code when it is refused.

@@ -10,7 +10,7 @@ local NEVER_SEEN = { SIGKILL = true, SIGSTOP = true } -- by no process
 local function trigger_name(name)
 	if type(name) ~= "string" then
 		misuse.expected("curfew.on", 'a trigger such as "SIGTERM" or "closed", or a list of them', name)
-	elseif name == "*" then
+	elseif name == "*" or name:find "^custom:." then
 		return name
 	end
 	local known = c.trigger_names()
@@ -23,7 +23,11 @@ local function trigger_name(name)
 		local names = table.move(known, 1, #known, 1, {})
 		local signals = require "curfew.signals".names
 		table.move(signals, 1, #signals, #names + 1, names)
-		misuse.raise("curfew.on", "unknown trigger %s%s", misuse.show(name), misuse.suggest(name, names))
+		local near = misuse.suggest(name, names)
+		if near == "" and not name:find "^[Ss][Ii][Gg]" and name:find "^[%w_.-]+$" then
+			near = ('; one of your own is written "custom:%s"'):format(name)
+		end
+		misuse.raise("curfew.on", "unknown trigger %s%s", misuse.show(name), near)
 	end
 	local full = name:upper():gsub("^SIG", "")
 	full = "SIG" .. full
@@ -33,7 +37,7 @@ local function trigger_name(name)
 	return full
 end
 
--- name: a trigger, "*" for whatever has no rule of its own, or a list. rule: a decision, or a function that takes the trigger
+-- name: a trigger, "custom:NAME" for what curfew.trigger("NAME") raises, "*" for whatever has no rule, or a list of them. rule: a decision, or a function that takes the trigger
 -- and returns one, or nil where it has nothing to say. The newest rule is asked first.
 function rules.on(name, rule)
 	local names = type(name) == "table" and name or { name }

@@ -58,6 +58,8 @@ tap.is(asked { name = "SIGINT", count = 1 }, "graceful(0)", "S2.11: nil falls to
 tap.is(asked { name = "SIGINT", count = 2 }, "abort(130)", "S2.13: the second aborts")
 tap.is(asked { name = "SIGQUIT", count = 2 }, "abort(130)", "one rule for several triggers; SIG may be left out")
 tap.is(asked { name = "SIGUSR1" }, "ignore", "and letters may be small")
+m:run [[curfew.on("custom:deploy", curfew.ignore)]]
+tap.is(m.rules[1].name, "custom:deploy", "a trigger of the script's own")
 tap.is(asked { name = "closed", server = 1 }, "restart", "the trigger's server is its handle")
 tap.is(asked { name = "stop" }, "kill(1)", "kill has a code too")
 m:run [[curfew.on("SIGTERM", curfew.abort)]]

@@ -230,6 +230,10 @@ curfew.on: unknown trigger "closd", did you mean "closed"?]] },
 curfew.on: unknown trigger "SIGTRM", did you mean "SIGTERM"?]] },
 	{ "a misspelt one of several", 'curfew.on({ "SIGINT", "idel" }, curfew.ignore)', [[
 curfew.on: unknown trigger "idel", did you mean "idle"?]] },
+	{ "a trigger of one's own", 'curfew.on("deploy", curfew.ignore)', [[
+curfew.on: unknown trigger "deploy"; one of your own is written "custom:deploy"]] },
+	{ "nothing like a trigger", 'curfew.on("no such thing", curfew.ignore)', [[
+curfew.on: unknown trigger "no such thing"]] },
 	{ "a signal that nobody can catch", 'curfew.on("SIGKILL", curfew.ignore)', [[
 curfew.on: no process can catch SIGKILL]] },
 	{ "no trigger", "curfew.on(curfew.graceful)", [[
