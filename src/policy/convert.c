@@ -171,13 +171,14 @@ static struct cfw_value *convert(lua_State *L, struct holder *h, int idx, int de
 
 void cfw_convert_take(lua_State *L, int idx, const char *what, int refs)
 {
+	bool none = lua_isnoneornil(L, idx); /* while the index still means the argument */
 	idx = lua_absindex(L, idx);
 	struct holder *h = lua_newuserdatauv(L, sizeof *h, 0);
 	memset(h, 0, sizeof *h);
 	h->what = what;
 	h->refs = refs;
 	luaL_setmetatable(L, META);
-	if (!lua_isnoneornil(L, idx))
+	if (!none)
 		h->value = convert(L, h, idx, 0);
 }
 

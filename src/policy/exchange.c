@@ -164,7 +164,7 @@ void cfw_policy_gone(struct cfw_policy *p, struct cfw_exchange *x)
 		return;
 	r->x = NULL;
 	r->ended = true;
-	cfw_err_set(&err, CURFEW_ESYS, "client gone");
+	cfw_err_set(&err, CURFEW_ESYS, "the peer is gone");
 	err.sys_errno = EPIPE;
 	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
 		struct cfw_task *t = cfw_task_get(p, id);
@@ -204,7 +204,7 @@ static struct request *check(lua_State *L)
 	struct request *r = get(cfw_policy_of(L), check_id(L));
 	if (r && r->x)
 		return r;
-	cfw_fail_with(L, r ? "client gone" : "the request is over", r ? "EPIPE" : "ESTATE");
+	cfw_fail_with(L, r ? "the peer is gone" : "the request is over", "EPIPE");
 	return NULL;
 }
 
@@ -215,8 +215,15 @@ static int answer(lua_State *L, int rc, const char *what)
 		lua_pushboolean(L, 1);
 		return 1;
 	}
-	cfw_err_set(&err, rc, rc == CURFEW_ESTATE ? "%s: not in this state of the reply" : "%s failed", what);
+	cfw_err_set(&err, rc, rc == CURFEW_ESTATE ? "%s: a reply was begun, or none was" : "%s failed", what);
 	return cfw_fail(L, &err);
+}
+
+/* One whose tasks have ended before (x:hold) is over with its reply. */
+static int answer_end(lua_State *L, int rc, const char *what)
+{
+	settle(cfw_policy_of(L), check_id(L));
+	return answer(L, rc, what);
 }
 
 static int check_status(lua_State *L, int idx)
@@ -256,7 +263,7 @@ static int l_reply(lua_State *L)
 	int rc = r->x->ops->reply(r->x, status, cfw_convert_value(L, headers), body, n);
 	if (rc >= 0)
 		r->begun = r->ended = true;
-	return answer(L, rc, "reply");
+	return answer_end(L, rc, "reply");
 }
 
 static int l_begin(lua_State *L)
@@ -297,7 +304,7 @@ static int l_finish(lua_State *L)
 		return answer(L, CURFEW_ESTATE, "finish");
 	int rc = r->x->ops->end(r->x);
 	r->ended = true;
-	return answer(L, rc, "finish");
+	return answer_end(L, rc, "finish");
 }
 
 static int l_flush(lua_State *L)
@@ -342,7 +349,7 @@ static int l_close(lua_State *L)
 		return 3;
 	r->ended = true;
 	r->x->ops->close(r->x);
-	return answer(L, 0, "close");
+	return answer_end(L, 0, "close");
 }
 
 static int l_hold(lua_State *L)

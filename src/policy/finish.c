@@ -23,12 +23,13 @@ static void raise_error(struct cfw_task *t)
 	t->p->ops->trigger(t->p->ud, &trigger, t->text, t->trace);
 }
 
-/* Only a chunk's own frame: nothing that file and line do not say already. */
+/* More than one frame of the script: else file and line in the text say it all. */
 static bool tells_more(const char *trace)
 {
-	const char *first = trace ? strchr(trace, '\n') : NULL;
-	const char *main_chunk = trace ? strstr(trace, "in main chunk") : NULL;
-	return first && (!main_chunk || strchr(first + 1, '\n') < main_chunk);
+	int frames = 0;
+	for (const char *at = trace; at && (at = strstr(at, "\n\t")); at++)
+		frames += strncmp(at + 2, "[C]", 3) != 0;
+	return frames > 1;
 }
 
 /* After one that failed or left the rest does not run; each load is answered all the same. */

@@ -81,7 +81,7 @@ static void as_in_lua(void)
 	     "say((select(2, pcall(co))))",
 	     "attempt to yield across a C-call boundary;", "no yield across a comparator");
 	says("say((select(2, pcall(coroutine.resume, 1)))) say((select(2, pcall(coroutine.create, 1))))",
-	     "bad argument #1 to 'coroutine.resume' (coroutine expected, got number);bad argument #1 to 'coroutine.create' "
+	     "bad argument #1 to 'coroutine.resume' (thread expected, got number);bad argument #1 to 'coroutine.create' "
 	     "(function expected, got number);",
 	     "misuse");
 	says("local function deep(n) if n == 0 then return 'deep' end return coroutine.wrap(function() return deep(n - 1) "
