@@ -20,8 +20,11 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
         -Wcast-qual -fno-common -fvisibility=hidden $(if $(CI),-Werror)
 CPPFLAGS_ALL = -Isrc $(or $(PKG_CFLAGS),$(error pkg-config does not find all of $(PKGS): make deps installs them)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
-LDFLAGS_ALL := $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LDFLAGS_ALL := -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LDLIBS_ALL := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread $(LDLIBS)
+
+# One line for each file that is built; VERBOSE=1 shows the commands.
+say = $(if $(VERBOSE),,@printf '  %-5s %s\n' $(1) $@ &&)
 
 # A room is a folder of src/; each becomes an archive, so that a test of a room links that room and what lies below it only.
 ROOMS := base core adapters host policy shell
@@ -40,43 +43,43 @@ all: $(BUILD)/curfew ## build the one binary, build/curfew
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 define room
 $(BUILD)/$(1).a: $(call objs,$(1)) $(if $(filter policy,$(1)),$(BUILD)/embedded.o)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call say,ar) ar rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call room,$(r))))
 $(BUILD)/curfew.a: $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,ar) ar rcs $@ $^
 
 # Everything under lua/ is embedded, as bytecode with its debug information.
 $(BUILD)/embedded.c: tools/embed.lua $(LUA_SRC)
 	@mkdir -p $(@D)
-	lua5.4 tools/embed.lua $(LUA_SRC) > $@.tmp && mv $@.tmp $@
+	$(call say,lua) lua5.4 tools/embed.lua $(LUA_SRC) > $@.tmp && mv $@.tmp $@
 $(BUILD)/embedded.o: $(BUILD)/embedded.c
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 $(BUILD)/curfew: $(call objs,bin) $(below_run:%=$(BUILD)/%.a)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
+	$(call say,ld) $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 # t/ROOM/name.c becomes build/t/ROOM/name.
 T_C := $(patsubst %.c,$(BUILD)/%,$(filter-out t/lib/%,$(wildcard t/*/*.c)))
 define room_tests
 $(BUILD)/t/$(1)/%: t/$(1)/%.c t/lib/tap.c t/lib/tap.h $$(below_$(1):%=$(BUILD)/%.a)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS_ALL) -It/lib $$(CFLAGS_ALL) -MMD -MP $$(LDFLAGS_ALL) -o $$@ $$< t/lib/tap.c $$(below_$(1):%=$(BUILD)/%.a) $$(LDLIBS_ALL)
+	$$(call say,cc) $$(CC) $$(CPPFLAGS_ALL) -It/lib $$(CFLAGS_ALL) -MMD -MP $$(LDFLAGS_ALL) -o $$@ $$< t/lib/tap.c $$(below_$(1):%=$(BUILD)/%.a) $$(LDLIBS_ALL)
 endef
 $(foreach r,$(ROOMS) run,$(eval $(call room_tests,$(r))))
 
-# The programs of the benchmark: a file each, but for the probe. Without the libraries that a program does not use.
+# The programs of the benchmark: a file each, but for the probe.
 BENCH := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/probe_%,$(wildcard bench/*.c)))
 $(BUILD)/bench/probe: $(wildcard bench/probe_*.c bench/probe.h)
 $(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $(filter %.c,$^) $(BUILD)/core.a $(BUILD)/base.a $(LDLIBS_ALL)
+	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(BUILD)/core.a $(BUILD)/base.a $(LDLIBS_ALL)
 
 .PHONY: all help deps run test bench valgrind lint check-layers install uninstall clean
 help: ## this list
