@@ -131,7 +131,8 @@ int cfw_trigger_raise(struct cfw_core *c, const struct cfw_trigger *raised)
 	if (rc)
 		return rc;
 	t.count = count(c, &t);
-	t.at_ns = c->now_ns;
+	if (t.at_ns == 0 || t.at_ns > c->now_ns)
+		t.at_ns = c->now_ns;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_TRIGGER,
 						       .trigger_kind = t.kind,
 						       .signo = t.signo,

@@ -129,6 +129,9 @@ static int dispatch(struct cfw_core *c, const struct cfw_event *ev)
 		return cfw_restart_one(c, ev);
 	case CFW_EV_EXTEND:
 		return cfw_stop_extend(c, ev);
+	case CFW_EV_CUT:
+		cfw_stop_cut_elsewhere(c);
+		return 0;
 	case CFW_EV_CANCEL_START:
 		cfw_waiter_cancel(c, ev->request);
 		return 0;

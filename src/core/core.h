@@ -60,7 +60,9 @@ struct cfw_trigger {
 	bool no_exit;     /* stop{ exit = false }: S3.4 */
 	uint32_t
 		count; /* set by the core: S2.13, 1 at the first of its kind (signals: of its number; closed: of that server) */
-	uint64_t at_ns; /* set by the core: when it was fed */
+	/* When it happened, for one that is told late (a signal while the loop was blocked): the exit timeout runs from there. 0, or a
+	 * time to come: when it is fed. Set by the core in what it hands out. */
+	uint64_t at_ns;
 };
 
 /* "SIGTERM", "exit", "start_failed", …; "custom" for CFW_T_CUSTOM. Static storage. */
@@ -203,6 +205,8 @@ struct cfw_hook_view {
 	uint64_t since_ns, until_ns;
 };
 int cfw_core_hook_view(const struct cfw_core *core, cfw_id hook, struct cfw_hook_view *out);
+/* When a running hook will be cut, as things stand now: what ctx:remaining() counts to. 0 when run does not run. */
+uint64_t cfw_core_run_until(const struct cfw_core *core, uint32_t run);
 cfw_id cfw_core_hook_next(const struct cfw_core *core, cfw_id hook); /* iterate from 0 */
 
 /* The stop that runs. Times are CFW_NEVER while none does. */
@@ -240,6 +244,9 @@ enum cfw_event_type {
 	CFW_EV_SERVER_STOP,   /* stop one, what depends on it first: .server, .request */
 	CFW_EV_SERVER_RESTART, /* stop and start one: .server, .request; those that depend on it are stopped before and started after */
 	CFW_EV_EXTEND,         /* S4.6: .run (a running hook), .ns (from now); feed returns CURFEW_EREFUSED when refused */
+	/* Something that the core does not know of, a script's own callback, was cut off at the margin: 255 (S4.11) if a stop runs, or
+	 * with the next one. */
+	CFW_EV_CUT,
 	CFW_EV_CANCEL_START, /* the script that waited for start() is gone: nothing changes, its request is dropped: .request */
 	CFW_EVENTS
 };

@@ -21,6 +21,12 @@ static struct cfw_hook *hook_of_run(const struct cfw_core *c, uint32_t run)
 	return h->run == run && h->running ? h : NULL;
 }
 
+uint64_t cfw_core_run_until(const struct cfw_core *core, uint32_t run)
+{
+	const struct cfw_hook *h = hook_of_run(core, run);
+	return h ? cfw_time_min(h->until_ns, cfw_hook_bound(core, h)) : 0;
+}
+
 /* When something else than its own limit ends it. */
 uint64_t cfw_hook_bound(const struct cfw_core *c, const struct cfw_hook *h)
 {

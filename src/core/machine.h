@@ -173,6 +173,7 @@ struct cfw_core {
 
 	struct cfw_start_run start;
 	struct cfw_stop_run stop;
+	bool cut_elsewhere; /* CFW_EV_CUT came before the stop */
 	cfw_id start_waiters, stop_waiters, reload_waiters;
 
 	uint32_t counts[CFW_T_KINDS], signal_counts[CFW_COUNTED_SIGNALS];
@@ -276,6 +277,7 @@ void cfw_stop_due(struct cfw_core *c); /* margin, exit timeout, end of the wait 
 uint64_t cfw_stop_deadline(const struct cfw_core *c);
 void cfw_stop_flaw(struct cfw_core *c); /* S4.11: a hook failed or a server died: at least 1 */
 void cfw_code_raise(struct cfw_core *c, int code);
+void cfw_stop_cut_elsewhere(struct cfw_core *c); /* CFW_EV_CUT */
 int cfw_stop_extend(struct cfw_core *c, const struct cfw_event *ev);
 
 void cfw_life_event(struct cfw_core *c, enum cfw_life_event event);

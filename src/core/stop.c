@@ -46,6 +46,8 @@ static void begin(struct cfw_core *c, const struct cfw_trigger *t, enum cfw_mode
 	st->deadline_ns = cfw_time_add(st->began_ns, conf->exit_timeout_ns);
 	st->margin_ns = st->deadline_ns == CFW_NEVER ? CFW_NEVER : st->deadline_ns - st->margin_len_ns;
 	st->limit_ns = cfw_time_max(st->deadline_ns, cfw_time_add(st->began_ns, conf->max_exit_timeout_ns));
+	if (c->cut_elsewhere)
+		cfw_stop_cut_elsewhere(c);
 	cfw_journal_stop_begins(c);
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_STOP, .a = mode, .ns = st->deadline_ns, .code = c->code});
 	c->lame_seq = ++c->wait_seq;
@@ -104,6 +106,25 @@ static void finish(struct cfw_core *c)
 	cfw_waiters_reply(c, &c->stop_waiters, st->errored ? CFW_FAILED : CFW_OK, 0, 0);
 }
 
+void cfw_stop_cut_elsewhere(struct cfw_core *c)
+{
+	c->cut_elsewhere = !c->stop.running;
+	if (!c->stop.running)
+		return;
+	c->stop.cut = true;
+	cfw_code_raise(c, 255);
+}
+
+/* Nobody waits any more, but no tree is left behind. */
+static void cut_what_lives(struct cfw_core *c)
+{
+	for (cfw_id id = 0; (id = cfw_slots_next(&c->servers, id)) != 0;) {
+		struct cfw_server *s = cfw_server_get(c, id);
+		if (s->alive && s->state != CFW_S_CUTTING)
+			cfw_server_cut(c, s);
+	}
+}
+
 /* S4.14: no further hooks, every tree killed, the end. */
 void cfw_stop_kill(struct cfw_core *c, const struct cfw_trigger *t, int code)
 {
@@ -113,16 +134,14 @@ void cfw_stop_kill(struct cfw_core *c, const struct cfw_trigger *t, int code)
 						.mode = CFW_ABORT,
 						.first = *t,
 						.began_ns = t->at_ns,
-						.margin_ns = c->now_ns,
-						.deadline_ns = c->now_ns};
+						.margin_ns = CFW_NEVER, /* over before any deadline */
+						.deadline_ns = CFW_NEVER};
 		cfw_journal_stop_begins(c);
 		cfw_journal_put(
 			c, &(struct cfw_journal_entry){.what = CFW_J_STOP, .a = CFW_ABORT, .ns = c->now_ns, .code = c->code});
 	}
 	cfw_queue_drop_hooks(c);
-	for (cfw_id id = 0; (id = cfw_slots_next(&c->servers, id)) != 0;)
-		if (cfw_server_get(c, id)->alive)
-			cfw_server_cut(c, cfw_server_get(c, id));
+	cut_what_lives(c);
 	cfw_life_event(c, CFW_LE_KILL);
 	c->stop.stage = CFW_G_NONE;
 	exit_now(c, true);
@@ -227,6 +246,7 @@ void cfw_stop_due(struct cfw_core *c)
 	st->cut = true; /* S4.8 */
 	cfw_code_raise(c, 255);
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_TIMEOUT});
+	cut_what_lives(c);
 	finish(c);
 }
 

@@ -23,7 +23,7 @@ struct drive_server {
 	char name[32];
 	uint64_t start_ns, stop_ns, cut_ns; /* how long it takes; CFW_NEVER: silent */
 	bool fails;                         /* its start */
-	bool up;                            /* for the host: between started and gone */
+	bool alive, cut;                    /* asked to start and not gone; asked to be cut since */
 	bool reached;                       /* was started, its pre_stop hooks owed since */
 	uint32_t attempt;
 };
@@ -63,11 +63,13 @@ struct drive {
 	void (*on_action)(struct drive *d, const struct cfw_action *a);
 	void *ud;
 	bool exited, killed, lame; /* lame: since the stop that runs */
-	uint64_t blocked_ns; /* the loop was blocked until then: what was due before comes late */
+	uint64_t blocked_ns;       /* the loop was blocked until then: what was due before comes late */
 	int exit_code, last_code;
 	uint64_t exit_ns;
 	int faults;
-	uint64_t hash; /* of all actions */
+	uint64_t hash;                /* of all actions */
+	struct drive_pending *record; /* all that was fed, where it is wanted: line is not used */
+	size_t recorded, record_cap;
 	unsigned long steps;
 };
 
@@ -205,10 +207,16 @@ static inline struct cfw_event drive_trigger(enum cfw_trigger_kind kind, int sig
 	return (struct cfw_event){.type = CFW_EV_TRIGGER, .trigger = {.kind = kind, .signo = signo, .code = code}};
 }
 
-static inline void drive_mix(struct drive *d, uint64_t v)
+static inline void drive_hash(uint64_t *hash, const struct cfw_action *a)
 {
-	for (int i = 0; i < 8; i++)
-		d->hash = (d->hash ^ (v >> 8 * i & 255)) * 1099511628211u;
+	const uint64_t v[] = {(uint64_t)a->type << 32 | a->server,
+			      (uint64_t)a->run << 32 | a->attempt,
+			      (uint64_t)a->question << 32 | (uint32_t)a->code,
+			      (uint64_t)a->hook << 32 | a->request,
+			      a->deadline_ns,
+			      (uint64_t)a->mode << 32 | (uint32_t)a->outcome};
+	for (size_t i = 0; i < 8 * sizeof v / sizeof v[0]; i++)
+		*hash = (*hash ^ (v[i / 8] >> 8 * (i % 8) & 255)) * 1099511628211u;
 }
 
 static inline struct drive_hook *drive_hook_of(struct drive *d, cfw_id id)
@@ -230,6 +238,9 @@ static inline void drive_check_exit(struct drive *d, const struct cfw_action *a)
 		drive_fault(d, "the exit code went down: %d, was %d", a->code, d->last_code);
 	if (!a->kill && v.deadline_ns != CFW_NEVER && d->now_ns > cfw_time_max(v.deadline_ns, d->blocked_ns))
 		drive_fault(d, "exit at %llu, after the deadline", (unsigned long long)d->now_ns);
+	for (int i = 0; i < d->servers; i++)
+		if (d->server[i].alive && !d->server[i].cut)
+			drive_fault(d, "%s is left behind", d->server[i].name);
 	for (int i = 0; !a->kill && i < d->hooks; i++) {
 		struct drive_hook *h = &d->hook[i];
 		if (h->phase == CFW_PRE_STOP && (h->server < 0 || d->server[h->server].reached) && h->calls != 1)
@@ -266,12 +277,19 @@ static inline void drive_server_action(struct drive *d, const struct cfw_action 
 		drive_say(d, "start %s", s->name);
 		drive_new_life(d, i);
 		s->attempt = a->attempt;
+		s->alive = true;
+		s->cut = false;
 		ev.type = s->fails ? CFW_EV_SERVER_START_FAILED : CFW_EV_SERVER_STARTED;
 		ev.text = s->fails ? 77 : 0;
 		snprintf(line, sizeof line, "%s %s", s->fails ? "start_failed" : "started", s->name);
 		drive_at(d, cfw_time_add(d->now_ns, s->start_ns), &ev, line);
 	} else {
 		drive_say(d, "%s %s", a->type == CFW_ACT_STOP ? "stop" : "cut", s->name);
+		s->cut = s->cut || a->type == CFW_ACT_CUT;
+		if (!s->alive)
+			drive_fault(d, "%s is gone and is told to go", s->name);
+		if (a->attempt != s->attempt)
+			drive_fault(d, "%s: attempt %u, was %u", s->name, a->attempt, s->attempt);
 		ev.type = CFW_EV_SERVER_STOPPED;
 		snprintf(line, sizeof line, "stopped %s", s->name);
 		drive_at(d, cfw_time_add(d->now_ns, a->type == CFW_ACT_STOP ? s->stop_ns : s->cut_ns), &ev, line);
@@ -303,11 +321,7 @@ static inline void drive_ask(struct drive *d, const struct cfw_action *a)
 static inline void drive_action(struct drive *d, const struct cfw_action *a)
 {
 	struct drive_hook *h = NULL;
-	drive_mix(d, d->now_ns);
-	drive_mix(d, (uint64_t)a->type << 32 | a->server);
-	drive_mix(d, (uint64_t)a->run << 32 | a->attempt);
-	drive_mix(d, (uint64_t)a->question << 32 | (uint32_t)a->code);
-	drive_mix(d, a->deadline_ns);
+	drive_hash(&d->hash, a);
 	if (d->exited)
 		drive_fault(d, "an action after the exit");
 	switch (a->type) {
@@ -369,6 +383,17 @@ static inline void drive_drain(struct drive *d)
 	d->last_code = v.code;
 }
 
+/* A report that a server is gone which the core has to believe in that state. */
+static inline bool drive_gone(const struct cfw_event *ev, enum cfw_server_state before)
+{
+	bool stopping = before == CFW_S_STOPPING || before == CFW_S_CUTTING;
+	if (ev->type == CFW_EV_SERVER_STOPPED)
+		return stopping;
+	return ev->type == CFW_EV_SERVER_CLOSED &&
+	       (stopping || before == CFW_S_STARTING || before == CFW_S_POST_START || before == CFW_S_STARTED ||
+		before == CFW_S_HELD || before == CFW_S_PRE_STOP || before == CFW_S_FAILED);
+}
+
 /* What the host knows of its servers, to hold the core to S4.12. Asked of the core before it is fed. */
 static inline void drive_note(struct drive *d, const struct cfw_event *ev, enum cfw_server_state before)
 {
@@ -378,6 +403,8 @@ static inline void drive_note(struct drive *d, const struct cfw_event *ev, enum 
 	struct drive_server *s = &d->server[i];
 	struct cfw_server_view v;
 	cfw_core_server_view(d->core, s->id, &v);
+	if (drive_gone(ev, before) && (ev->attempt == s->attempt || (!ev->attempt && ev->type == CFW_EV_SERVER_CLOSED)))
+		s->alive = false;
 	if (ev->type == CFW_EV_SERVER_STARTED && before == CFW_S_STARTING && v.started)
 		s->reached = true;
 }
@@ -403,6 +430,8 @@ static inline void drive_forget(struct drive *d)
 
 static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
 {
+	if (d->record && d->recorded < d->record_cap)
+		d->record[d->recorded++] = (struct drive_pending){.at_ns = d->now_ns, .ev = *ev};
 	struct cfw_server_view before = {.state = CFW_S_DOWN};
 	if (ev->server)
 		cfw_core_server_view(d->core, ev->server, &before);
