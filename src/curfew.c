@@ -281,6 +281,8 @@ static void start_when_loaded(struct curfew *c)
 {
 	if (!c->autostart || c->loading || c->failed)
 		return;
+	if (atomic_load(&c->page->pending_since_ns) != CFW_NEVER)
+		return; /* a signal is to be decided on first */
 	c->autostart = false;
 	if (c->start_asked)
 		return;
@@ -303,8 +305,12 @@ int curfew_signal(struct curfew *c, int signo, unsigned times)
 {
 	if (times > 8) /* more say nothing that eight do not */
 		times = 8;
+	/* The handler armed a provisional deadline when the signal came; a loop that was blocked learns of it only now */
+	uint64_t provisional = atomic_load(&c->page->provisional_ns);
+	uint64_t at =
+		provisional == CFW_NEVER ? 0 : provisional - cfw_time_min(provisional, atomic_load(&c->page->exit_timeout_ns));
 	for (unsigned i = 0; i < times; i++)
-		put_trigger(c, (struct cfw_trigger){.kind = CFW_T_SIGNAL, .signo = signo});
+		put_trigger(c, (struct cfw_trigger){.kind = CFW_T_SIGNAL, .signo = signo, .at_ns = at});
 	return 0;
 }
 

@@ -235,6 +235,18 @@ static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err
 		  : 0;
 }
 
+static uint64_t op_hook_until(void *ud, uint32_t run)
+{
+	const struct curfew *c = ud;
+	return cfw_core_run_until(c->core, run);
+}
+
+static void op_cut(void *ud)
+{
+	struct cfw_event e = {.type = CFW_EV_CUT};
+	cfw_inbox_put(ud, &e);
+}
+
 static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)
 {
 	struct curfew *c = ud;
@@ -292,6 +304,8 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.service = op_service,
 	.cancel = op_cancel,
 	.extend = op_extend,
+	.hook_until = op_hook_until,
+	.cut = op_cut,
 	.hook_done = op_hook_done,
 	.loaded = op_loaded,
 	.life = op_life,

@@ -20,7 +20,7 @@ return function(argv, foreground)
 	end
 	curfew.on("closed", function(t)
 		if t.server and t.server.name == "command" then
-			return curfew.graceful(t.signal and 128 + t.signal or t.code)
+			return curfew.graceful(t.code)
 		end
 	end)
 end

@@ -51,13 +51,7 @@ function methods:extend(t)
 	elseif not self.run then
 		return nil, "only a hook can extend the exit timeout", "EINVAL"
 	end
-	local ok, message, code = c.extend(self.run, ns)
-	if not ok then
-		return nil, message, code
-	elseif type(message) == "number" then -- the new deadline, where the core tells it
-		self.deadline = message
-	end
-	return true
+	return c.extend(self.run, ns)
 end
 
 local meta = { __name = "curfew.ctx" }
@@ -65,6 +59,9 @@ local meta = { __name = "curfew.ctx" }
 function meta.__index(self, key)
 	if key == "elapsed" then
 		return c.now() - rawget(self, "began")
+	elseif key == "deadline" then -- as things stand: this hook or another may have moved it
+		local run = rawget(self, "run")
+		return run and c.deadline(run) or rawget(self, "given")
 	end
 	return methods[key]
 end
@@ -77,6 +74,7 @@ local function prepare(ctx)
 		ctx.trigger = hooks.trigger(ctx.trigger)
 	end
 	ctx.began = ctx.began or c.now()
+	ctx.given, ctx.deadline = ctx.deadline, nil
 	return setmetatable(ctx, meta)
 end
 

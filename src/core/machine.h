@@ -62,7 +62,7 @@ struct cfw_server {
 	bool stop_wanted; /* is starting; to be stopped as soon as that is over */
 	bool retry;       /* its own restart policy is at work */
 	bool unwind;      /* what a failed start left is being taken down: no hooks */
-	bool released; /* all that depended on it was at rest: its stop has begun */
+	bool released;    /* all that depended on it was at rest: its stop has begun */
 	bool was_cut;
 };
 

@@ -87,6 +87,8 @@ static void end_callback(struct cfw_task *t)
 
 static void tell(struct cfw_task *t)
 {
+	if (t->end == CFW_END_MARGIN && t->kind != CFW_TASK_HOOK && t->kind != CFW_TASK_SERVER && t->p->ops->cut)
+		t->p->ops->cut(t->p->ud);
 	switch (t->kind) {
 	case CFW_TASK_MAIN:
 		end_main(t);

@@ -55,6 +55,9 @@ struct cfw_policy_ops {
 	int (*service)(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
 	void (*cancel)(void *ud, cfw_token token);                                  /* of a service or a request */
 	int (*extend)(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err); /* S4.6 */
+	uint64_t (*hook_until)(void *ud,
+			       uint32_t run); /* when a running hook will be cut, as things stand; 0 when it does not run */
+	void (*cut)(void *ud);                /* Lua that was no hook was cut off at the margin: 255 (S4.11). Queued */
 	/* A hook's coroutine has ended. traceback may be NULL. Queued. */
 	void (*hook_done)(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
 	/* The main script (of that load) has ended; err NULL when well. Queued. */

@@ -1,6 +1,7 @@
 /* registry.c: servers, hooks, requests to the core, services. */
 #include "policy/registry.h"
 
+#include <math.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -211,6 +212,17 @@ static int l_service(lua_State *L)
 	return cfw_guard_wait(L, 0, cfw_task_go_on);
 }
 
+/* deadline(run) -> seconds, or nil when it does not run any more */
+static int l_deadline(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	uint64_t until = p->ops->hook_until ? p->ops->hook_until(p->ud, (uint32_t)luaL_checkinteger(L, 1)) : 0;
+	if (!until)
+		return 0;
+	lua_pushnumber(L, until == CFW_NEVER ? (lua_Number)HUGE_VAL : (lua_Number)until / 1e9);
+	return 1;
+}
+
 static int l_extend(lua_State *L)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
@@ -225,15 +237,11 @@ static int l_extend(lua_State *L)
 void cfw_open_registry(lua_State *L)
 {
 	static const luaL_Reg funcs[] = {
-		{"server_new", l_server_new},
-		{"server_after", l_server_after},
-		{"server_find", l_server_find},
-		{"server_info", l_server_info},
-		{"hook_new", l_hook_new},
-		{"request", l_request},
-		{"service", l_service},
-		{"extend", l_extend},
-		{NULL, NULL},
+		{"server_new", l_server_new},   {"server_after", l_server_after},
+		{"server_find", l_server_find}, {"server_info", l_server_info},
+		{"hook_new", l_hook_new},       {"request", l_request},
+		{"service", l_service},         {"extend", l_extend},
+		{"deadline", l_deadline},       {NULL, NULL},
 	};
 	luaL_newmetatable(L, "curfew.info");
 	lua_pushcfunction(L, l_info_gc);

@@ -54,7 +54,7 @@ void cfw_push_trigger(lua_State *L, const struct cfw_trigger *t, const char *tex
 	lua_createtable(L, 0, 8);
 	set_string(L, "name", custom && text ? text : cfw_trigger_name(t->kind, t->signo));
 	set_int(L, "count", t->count);
-	set_int(L, "code", t->code);
+	set_int(L, "code", t->died_signo ? 128 + t->died_signo : t->code); /* a code to end with, as a shell has it */
 	if (t->server)
 		set_int(L, "server", t->server);
 	if (t->died_signo)
@@ -218,7 +218,8 @@ static int check_rule(lua_State *L, struct cfw_rule *r, const char *name)
 		lua_pushfstring(L, "unknown trigger \"%s\"", name);
 		return cfw_fail_with(L, lua_tostring(L, -1), "ENOENT");
 	}
-	if (p->ops->rule_added && p->ops->rule_added(p->ud, r->kind, r->signo, &err) < 0)
+	/* the default policy makes no wish of its own: nohup's SIGHUP stays ignored (S2.2) */
+	if (!r->fallback && p->ops->rule_added && p->ops->rule_added(p->ud, r->kind, r->signo, &err) < 0)
 		return cfw_fail(L, &err);
 	return 0;
 }

@@ -54,8 +54,8 @@ sub curfew {
 	return $self;
 }
 
-sub log { slurp($_[0]{err}) }
-sub output { slurp($_[0]{out}) }
+sub log { slurp($_[0]{err}) // '' }
+sub output { slurp($_[0]{out}) // '' }
 
 # Wait until the log matches; the first capture (or 1). Dies with the log when it never does.
 sub wait_log {

@@ -402,6 +402,11 @@ local function operations(m, c)
 		return true
 	end
 
+	-- nil: the deadline that the ctx came with
+	function c.deadline(run)
+		return m.moved and m.moved[run]
+	end
+
 	function c.extend(run, ns)
 		m.extended[#m.extended + 1] = { run = run, ns = ns }
 		if m.refuse then

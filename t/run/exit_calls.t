@@ -41,7 +41,7 @@ my @snippets = (
 	['S5.2: in an iterator', 'for _ in function() os.exit(3) end do end mark "HELD"'],
 	['S5.2: in a sort comparator', 'table.sort({ 3, 1, 2 }, function() os.exit(3) end) mark "HELD"'],
 	['S5.2: in a sort comparator in pcall', 'pcall(table.sort, { 3, 1, 2 }, function() os.exit(3) end) while true do end'],
-	['S5.2: in a gsub callback', '("abc"):gsub(".", function() os.exit(3) end) mark "HELD"'],
+	['S5.2: in a gsub callback', 'string.gsub("abc", ".", function() os.exit(3) end) mark "HELD"'],
 	['S5.2: in a gsub callback in pcall in a loop', 'while true do pcall(string.gsub, "abc", ".", function() os.exit(3) end) end'],
 	['S5.2: in __tostring', 'tostring(setmetatable({}, { __tostring = function() os.exit(3) end })) mark "HELD"'],
 	['S5.2: in a load reader', 'load(function() os.exit(3) end) mark "HELD"'],

@@ -114,7 +114,7 @@ end
 server("front", { after = { "a", "b" } }):post_start(function() curfew.after(0, curfew.stop) end)
 LUA
 	is($r->wait_exit, 0, 'S4.1: waves');
-	like(marks_of($r), qr/front pre, front stop, front post stopped, a pre in, b pre in, a pre out, (?:a stop, a post stopped, )?b pre out/, 'S4.1: whoever depends goes first, independent ones side by side') || diag $r->log;
+	like(marks_of($r), qr/front pre, front stop, front post stopped, ([ab]) pre in, (?!\1)[ab] pre in, [ab] pre out/, 'S4.1: whoever depends goes first, independent ones side by side') || diag $r->log;
 }
 {
 	my $r = run_it(<<'LUA');
@@ -131,8 +131,8 @@ server("a", { pre = function() error "hook broke" end }):post_start(function() c
 server "b"
 LUA
 	is($r->wait_exit, 1, 'S4.9: a hook that fails: code at least 1');
-	like(marks_of($r), qr/a stop, a post stopped/, 'S4.9: its server is stopped all the same');
-	like(marks_of($r), qr/b stop, b post stopped/, 'S4.9: so are the others');
+	like(marks_of($r), qr/a stop.*a post stopped/, 'S4.9: its server is stopped all the same');
+	like(marks_of($r), qr/b stop.*b post stopped/, 'S4.9: so are the others');
 	like($r->log, qr/policy\.lua:\d+: hook broke.*stack traceback/s, 'S4.9: logged with its traceback');
 }
 {
@@ -209,14 +209,14 @@ LUA
 }
 {
 	my $r = run_it(<<'LUA');
-local p = curfew.process { name = "p", command = { "sh", "-c", "read x" } }
+local p = curfew.process { name = "p", command = { "sleep", "99" } }
 p:pre_stop(function() mark "p pre" curfew.exec { "kill", "-9", tostring(p.pid) } mark "killed" end)
 p:post_stop(function() mark "p post" end)
 server("front", { after = { "p" } }):post_start(function() curfew.after(0, curfew.stop) end)
 server("other")
 LUA
 	is($r->wait_exit, 1, 'S4.13: a server that dies unasked during the stop: at least 1');
-	like(marks_of($r), qr/front post stopped, p pre, killed/, 'S4.13: its hooks go on');
+	like(marks_of($r), qr/front post stopped.*p pre, killed/, 'S4.13: its hooks go on');
 	like(marks_of($r), qr/p post/, 'S4.13: post_stop included') || diag $r->log;
 	like(marks_of($r), qr/other post stopped/, 'S4.13: nobody else is cut for it');
 }

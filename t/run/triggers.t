@@ -88,10 +88,9 @@ sub run_row {
 		$r->wait_log(qr/READY/);
 		my $sent = 0;
 		for my $sig (@$signals) {
-			# the next signal only once the one before was seen: merged ones count once (S2.13)
-			$r->wait_log(qr/SIG$sig.*(?:$sent)/s) if $sent;
 			$r->signal($sig);
 			$sent++;
+			# the next one only once this one was seen: merged signals count once (S2.13)
 			$r->wait_log(qr/(?:SIG$sig.*?){$sent}/s) if $sent < @$signals;
 		}
 	}
