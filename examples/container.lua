@@ -73,15 +73,11 @@ curfew.on({ "SIGINT", "SIGTERM" }, function(t)
 	end
 end)
 
--- The application ended by itself: the container ends, with its code, so that whoever runs it sees what happened. A signal has
--- no code: 255 then. Code 0 is an end as planned.
+-- The application ended by itself: the container ends, with its code, so that whoever runs it sees what happened. Where a
+-- signal ended it the code is 128 and the signal's number, as in a shell. Code 0 is an end as planned.
 curfew.on("closed", function(t)
 	if t.server == app then
-		local code = t.code
-		if code < 0 then
-			code = 255
-		end
-		curfew.log.warn("app ended by itself, code", code)
-		return curfew.graceful(code)
+		curfew.log.warn("app ended by itself, code", t.code)
+		return curfew.graceful(t.code)
 	end
 end)

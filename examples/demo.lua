@@ -38,10 +38,11 @@ end, { name = "let the balancer notice" })
 -- Sixteen clients, one request after the other, until the server is gone.
 local done, failed = 0, 0
 web:post_start(function()
+	local url = "http://" .. web.address .. "/"
 	for _ = 1, 16 do
 		curfew.spawn(function()
 			while true do
-				local reply, _, code = curfew.fetch("http://" .. web.address .. "/", { timeout = "2s" })
+				local reply, _, code = curfew.fetch(url, { timeout = "2s" })
 				if code == "ECONNREFUSED" then
 					return -- the listener is closed: the end
 				elseif reply and reply.status == 200 then

@@ -16,26 +16,28 @@ end
 local dir = os.getenv "DIR" or sh "mktemp -d"
 local listen = os.getenv "LISTEN" or "127.0.0.1:8080"
 
-assert(curfew.fs.write(dir .. "/nginx.conf", ([[
+local conf = [[
 daemon off;
 worker_processes 2;
-pid %s/nginx.pid;
+pid DIR/nginx.pid;
 error_log stderr;
 events {}
 http {
 	access_log off;
-	client_body_temp_path %s/body;
-	proxy_temp_path %s/proxy;
-	fastcgi_temp_path %s/fastcgi;
-	uwsgi_temp_path %s/uwsgi;
-	scgi_temp_path %s/scgi;
+	client_body_temp_path DIR/body;
+	proxy_temp_path DIR/proxy;
+	fastcgi_temp_path DIR/fastcgi;
+	uwsgi_temp_path DIR/uwsgi;
+	scgi_temp_path DIR/scgi;
 	server {
-		listen %s;
+		listen LISTEN;
 		location / { return 200 "hello\n"; }
-		location /slow { limit_rate 16k; root %s; }
+		location /slow { limit_rate 16k; root DIR; }
 	}
 }
-]]):gsub("%%s", function() return dir end, 6):gsub("%%s", listen, 1):gsub("%%s", dir)))
+]]
+conf = conf:gsub("DIR", dir):gsub("LISTEN", listen)
+assert(curfew.fs.write(dir .. "/nginx.conf", conf))
 
 local nginx = curfew.process {
 	name = "nginx",
