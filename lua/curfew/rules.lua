@@ -37,7 +37,8 @@ local function trigger_name(name)
 	return full
 end
 
--- name: a trigger, "custom:NAME" for what curfew.trigger("NAME") raises, "*" for whatever has no rule, or a list of them. rule: a decision, or a function that takes the trigger
+-- name: a trigger, "custom:NAME" for what curfew.trigger("NAME") raises, "*" for whatever has no rule of its own, or a list of
+-- them. rule: a decision, or a function that takes the trigger
 -- and returns one, or nil where it has nothing to say. The newest rule is asked first.
 function rules.on(name, rule)
 	local names = type(name) == "table" and name or { name }

@@ -3,6 +3,7 @@ local headers = require "curfew.headers"
 local log = require "curfew.log".log
 local misuse = require "curfew.misuse"
 
+local getinfo = debug.getinfo -- a script may take debug away
 local QUEUE = 65536 -- bytes written before the writer waits for the client
 
 -- ---- res
@@ -234,6 +235,8 @@ end
 return function(handler, x, server)
 	local req = request(x)
 	local res = setmetatable({ x = x, code = 200, fields = {}, sent = false, queued = 0 }, Res)
-	local what = ("handler of %s (%s)"):format(server and server.name or "http", req.route or "no route")
+	local at = getinfo(handler, "S")
+	local what = ("handler of %s (%s, %s:%d)"):format(server and server.name or "http", req.route or "no route", at.short_src,
+		at.linedefined)
 	answer(res, what, handler(req, res))
 end

@@ -407,11 +407,16 @@ local function operations(m, c)
 		return m.moved and m.moved[run]
 	end
 
+	function c.deadline(run)
+		return m.deadlines[run]
+	end
+
 	function c.extend(run, ns)
 		m.extended[#m.extended + 1] = { run = run, ns = ns }
 		if m.refuse then
 			return nil, "past the margin", "EPERM"
 		end
+		m.deadlines[run] = (m.now + ns) / 1e9
 		return true
 	end
 end
@@ -593,7 +598,7 @@ function mock.new()
 		core = {},
 	}, M)
 	for list in ([[ready timers tasks unseen rejections waiting subscribed calls requests extended servers hook_list rules
-		triggers configured logged]]):gmatch "%S+" do
+		triggers configured logged deadlines]]):gmatch "%S+" do
 		m[list] = {}
 	end
 	for _, part in ipairs { scheduling, operations, registry, rules, process } do

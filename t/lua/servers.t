@@ -139,6 +139,7 @@ m:run([[
 		curfew.sleep("1s")
 		given.elapsed, given.remaining = ctx.elapsed, ctx:remaining()
 		given.extended = { ctx:extend("10s") }
+		given.moved = ctx:remaining()
 		given.wrong = select(2, pcall(ctx.extend, ctx, "soon"))
 		curfew.sleep("1h")
 		given.late = ctx:remaining()
@@ -153,8 +154,9 @@ tap.is(given.elapsed, 3.0, "ctx.elapsed counts from the stop's beginning")
 tap.is(given.remaining, 4.0, "ctx:remaining()")
 tap.same(given.extended, { true }, "S4.6: ctx:extend()")
 tap.same(m.extended, { { run = 9, ns = 10 * S } }, "… asks the core for this run")
-tap.is(given.wrong, 'policy.lua:6: ctx:extend: expected a duration such as 0.25, "250ms", "5s" or "1m30s", got "soon"',
+tap.is(given.wrong, 'policy.lua:7: ctx:extend: expected a duration such as 0.25, "250ms", "5s" or "1m30s", got "soon"',
 	"… in a unit that there is")
+tap.is(given.moved, 10.0, "… and the hook's deadline is the new one")
 tap.is(given.late, 0, "ctx:remaining() is never below 0")
 m.refuse = true
 m:call(function(ctx)
