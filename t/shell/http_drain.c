@@ -1,5 +1,7 @@
 /* The drain of the kind "http", case by case (S9.1, S9.2, S9.4). Under load: http_load.c. */
 #define _GNU_SOURCE
+#include <poll.h>
+
 #include "http_harness.h"
 #include "shell/http.h"
 
@@ -42,6 +44,20 @@ static struct harness *set_up(const char *addr)
 	h_route(h, "GET /stream", STREAM);
 	h_start(h);
 	return h;
+}
+
+/* The error of a connect, 0 for none, EINPROGRESS when the kernel does not answer for 50 ms. */
+static int try_connect(const struct sockaddr_storage *sa, socklen_t len)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), e = 0;
+	socklen_t n = sizeof e;
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	if (connect(fd, (const struct sockaddr *)sa, len))
+		e = errno;
+	if (e == EINPROGRESS && poll(&p, 1, 50) == 1)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n);
+	close(fd);
+	return e;
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -90,8 +106,8 @@ static void test_lame(void)
 		new = client_new(h);
 		client_send(new, others[i]);
 		until(h, has(new, "\r\n\r\n"));
-		ok(has(new, "Connection: close\r\n") && !has(new, "keep-alive"), "S9.1: every reply says close: %.25s",
-		   others[i]);
+		ok(has(new, "Connection: close\r\n") && !has(new, "keep-alive"), "S9.1: every reply says close: %s",
+		   shown(others[i]));
 		if (i == 1) {
 			h->last->ops->end(h->last);
 			h->last->ops->release(h->last);
@@ -224,6 +240,28 @@ static void test_late_reply(void)
 	h_free(h);
 }
 
+/* The listener is barred, not closed, while there are connections; to a newcomer that is the same. */
+static void test_newcomer(void)
+{
+	struct harness *h = set_up("127.0.0.1:0");
+	struct client *c = client_new(h);
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+	client_send(c, GET("/held"));
+	until(h, h->last);
+	getpeername(c->fd, (struct sockaddr *)&sa, &len);
+	h_stop(h);
+	uint64_t began = cfw_time_now();
+	is_int(try_connect(&sa, len), EINPROGRESS, "S9.1: after the stop no new connection is let in");
+	until(h, cfw_time_now() - began > 150 * CFW_MS);
+	is_int(try_connect(&sa, len), ECONNREFUSED, "S9.1: once the grace is over the listener is closed");
+	finish(h, "ok");
+	until(h, h->stopped);
+	ok(whole(c, false) && h->stopped, "and the request under way ended well");
+	client_free(c);
+	h_free(h);
+}
+
 static void test_cut(void)
 {
 	struct harness *h = set_up("127.0.0.1:0");
@@ -348,6 +386,7 @@ int main(void)
 	test_grace_of_each();
 	test_under_way();
 	test_late_reply();
+	test_newcomer();
 	test_cut();
 	test_drain_setting();
 	test_held_past_the_end();
