@@ -165,6 +165,7 @@ static void take_stop(struct timeline *t, const struct cfw_journal_entry *e)
 	t->cause = stop.first; /* of the last stop, also when it is over */
 	t->began_ns = cfw_time_min(stop.first.at_ns, e->at_ns);
 	t->deadline_ns = e->ns;
+	t->killed = e->ns <= e->at_ns;
 	add_mark(t, (struct mark){.what = MARK_TRIGGER, .at_ns = t->began_ns, .kind = t->cause.kind, .signo = t->cause.signo});
 }
 

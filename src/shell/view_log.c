@@ -182,7 +182,7 @@ static bool say_extend(struct line *l)
 
 static bool say_margin(struct line *l)
 {
-	l->level = l->e->a ? CFW_WARN : CFW_INFO;
+	l->level = CFW_WARN;
 	cfw_buf_puts(&l->words, "stop: the margin has come");
 	if (l->e->a)
 		cfw_buf_printf(&l->words, ", %u server%s not stopped", l->e->a, l->e->a == 1 ? "" : "s");
@@ -248,17 +248,17 @@ static bool say_cut(struct line *l)
 {
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(l->core, &stop);
+	uint64_t at = stop.running ? l->e->at_ns : 0;
+	bool aborted = stop.running && stop.mode == CFW_ABORT, late = at >= stop.margin_ns;
+	bool killed = aborted && stop.deadline_ns == CFW_NEVER; /* S4.14: over before any deadline */
 	put_server(l);
-	bool late = stop.running && l->e->at_ns >= stop.margin_ns;
-	l->level = stop.running && stop.mode == CFW_ABORT && !late ? CFW_INFO : CFW_WARN;
-	if (stop.running && l->e->at_ns >= stop.deadline_ns)
-		cfw_buf_puts(&l->words, "cut off at the exit timeout");
+	l->level = aborted && !late ? CFW_INFO : CFW_WARN;
+	if (killed)
+		cfw_buf_puts(&l->words, "killed");
 	else if (late)
-		cfw_buf_puts(&l->words, "cut off at the margin");
-	else if (stop.running && stop.mode == CFW_ABORT)
-		cfw_buf_puts(&l->words, "ended by the abort");
+		cfw_buf_puts(&l->words, at >= stop.deadline_ns ? "cut off at the exit timeout" : "cut off at the margin");
 	else
-		cfw_buf_puts(&l->words, "cut off");
+		cfw_buf_puts(&l->words, aborted ? "ended by the abort" : "cut off");
 	return true;
 }
 

@@ -181,7 +181,7 @@ static void put_headline(struct canvas *c)
 	struct cfw_buf line;
 	char took[32], budget[32];
 	cfw_buf_init(&line);
-	if (t->deadline_ns <= t->began_ns) {
+	if (t->killed) {
 		cfw_buf_puts(&line, "killed at once"); /* S4.14 */
 	} else {
 		cfw_buf_puts(&line, t->turned ? "stop, turned into an abort," : t->aborted ? "abort" : "stop");

@@ -41,7 +41,7 @@ static void put_head(struct waiting *w)
 	cfw_buf_printf(&line, "%s, code %d, ", s->mode == CFW_ABORT ? "aborting" : "stopping", s->code);
 	cfw_view_put_cause(w->core, &s->first, &line);
 	cfw_buf_printf(&line, ": %s of %s left", duration(left, rest), cfw_view_duration(all, budget));
-	size_t used = line.data ? cfw_view_columns(line.data, line.len) : 0;
+	size_t used = 0;
 	if (w->color)
 		cfw_buf_puts(w->out, "\033[1m");
 	if (line.data && !line.failed)
@@ -81,7 +81,7 @@ static void put_line(struct waiting *w, const char *who, const char *what, const
 	cfw_buf_puts(w->out, "  ");
 	size_t used = 3 + cfw_view_put_fit(w->out, who, w->who, true, false);
 	cfw_buf_putc(w->out, ' ');
-	size_t tail = where ? cfw_view_columns(where, strlen(where)) + 3 : 0;
+	size_t tail = where ? cfw_view_safe_columns(where) + 3 : 0;
 	used += cfw_view_put_fit(w->out, what, room > used + tail ? room - used - tail : 1, false, false);
 	if (where) {
 		cfw_buf_puts(w->out, " (");
@@ -168,7 +168,7 @@ static void measure(struct waiting *w)
 	for (cfw_id id = 0; (id = cfw_core_server_next(w->core, id));)
 		if (cfw_core_server_view(w->core, id, &v) == 0 &&
 		    (activity(&v) || v.state == CFW_S_PRE_STOP || v.state == CFW_S_POST_STOP)) {
-			size_t n = cfw_view_columns(v.name, strlen(v.name));
+			size_t n = cfw_view_safe_columns(v.name);
 			widest = n > widest ? n : widest;
 		}
 	for (cfw_id id = 0; (id = cfw_core_hook_next(w->core, id));)

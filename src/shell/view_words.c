@@ -193,6 +193,16 @@ size_t cfw_view_columns(const char *s, size_t n)
 	return columns;
 }
 
+size_t cfw_view_safe_columns(const char *s)
+{
+	struct cfw_buf safe;
+	cfw_buf_init(&safe);
+	cfw_buf_put_safe(&safe, s, strlen(s));
+	size_t columns = safe.data ? cfw_view_columns(safe.data, safe.len) : 0;
+	cfw_buf_clear(&safe);
+	return columns;
+}
+
 /* s without what is no ASCII. */
 static void put_ascii(struct cfw_buf *out, const char *s, size_t n)
 {

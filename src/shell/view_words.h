@@ -33,7 +33,8 @@ const char *cfw_view_duration(char text[32], uint64_t ns);
 /* s, escaped for a terminal, in exactly (pad) or at most columns; what does not fit is cut with an ellipsis. ascii: what is no
  * ASCII becomes '?'. Returns the columns used. */
 size_t cfw_view_put_fit(struct cfw_buf *out, const char *s, size_t columns, bool pad, bool ascii);
-/* Columns of text that is safe to show. */
+/* Columns of text that is safe to show, and of any text once it is made so. */
 size_t cfw_view_columns(const char *s, size_t n);
+size_t cfw_view_safe_columns(const char *s);
 
 #endif
