@@ -53,17 +53,17 @@ app:post_start(function(ctx)
 end)
 
 -- Requests are lost when the stop races the balancer's update: say "not ready", go on serving for a while, only then stop.
--- An abort has no time for that.
+-- An abort has no time for that, and an application that has ended by itself serves nobody.
 app:pre_stop(function(ctx)
 	ready = false
-	if ctx.mode == "graceful" then
+	if ctx.mode == "graceful" and ctx.trigger.name ~= "closed" then
 		curfew.log.info("holding for the balancer, then TERM; seconds left:", ("%.1f"):format(ctx:remaining()))
 		curfew.sleep(hold)
 	end
 end, { name = "hold for the balancer" })
 
 app:post_stop(function(ctx)
-	curfew.log.info(("app: %s after %.1f seconds"):format(ctx.result, ctx.elapsed))
+	curfew.log.info(("app: %s after %.1f seconds"):format(ctx.result or "gone", ctx.elapsed))
 end)
 
 -- The first Ctrl-C or TERM is graceful, as everywhere; the second one means it.
