@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -474,6 +475,23 @@ int curfew_step(struct curfew *c)
 		arm(c);
 	}
 	return 0;
+}
+
+int curfew_exit_inside(struct curfew *c, int code)
+{
+	static const struct timespec moment = {0, 1000000};
+	c->exit_inside = true;
+	c->stepping = false;
+	int low = code & 255;
+	cfw_policy_abandon_current(c->policy, code != 0 && low == 0 ? 1 : low);
+	curfew_exit(c, code);
+	while (!c->ended) {
+		curfew_step(c);
+		cfw_host_reap(c->host);
+		if (!c->ended && curfew_deadline(c) > cfw_now(c))
+			nanosleep(&moment, NULL);
+	}
+	return c->code;
 }
 
 void curfew_reap(struct curfew *c)

@@ -85,6 +85,11 @@ CURFEW_API uint64_t curfew_deadline(const struct curfew *c);
 CURFEW_API void curfew_reap(struct curfew *c); /* own_children: SIGCHLD came */
 CURFEW_API void curfew_wake(struct curfew *c); /* async-signal-safe, any thread: the loop calls curfew_step soon */
 
+/* exit(3) was called inside one of our own callbacks (S5.3): an abort with that code, run to its end here and now, without the
+ * host's loop: hooks may compute and sleep; what they wait for on descriptors is not served any more, and the exit timeout bounds
+ * it. For an exit handler; the code of S4.11, with which the handler should _exit. */
+CURFEW_API int curfew_exit_inside(struct curfew *c, int code);
+
 CURFEW_API bool curfew_ended(const struct curfew *c, int *code); /* on_exit was called */
 
 /* For the shell's views. */

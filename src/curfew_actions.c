@@ -12,7 +12,10 @@ static void ask(struct curfew *c, const struct cfw_action *a)
 {
 	const struct cfw_text *text = cfw_text_find(c, a->trigger.text);
 	struct cfw_event e = {.type = CFW_EV_DECISION, .question = a->question};
-	e.decision = cfw_policy_ask(c->policy, &a->trigger, text ? text->text : NULL, text ? text->traceback : NULL);
+	if (c->exit_inside && a->trigger.kind == CFW_T_EXIT)
+		e.decision = (struct cfw_decision){CFW_D_ABORT, a->trigger.code};
+	else
+		e.decision = cfw_policy_ask(c->policy, &a->trigger, text ? text->text : NULL, text ? text->traceback : NULL);
 	if (a->trigger.kind == CFW_T_SIGNAL)
 		c->decided = true;
 	cfw_inbox_put(c, &e);

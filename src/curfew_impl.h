@@ -77,6 +77,7 @@ struct curfew {
 	uint32_t start_request; /* of curfew_start; 0 when not asked for */
 	bool autostart, start_asked, stepping, ended, failed, deactivated;
 	uint64_t ruled;   /* signals that a rule names, by bit */
+	bool exit_inside; /* S5.3: exit(3) in a callback is an abort, whatever policy says */
 	bool idle_raised; /* S2.8: not again before new activity */
 	bool idle_off;    /* after stop{ exit = false }, until the next start */
 	bool decided;     /* a signal was decided on since the last on_deadline */

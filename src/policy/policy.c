@@ -177,6 +177,23 @@ uint64_t cfw_policy_deadline(const struct cfw_policy *p)
 	return cfw_timers_deadline(&p->timers);
 }
 
+void cfw_policy_abandon_current(struct cfw_policy *p, int code)
+{
+	struct cfw_task *t = p->current;
+	p->current = NULL;
+	p->asking = false;
+	p->chain_n = 0;
+	p->guard.root = NULL;
+	p->guard.nest = NULL;
+	if (!t)
+		return;
+	/* its coroutine is under way below us on the C stack: collected it must not be, closed neither */
+	lua_gc(p->L, LUA_GCSTOP);
+	p->exit_code = code;
+	t->end = CFW_END_EXIT;
+	cfw_task_finish(t, false);
+}
+
 bool cfw_policy_busy(const struct cfw_policy *p)
 {
 	return p->busy_tasks || p->timers_n || p->requests_n;

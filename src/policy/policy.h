@@ -116,6 +116,9 @@ void cfw_policy_gone(struct cfw_policy *p, struct cfw_exchange *x);
 /* Run what is due: ready coroutines and timers. One slice of fairness: at most a batch of coroutines, then it asks to be woken. */
 void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns);
 uint64_t cfw_policy_deadline(const struct cfw_policy *p); /* its next timer; 0 when something is ready now */
+/* The process is being ended from within a call of ours (S5.3): whatever runs now will never go on, a hook among
+ * it is done as by os.exit(code); others may be stepped. */
+void cfw_policy_abandon_current(struct cfw_policy *p, int code);
 /* Tasks, timers or requests are left (the other half of S2.8). Bare event subscriptions do not count. */
 bool cfw_policy_busy(const struct cfw_policy *p);
 

@@ -144,6 +144,16 @@ static int catch_signals(struct run *r, struct curfew_err *err)
 	return 0;
 }
 
+/* S2.3: exit(3) by whoever: a C module of a script, a library. It runs inside a callback of ours, so it is an abort (S5.3). */
+static void on_process_exit(int status, void *ud)
+{
+	struct run *r = ud;
+	if (r->over || !r->curfew)
+		return;
+	cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "exit(%d) was called past curfew", status);
+	_exit(curfew_exit_inside(r->curfew, status));
+}
+
 /* ---- assembly ---- */
 
 static int open_instance(struct run *r, struct curfew_err *err)
@@ -220,6 +230,7 @@ static void close_all(struct run *r)
 {
 	cfw_display_free(r->display);
 	curfew_free(r->curfew);
+	r->curfew = NULL; /* the exit handler has nothing to do any more */
 	cfw_signals_free(r->signals);
 	cfw_watchdog_close();
 	if (r->loop.ops)
@@ -254,9 +265,12 @@ static void print_timeline(const struct run *r)
 
 int cfw_run(const struct cfw_run_options *options)
 {
-	struct run r = {.opt = options, .code = 2};
+	static struct run r; /* static: an exit handler looks at it after this function may have been left */
+	r = (struct run){.opt = options, .code = 2};
 	struct curfew_err err = {0};
 	int rc = open_all(&r, &err);
+	if (!rc && on_exit(on_process_exit, &r))
+		rc = cfw_err_set(&err, CURFEW_ENOMEM, "out of memory");
 	if (!rc)
 		rc = load_all(&r, &err);
 	if (rc) {
