@@ -4,8 +4,12 @@ local misuse = require "curfew.misuse"
 
 local async = {}
 
+-- A timer calls back: an error there is one of a callback (S2.5), not of a task that somebody might have awaited (S2.6).
 local function deliver(callback, f, ...)
-	callback(f(...))
+	local results = table.pack(f(...))
+	c.timer(0, function()
+		callback(table.unpack(results, 1, results.n))
+	end)
 end
 
 -- f(...) here and now; or, with a callback, in a task of its own that hands f's results to it.
