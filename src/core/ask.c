@@ -54,10 +54,13 @@ static void settle_server(struct cfw_core *c, const struct cfw_trigger *t, bool 
 	if (s->state != (t->kind == CFW_T_CLOSED ? CFW_S_CLOSED : CFW_S_FAILED))
 		return;
 	if (restart) {
+		if (c->start.culprit == s->id)
+			c->start.failed = false; /* it gets another chance within the same start */
 		s->restarts++;
 		cfw_server_event(c, s, CFW_SE_WANT, NULL);
 		return;
 	}
+	cfw_start_failed_note(c, s);
 	cfw_start_give_up_dependants(c, s);
 	if (s->state == CFW_S_FAILED)
 		cfw_server_unwind(c, s, CFW_AFTER_FAILED);

@@ -187,7 +187,7 @@ static void go_on(struct cfw_core *c, struct cfw_server *s, enum cfw_phase phase
 	if (s->state != state_of_phase[phase] || s->running)
 		return;
 	if (starts && failed) {
-		cfw_server_event(c, s, CFW_SE_FAIL, ev);
+		cfw_server_event(c, s, CFW_SE_BAD, ev);
 		return;
 	}
 	bool no_more = (starts && s->stop_wanted && (!c->stop.running || c->stop.give_up)) ||

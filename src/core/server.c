@@ -34,21 +34,21 @@
 
 static const unsigned char table[CFW_SERVER_STATES][CFW_SERVER_EVENTS] = {
 	/* clang-format off */
-	/*                    WANT GO  HOOKS READY FAIL CLOSED GONE STOP RELEASE ABORT CUT TIME */
-	[CFW_S_DOWN]       = {WA,  N,  N,    L,    L,   L,     L,   N,   N,      N,    N,  N},
-	[CFW_S_WAITING]    = {N,   GO, N,    L,    L,   L,     L,   GU,  N,      AB,   CU, N},
-	[CFW_S_PRE_START]  = {N,   N,  LA,   L,    FA,  L,     L,   SL,  N,      AB,   CU, FL},
-	[CFW_S_STARTING]   = {N,   N,  N,    RY,   FA,  FG,    L,   SL,  N,      AB,   CU, FL},
-	[CFW_S_POST_START] = {N,   N,  UP,   L,    FA,  FG,    L,   SL,  N,      AB,   CU, FL},
-	[CFW_S_STARTED]    = {N,   N,  N,    L,    L,   CL,    L,   HO,  N,      AB,   CU, N},
-	[CFW_S_BACKOFF]    = {WA,  N,  N,    L,    L,   L,     L,   HO,  N,      AB,   CU, WA},
-	[CFW_S_HELD]       = {AG,  N,  N,    L,    L,   DI,    L,   OV,  RL,     AB,   CU, N},
-	[CFW_S_PRE_STOP]   = {AG,  N,  PS,   L,    L,   DI,    L,   OV,  N,      AB,   CU, N},
-	[CFW_S_STOPPING]   = {AG,  N,  N,    L,    L,   DS,    GN,  OV,  N,      AB,   CU, OC},
-	[CFW_S_CUTTING]    = {AG,  N,  N,    L,    L,   GN,    GN,  OV,  N,      AB,   CU, GN},
-	[CFW_S_POST_STOP]  = {AG,  N,  FI,   L,    L,   L,     L,   OV,  N,      N,    CU, N},
-	[CFW_S_CLOSED]     = {WA,  N,  N,    L,    L,   L,     L,   HO,  N,      AB,   CU, N},
-	[CFW_S_FAILED]     = {RE,  N,  N,    L,    L,   FX,    L,   HO,  N,      AB,   CU, N},
+	/*                    WANT GO  HOOKS BAD READY FAIL CLOSED GONE STOP RELEASE ABORT CUT TIME */
+	[CFW_S_DOWN]       = {WA,  N,  N,    N,  L,    L,   L,     L,   N,   N,      N,    N,  N},
+	[CFW_S_WAITING]    = {N,   GO, N,    N,  L,    L,   L,     L,   GU,  N,      AB,   CU, N},
+	[CFW_S_PRE_START]  = {N,   N,  LA,   FA, L,    L,   L,     L,   SL,  N,      AB,   CU, FL},
+	[CFW_S_STARTING]   = {N,   N,  N,    N,  RY,   FA,  FG,    L,   SL,  N,      AB,   CU, FL},
+	[CFW_S_POST_START] = {N,   N,  UP,   FA, L,    L,   FG,    L,   SL,  N,      AB,   CU, FL},
+	[CFW_S_STARTED]    = {N,   N,  N,    N,  L,    L,   CL,    L,   HO,  N,      AB,   CU, N},
+	[CFW_S_BACKOFF]    = {WA,  N,  N,    N,  L,    L,   L,     L,   HO,  N,      AB,   CU, WA},
+	[CFW_S_HELD]       = {AG,  N,  N,    N,  L,    L,   DI,    L,   OV,  RL,     AB,   CU, N},
+	[CFW_S_PRE_STOP]   = {AG,  N,  PS,   N,  L,    L,   DI,    L,   OV,  N,      AB,   CU, N},
+	[CFW_S_STOPPING]   = {AG,  N,  N,    N,  L,    L,   DS,    GN,  OV,  N,      AB,   CU, OC},
+	[CFW_S_CUTTING]    = {AG,  N,  N,    N,  L,    L,   GN,    GN,  OV,  N,      AB,   CU, GN},
+	[CFW_S_POST_STOP]  = {AG,  N,  FI,   N,  L,    L,   L,     L,   OV,  N,      N,    CU, N},
+	[CFW_S_CLOSED]     = {WA,  N,  N,    N,  L,    L,   L,     L,   HO,  N,      AB,   CU, N},
+	[CFW_S_FAILED]     = {RE,  N,  N,    N,  L,    L,   FX,    L,   HO,  N,      AB,   CU, N},
 	/* clang-format on */
 };
 

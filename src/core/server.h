@@ -8,8 +8,9 @@ enum cfw_server_event {
 	CFW_SE_WANT,    /* it is to be started */
 	CFW_SE_GO,      /* all that it depends on is started */
 	CFW_SE_HOOKS,   /* the hooks of its phase are done */
+	CFW_SE_BAD,     /* a start hook failed */
 	CFW_SE_READY,   /* CFW_EV_SERVER_STARTED */
-	CFW_SE_FAIL,    /* CFW_EV_SERVER_START_FAILED, or a start hook failed */
+	CFW_SE_FAIL,    /* CFW_EV_SERVER_START_FAILED */
 	CFW_SE_CLOSED,  /* it has ended by itself */
 	CFW_SE_GONE,    /* CFW_EV_SERVER_STOPPED */
 	CFW_SE_STOP,    /* it is to be stopped */

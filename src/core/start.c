@@ -92,6 +92,14 @@ static int open_request(struct cfw_core *c, const struct cfw_event *ev, enum cfw
 	return cfw_waiter_new(c, ev->request, want, waiter);
 }
 
+/* It is to be up, and all that it depends on: no harm where that is so already. */
+static void want_with_deps(struct cfw_core *c, struct cfw_server *s)
+{
+	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPS); id; id = cfw_server_get(c, id)->mark_next)
+		if (!cfw_server_get(c, id)->questions)
+			cfw_server_event(c, cfw_server_get(c, id), CFW_SE_WANT, NULL);
+}
+
 int cfw_start_one(struct cfw_core *c, const struct cfw_event *ev)
 {
 	struct cfw_server *s = cfw_server_get(c, ev->server);
@@ -106,9 +114,7 @@ int cfw_start_one(struct cfw_core *c, const struct cfw_event *ev)
 		cfw_waiters_reply_want(c, s, CFW_W_UP, CFW_OK);
 		return 0;
 	}
-	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPS); id; id = cfw_server_get(c, id)->mark_next)
-		if (!cfw_server_get(c, id)->questions)
-			cfw_server_event(c, cfw_server_get(c, id), CFW_SE_WANT, NULL);
+	want_with_deps(c, s);
 	return 0;
 }
 
@@ -150,6 +156,7 @@ int cfw_restart_one(struct cfw_core *c, const struct cfw_event *ev)
 		return rc;
 	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPENDANTS); id; id = cfw_server_get(c, id)->mark_next)
 		turn_round(c, cfw_server_get(c, id), id == s->id);
+	want_with_deps(c, s);
 	cfw_waiter_link(c, &s->waiters, waiter);
 	return 0;
 }
