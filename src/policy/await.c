@@ -114,7 +114,9 @@ static void set_time_out(lua_State *L, struct cfw_task *t, int idx)
 /* Put token on the list of target; what is stale there goes. False when out of memory. */
 static bool add_waiter(struct cfw_task *target, cfw_token token, int index)
 {
-	struct cfw_waiter **at = &target->waiters, *w;
+	struct cfw_waiter *new = malloc(sizeof *new), **at = &target->waiters, *w;
+	if (!new)
+		return false;
 	while ((w = *at)) {
 		struct cfw_task *t = cfw_task_get(target->p, (cfw_id)(w->token >> 32));
 		if (t && t->turn == (uint32_t)w->token) {
@@ -124,9 +126,8 @@ static bool add_waiter(struct cfw_task *target, cfw_token token, int index)
 		*at = w->next;
 		free(w);
 	}
-	if (!(*at = malloc(sizeof **at)))
-		return false;
-	**at = (struct cfw_waiter){.token = token, .index = index};
+	*new = (struct cfw_waiter){.token = token, .index = index};
+	*at = new;
 	return true;
 }
 

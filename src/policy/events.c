@@ -54,7 +54,9 @@ static int l_subscribe(lua_State *L)
 		luaL_unref(L, LUA_REGISTRYINDEX, ref);
 		return luaL_error(L, "not enough memory");
 	}
-	*(struct sub *)item = (struct sub){ref, copy};
+	struct sub *s = item;
+	s->fn_ref = ref;
+	s->name = copy;
 	p->listened = true;
 	return 1;
 }

@@ -29,8 +29,8 @@ struct ask {
 	struct cfw_policy *p;
 	const struct cfw_trigger *t;
 	const char *name, *text, *traceback;
-	const struct cfw_rule *rule;
-	int table_ref; /* the trigger as a table, made for the first rule that is a function */
+	struct cfw_rule rule; /* a copy: a rule may add rules */
+	int table_ref;        /* the trigger as a table, made for the first rule that is a function */
 	struct cfw_decision decision;
 };
 
@@ -95,7 +95,7 @@ static void push_table(lua_State *L, struct ask *a)
 
 static void complain(struct ask *a, const char *what, const char *detail, const char *trace)
 {
-	cfw_log_with(cfw_policy_log(a->p), CFW_WARN, "a rule gave no decision", "trigger", a->name, "rule", a->rule->where,
+	cfw_log_with(cfw_policy_log(a->p), CFW_WARN, "a rule gave no decision", "trigger", a->name, "rule", a->rule.where,
 		     "reason", what, "error", detail, "traceback", trace, NULL);
 }
 
@@ -139,7 +139,7 @@ static int call_rule(lua_State *L)
 	struct ask *a = lua_touserdata(L, 1);
 	struct cfw_policy *p = a->p;
 	int nres, ref;
-	lua_rawgeti(L, LUA_REGISTRYINDEX, a->rule->ref);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, a->rule.ref);
 	if (!lua_isfunction(L, -1)) {
 		take_answer(a, L);
 		return 0;
@@ -176,10 +176,9 @@ static bool ask_rules(struct ask *a, bool fallback, bool any)
 {
 	struct cfw_policy *p = a->p;
 	for (size_t i = p->rules_n; i-- && a->decision.what == CFW_D_NONE;) {
-		struct cfw_rule rule = p->rules[i]; /* a rule may add rules */
-		if (rule.fallback != fallback || rule.any != any || !matches(&rule, a))
+		a->rule = p->rules[i];
+		if (a->rule.fallback != fallback || a->rule.any != any || !matches(&a->rule, a))
 			continue;
-		a->rule = &rule;
 		char *text = NULL;
 		if (cfw_guard_protect(p, call_rule, a, &text))
 			complain(a, "it failed", text ? text : "not enough memory", NULL);
