@@ -35,7 +35,7 @@ static struct world {
 	void (*watch)(void); /* after each step */
 } world;
 
-static void world_open(const struct cfw_core_config *config)
+static inline void world_open(const struct cfw_core_config *config)
 {
 	struct cfw_core_config defaults;
 	cfw_core_config_default(&defaults);
@@ -47,12 +47,12 @@ static void world_open(const struct cfw_core_config *config)
 		tap_bail("no core");
 }
 
-static void world_close(void)
+static inline void world_close(void)
 {
 	cfw_core_free(world.core);
 }
 
-static void world_later(uint64_t in_ns, struct cfw_event ev)
+static inline void world_later(uint64_t in_ns, struct cfw_event ev)
 {
 	if (in_ns == never)
 		return;
@@ -62,7 +62,7 @@ static void world_later(uint64_t in_ns, struct cfw_event ev)
 	world.future[world.nfuture++].ev = ev;
 }
 
-static struct world_thing *world_add(cfw_id id, uint64_t takes_ns)
+static inline struct world_thing *world_add(cfw_id id, uint64_t takes_ns)
 {
 	if (!id || world.nthings == WORLD_MOST)
 		tap_bail("cannot add");
@@ -72,7 +72,7 @@ static struct world_thing *world_add(cfw_id id, uint64_t takes_ns)
 }
 
 /* A server that takes that long to stop. */
-static struct world_thing *world_server(const char *name, uint64_t takes_ns)
+static inline struct world_thing *world_server(const char *name, uint64_t takes_ns)
 {
 	struct curfew_err err = {0};
 	struct cfw_server_opts o = {.name = name,
@@ -83,8 +83,8 @@ static struct world_thing *world_server(const char *name, uint64_t takes_ns)
 	return world_add(cfw_core_server_add(world.core, &o, &err), takes_ns);
 }
 
-static struct world_thing *world_hook(cfw_id server, enum cfw_phase phase, const char *name, const char *where,
-				      uint64_t takes_ns)
+static inline struct world_thing *world_hook(cfw_id server, enum cfw_phase phase, const char *name, const char *where,
+					     uint64_t takes_ns)
 {
 	struct curfew_err err = {0};
 	struct cfw_hook_opts o = {.server = server, .phase = phase, .name = name, .where = where, .timeout_ns = never};
@@ -93,7 +93,7 @@ static struct world_thing *world_hook(cfw_id server, enum cfw_phase phase, const
 	return t;
 }
 
-static void world_after(cfw_id server, cfw_id on)
+static inline void world_after(cfw_id server, cfw_id on)
 {
 	struct curfew_err err = {0};
 	if (cfw_core_server_after(world.core, server, on, &err) < 0)
@@ -101,7 +101,7 @@ static void world_after(cfw_id server, cfw_id on)
 }
 
 /* Ids of servers and of hooks are two series. */
-static const struct world_thing *world_of(cfw_id id, bool hook)
+static inline const struct world_thing *world_of(cfw_id id, bool hook)
 {
 	for (size_t i = 0; i < world.nthings; i++)
 		if (world.things[i].id == id && world.things[i].hook == hook)
@@ -109,7 +109,7 @@ static const struct world_thing *world_of(cfw_id id, bool hook)
 	tap_bail("unknown thing");
 }
 
-static void world_act(const struct cfw_action *a)
+static inline void world_act(const struct cfw_action *a)
 {
 	switch (a->type) {
 	case CFW_ACT_ASK:
@@ -144,7 +144,7 @@ static void world_act(const struct cfw_action *a)
 	}
 }
 
-static void world_settle(void)
+static inline void world_settle(void)
 {
 	struct cfw_action a;
 	while (cfw_core_next(world.core, &a))
@@ -153,14 +153,14 @@ static void world_settle(void)
 		world.watch();
 }
 
-static void world_feed(struct cfw_event ev)
+static inline void world_feed(struct cfw_event ev)
 {
 	cfw_core_feed(world.core, world.now, &ev);
 	world_settle();
 }
 
 /* Let time pass until then, event by event. */
-static void world_run(uint64_t until)
+static inline void world_run(uint64_t until)
 {
 	for (;;) {
 		size_t next = world.nfuture;
@@ -186,13 +186,13 @@ static void world_run(uint64_t until)
 	}
 }
 
-static void world_start(void)
+static inline void world_start(void)
 {
 	world_feed((struct cfw_event){.type = CFW_EV_START});
 	world_run(world.now + 10 * CFW_SEC);
 }
 
-static void world_signal(int signo)
+static inline void world_signal(int signo)
 {
 	world_feed((struct cfw_event){.type = CFW_EV_TRIGGER, .trigger = {.kind = CFW_T_SIGNAL, .signo = signo}});
 }
