@@ -74,11 +74,20 @@ int cfw_graph_check(struct cfw_core *c, struct cfw_server *from, struct cfw_serv
 	return from->mark == c->mark ? cycle_error(c, from, err) : 0;
 }
 
+/* An edge stands in two lists: walk both, until the shorter one ends. */
+static bool has_edge(const struct cfw_core *c, const struct cfw_server *from, const struct cfw_server *to)
+{
+	uint32_t a = from->deps, b = to->dependants;
+	for (; a && b; a = edge(c, a)->next_dep, b = edge(c, b)->next_dependant)
+		if (edge(c, a)->to == to->id || edge(c, b)->from == from->id)
+			return true;
+	return false;
+}
+
 int cfw_graph_add(struct cfw_core *c, struct cfw_server *from, struct cfw_server *to, struct curfew_err *err)
 {
-	for (uint32_t e = from->deps; e; e = edge(c, e)->next_dep)
-		if (edge(c, e)->to == to->id)
-			return 0; /* said twice */
+	if (has_edge(c, from, to))
+		return 0; /* said twice */
 	int rc = cfw_graph_check(c, from, to, err);
 	if (rc)
 		return rc;
