@@ -233,6 +233,7 @@ static void start(void *srv, uint32_t attempt)
 	set_resume(s, false);
 	s->phase = CFW_HTTP_SERVING;
 	s->lame = s->accept_failed = false;
+	s->last_accept_ns = 0;
 	int rc = set_up(s) ? cfw_err_set(&err, CURFEW_ENOMEM, "%s: out of memory", s->name) : 0;
 	for (int i = 0; !rc && i < s->n_addrs; i++)
 		rc = bind_one(s, i, &err);

@@ -107,7 +107,7 @@ void cfw_http_adopt(struct cfw_http *s)
 		evhttp_connection_set_closecb(con, on_close, c);
 		bufferevent_decref(c->bev);
 		c->state = CFW_HTTP_NEW;
-		c->since_ns = now_ns(s);
+		c->since_ns = s->last_accept_ns = now_ns(s);
 		TAILQ_INSERT_TAIL(&s->conns[CFW_HTTP_NEW], c, link);
 		s->n[CFW_HTTP_NEW]++;
 		s->n_conns++;

@@ -94,6 +94,12 @@ static bool any_listener(const struct cfw_http *s)
 	return false;
 }
 
+static void bar_listeners(struct cfw_http *s)
+{
+	for (int i = 0; i < s->n_addrs; i++)
+		cfw_listen_bar(&s->listeners[i]);
+}
+
 void cfw_http_drain_step(struct cfw_http *s)
 {
 	uint64_t now = now_ns(s), grace_end = cfw_time_add(s->stop_ns, s->grace_ns);
@@ -105,29 +111,26 @@ void cfw_http_drain_step(struct cfw_http *s)
 		return;
 	}
 	cfw_http_adopt(s);
-	if (s->phase == CFW_HTTP_DRAIN_QUEUE && !queue_left(s)) {
+	bool left = any_listener(s) && queue_left(s);
+	if (s->phase == CFW_HTTP_DRAIN_QUEUE && !left) {
 		s->phase = CFW_HTTP_DRAIN_CONNS;
 		close_listeners(s, false);
 	}
 	cfw_http_sweep(s);
 	cfw_http_sweep_by(s, s->drain_end_ns);
-	if (s->phase == CFW_HTTP_DRAIN_QUEUE) {
+	if (left) {
+		bar_listeners(s);
 		cfw_http_turn_soon(s);
 		return;
 	}
 	/* A TCP listener, barred, stays while there are connections, until the grace ends: a client may have its half of a handshake
 	 * already, and the last step of it still be on its way over the network. */
-	if (any_listener(s)) {
-		if (queue_left(s)) {
-			cfw_http_turn_soon(s);
-			return;
-		}
-		if (s->n_conns && now < grace_end) {
+	if (s->n_conns && now < grace_end) {
+		if (any_listener(s))
 			cfw_http_sweep_by(s, grace_end);
-			return;
-		}
-		close_listeners(s, true);
+		return;
 	}
+	close_listeners(s, true);
 	if (!s->n_conns)
 		cfw_http_stopped(s);
 }
@@ -137,8 +140,9 @@ void cfw_http_drain(struct cfw_http *s)
 	s->lame = true;
 	s->stop_ns = now_ns(s);
 	s->drain_end_ns = cfw_time_add(s->stop_ns, s->drain_ns);
+	cfw_http_adopt(s);
 	s->phase = CFW_HTTP_DRAIN_QUEUE;
-	for (int i = 0; i < s->n_addrs; i++)
-		cfw_listen_bar(&s->listeners[i]);
+	if (s->n_conns || cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > s->stop_ns)
+		bar_listeners(s);
 	cfw_http_drain_step(s);
 }

@@ -94,7 +94,7 @@ struct cfw_http {
 	enum cfw_http_phase phase;
 	bool lame;
 	uint32_t attempt; /* of the stop */
-	uint64_t stop_ns, drain_end_ns;
+	uint64_t last_accept_ns, stop_ns, drain_end_ns;
 	struct evhttp *http;
 	struct cfw_listener *listeners; /* n_addrs */
 	struct evhttp_bound_socket **bound;

@@ -91,6 +91,7 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 {
 	struct cfw_tcp *s = srv;
 	(void)l, (void)len;
+	s->last_accept_ns = s->env->now_ns(s->env->ud);
 	cfw_tcp_conn_new(s, fd, peer);
 	if (is_full(s))
 		pause_accepting(s); /* the rest waits in the kernel's queue */
@@ -164,6 +165,7 @@ static void start(void *srv, uint32_t attempt)
 	event_assign(&s->resume, s->base, -1, 0, on_resume, s);
 	s->phase = CFW_TCP_SERVING;
 	s->paused = s->accept_failed = false;
+	s->last_accept_ns = 0;
 	int rc = listen_all(s, &err);
 	if (rc)
 		go_down(s);
@@ -233,6 +235,12 @@ static void turn_at(struct cfw_tcp *s, uint64_t ns)
 	event_add(&s->turn, &tv);
 }
 
+static void bar_listeners(struct cfw_tcp *s)
+{
+	for (int i = 0; i < s->n_addrs; i++)
+		cfw_listen_bar(&s->listeners[i]);
+}
+
 /* One step of the drain: S9.1 without idle_grace, for here only the two ends know what is idle. */
 static void step(struct cfw_tcp *s)
 {
@@ -251,6 +259,7 @@ static void step(struct cfw_tcp *s)
 		for (int i = 0; !s->paused && i < s->n_addrs; i++)
 			left |= cfw_listen_queued(&s->listeners[i]);
 		if (left || s->paused) {
+			bar_listeners(s);
 			/* Full or failed: who leaves, or the resume event, brings us back. */
 			turn_at(s, s->paused ? 10 * CFW_MS : 0);
 			return;
@@ -281,9 +290,10 @@ static void stop(void *srv, const struct cfw_stop *how)
 		stopped(s);
 	} else if (s->phase == CFW_TCP_SERVING) {
 		s->phase = CFW_TCP_DRAIN_QUEUE;
-		s->drain_end_ns = cfw_time_add(s->env->now_ns(s->env->ud), s->drain_ns);
-		for (int i = 0; i < s->n_addrs; i++)
-			cfw_listen_bar(&s->listeners[i]);
+		uint64_t now = s->env->now_ns(s->env->ud);
+		s->drain_end_ns = cfw_time_add(now, s->drain_ns);
+		if (s->n_conns || cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > now)
+			bar_listeners(s);
 		step(s);
 	}
 }

@@ -18,7 +18,7 @@ struct evconnlistener;
 struct cfw_tcp_conn {
 	struct cfw_exchange x; /* first */
 	TAILQ_ENTRY(cfw_tcp_conn) link;
-	struct cfw_tcp *srv;     /* NULL once cut off from it: only release is left then */
+	struct cfw_tcp *srv; /* NULL once cut off from it: only release is left then */
 	const struct cfw_env *env;
 	struct bufferevent *bev; /* NULL once closed */
 	struct cfw_value *value;
@@ -47,7 +47,7 @@ struct cfw_tcp {
 
 	enum cfw_tcp_phase phase;
 	uint32_t attempt;
-	uint64_t drain_end_ns;
+	uint64_t last_accept_ns, drain_end_ns;
 	struct cfw_listener *listeners; /* n_addrs */
 	struct evconnlistener **accepting;
 	char *address;
