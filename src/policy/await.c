@@ -98,14 +98,20 @@ static void time_out(struct cfw_timer *timer, uint64_t now_ns, void *ud)
 	cfw_task_answer(t->p, (cfw_token)t->id << 32 | t->turn, NULL, &err);
 }
 
-static void set_time_out(lua_State *L, struct cfw_task *t, int idx)
+/* When a wait with a timeout at idx is over; read before the wait begins, since it may raise. */
+static uint64_t check_time_out(lua_State *L, int idx)
 {
 	if (lua_isnoneornil(L, idx))
-		return;
+		return CFW_NEVER;
 	lua_Integer ns = luaL_checkinteger(L, idx);
+	return cfw_time_add(cfw_policy_now(cfw_policy_of(L)), ns < 0 ? 0 : (uint64_t)ns);
+}
+
+static void set_time_out(lua_State *L, struct cfw_task *t, uint64_t at_ns)
+{
 	t->timer.fn = time_out;
 	t->timer.ud = t;
-	if (cfw_timer_set(&t->p->timers, &t->timer, cfw_time_add(cfw_policy_now(t->p), ns < 0 ? 0 : (uint64_t)ns))) {
+	if (cfw_timer_set(&t->p->timers, &t->timer, at_ns)) {
 		cfw_task_nowait(t);
 		luaL_error(L, "not enough memory");
 	}
@@ -146,18 +152,19 @@ static int l_await(lua_State *L)
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct cfw_task_handle *h = check_handle(L, 1);
 	h->seen = true;
-	struct cfw_task *target = cfw_task_get(p, h->id), *t = p->current;
+	struct cfw_task *target = cfw_task_get(p, h->id);
 	if (!target || h->end != CFW_END_WAIT)
 		return push_outcome(L, 1, h);
-	cfw_guard_may_wait(L);
+	struct cfw_task *t = cfw_guard_may_wait(L);
 	if (target == t)
 		return cfw_raise(L, "a task cannot await itself");
+	uint64_t until = check_time_out(L, 2);
 	cfw_token token = cfw_task_token(t, CFW_WAIT_TASK);
 	if (!add_waiter(target, token, 0)) {
 		cfw_task_nowait(t);
 		return luaL_error(L, "not enough memory");
 	}
-	set_time_out(L, t, 2);
+	set_time_out(L, t, until);
 	return cfw_guard_wait(L, 0, go_on_await);
 }
 
@@ -190,10 +197,10 @@ static int l_any(lua_State *L)
 		if (p->current && h->id == p->current->id)
 			return cfw_raise(L, "a task cannot await itself");
 	}
-	cfw_guard_may_wait(L);
-	if (!n && lua_isnoneornil(L, 2))
+	struct cfw_task *t = cfw_guard_may_wait(L);
+	uint64_t until = check_time_out(L, 2);
+	if (!n && until == CFW_NEVER)
 		return cfw_raise(L, "any: nothing to wait for");
-	struct cfw_task *t = p->current;
 	cfw_token token = cfw_task_token(t, CFW_WAIT_TASK);
 	for (int i = 1; i <= n; i++) {
 		lua_rawgeti(L, 1, i);
@@ -205,7 +212,7 @@ static int l_any(lua_State *L)
 			return luaL_error(L, "not enough memory");
 		}
 	}
-	set_time_out(L, t, 2);
+	set_time_out(L, t, until);
 	return cfw_guard_wait(L, 0, go_on_any);
 }
 

@@ -81,8 +81,7 @@ static int l_cancel(lua_State *L)
 static int l_wait_event(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);
-	cfw_guard_may_wait(L);
-	struct cfw_task *t = cfw_policy_of(L)->current;
+	struct cfw_task *t = cfw_guard_may_wait(L);
 	free(t->event);
 	t->event = strdup(name);
 	if (!t->event)

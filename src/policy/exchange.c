@@ -310,11 +310,10 @@ static int l_finish(lua_State *L)
 static int l_flush(lua_State *L)
 {
 	luaL_checkudata(L, 1, META);
-	cfw_guard_may_wait(L);
+	struct cfw_task *t = cfw_guard_may_wait(L);
 	struct request *r = check(L);
 	if (!r)
 		return 3;
-	struct cfw_task *t = cfw_policy_of(L)->current;
 	cfw_token token = cfw_task_token(t, CFW_WAIT_EXCHANGE);
 	int rc = r->x->ops->flush ? r->x->ops->flush(r->x, token) : CURFEW_ESTATE;
 	if (rc < 0) {
@@ -328,11 +327,10 @@ static int l_read(lua_State *L)
 {
 	luaL_checkudata(L, 1, META);
 	lua_Integer max = luaL_optinteger(L, 2, 0);
-	cfw_guard_may_wait(L);
+	struct cfw_task *t = cfw_guard_may_wait(L);
 	struct request *r = check(L);
 	if (!r)
 		return 3;
-	struct cfw_task *t = cfw_policy_of(L)->current;
 	cfw_token token = cfw_task_token(t, CFW_WAIT_EXCHANGE);
 	int rc = r->x->ops->read ? r->x->ops->read(r->x, max < 0 ? 0 : (size_t)max, token) : CURFEW_ESTATE;
 	if (rc < 0) {

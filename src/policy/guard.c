@@ -276,16 +276,17 @@ int cfw_guard_pass(lua_State *L, enum cfw_end end, lua_KContext ctx, lua_KFuncti
 	return cfw_guard_leave(L, end);
 }
 
-void cfw_guard_may_wait(lua_State *L)
+struct cfw_task *cfw_guard_may_wait(lua_State *L)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	if (p->asking)
 		cfw_raise(L, "rules cannot wait; use curfew.spawn");
-	bool may = p->guard.root && p->current && lua_isyieldable(L);
+	bool may = p->guard.root && lua_isyieldable(L);
 	for (struct cfw_nest *n = p->guard.nest; n && may; n = n->prev)
 		may = lua_isyieldable(n->from);
-	if (!may)
+	if (!may || !p->current)
 		cfw_raise(L, "cannot wait here: a C function (sort, gsub, require or the like) is in between");
+	return p->current;
 }
 
 int cfw_guard_wait(lua_State *L, lua_KContext ctx, lua_KFunction k)

@@ -15,6 +15,7 @@
 
 struct cfw_buf;
 struct cfw_policy;
+struct cfw_task;
 
 enum cfw_end {
 	CFW_END_OK,
@@ -70,9 +71,10 @@ void cfw_guard_close(struct cfw_policy *p, lua_State *co);
 /* Resume a script's own coroutine from L; as lua_resume. CFW_END_WAIT and the dead ones must be passed on by cfw_guard_pass. */
 enum cfw_end cfw_guard_nested(lua_State *L, lua_State *co, int narg, int *nres);
 int cfw_guard_pass(lua_State *L, enum cfw_end end, lua_KContext ctx, lua_KFunction k); /* return what it returns */
-/* Yield to the loop through the whole chain; k continues. Raises where that is impossible: cfw_guard_may_wait. */
+/* Yield to the loop through the whole chain; k continues. Only after cfw_guard_may_wait. */
 int cfw_guard_wait(lua_State *L, lua_KContext ctx, lua_KFunction k);
-void cfw_guard_may_wait(lua_State *L); /* raises unless the task that runs can wait here */
+/* The task that runs, if it can wait here; raises else. */
+struct cfw_task *cfw_guard_may_wait(lua_State *L);
 /* Leave for good. Return what it returns, if it does. */
 int cfw_guard_leave(lua_State *L, enum cfw_end why);
 bool cfw_guard_dead(const struct cfw_policy *p);

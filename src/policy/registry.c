@@ -139,10 +139,9 @@ int cfw_request_wait(lua_State *L, enum cfw_request what, cfw_id server, bool fl
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct curfew_err err = {0};
-	cfw_guard_may_wait(L);
+	struct cfw_task *t = cfw_guard_may_wait(L);
 	if (what == CFW_REQ_START || what == CFW_REQ_SERVER_START)
 		p->start_asked = true;
-	struct cfw_task *t = p->current;
 	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);
 	if (p->ops->request(p->ud, token, what, server, flag, &err) < 0) {
 		cfw_task_nowait(t);
@@ -198,12 +197,10 @@ static int l_service(lua_State *L)
 	bool callback = !lua_isnil(L, 3);
 	if (callback)
 		luaL_checktype(L, 3, LUA_TFUNCTION);
-	else
-		cfw_guard_may_wait(L);
+	struct cfw_task *t = callback ? NULL : cfw_guard_may_wait(L);
 	cfw_convert_take(L, 2, name, 0);
-	if (callback)
+	if (!t)
 		return service_callback(L, name);
-	struct cfw_task *t = p->current;
 	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);
 	if (p->ops->service(p->ud, token, name, cfw_convert_value(L, -1), &err) < 0) {
 		cfw_task_nowait(t);

@@ -159,8 +159,7 @@ static int go_on_sleep(lua_State *L, int status, lua_KContext ctx)
 static int l_sleep(lua_State *L)
 {
 	uint64_t ns = time_arg(L, 1);
-	cfw_guard_may_wait(L);
-	struct cfw_task *t = cfw_policy_of(L)->current;
+	struct cfw_task *t = cfw_guard_may_wait(L);
 	cfw_task_token(t, CFW_WAIT_TIMER);
 	t->timer.fn = wake_sleeper;
 	t->timer.ud = t;

@@ -290,7 +290,7 @@ static void smoke(void)
 	uint64_t made = cfw_time_now() - began;
 	fake_free(g);
 	fake_load(f, "local ok, m = pcall(require, 'curfew') say(ok and 'curfew' or m)");
-	if (has(said(f), "module 'curfew' not found"))
+	if (strstr(said(f), "module 'curfew' not found"))
 		ok(true, "no Lua layer # SKIP");
 	else
 		is_str(said(f), "curfew;", "require \"curfew\" loads");
