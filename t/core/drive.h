@@ -16,7 +16,7 @@
 
 #define MS(n) ((uint64_t)(n)*CFW_MS)
 
-enum { DRIVE_SERVERS = 64, DRIVE_HOOKS = 256, DRIVE_EVENTS = 4096, DRIVE_LINES = 8192 };
+enum { DRIVE_SERVERS = 64, DRIVE_HOOKS = 64, DRIVE_LINES = 20000 };
 
 struct drive_server {
 	cfw_id id;
@@ -52,12 +52,12 @@ struct drive {
 	struct drive_server server[DRIVE_SERVERS];
 	struct drive_hook hook[DRIVE_HOOKS];
 	int servers, hooks;
-	struct drive_pending pending[DRIVE_EVENTS];
-	int n_pending;
+	struct drive_pending *pending;
+	int n_pending, cap_pending;
 	uint64_t orders;
-	char line[DRIVE_LINES][96];
-	uint64_t at_ns[DRIVE_LINES];
-	int lines;
+	char (*line)[96];
+	uint64_t *at_ns;
+	int lines, cap_lines;
 	uint64_t ask_ns; /* how long policy takes; CFW_NEVER: dead */
 	struct cfw_decision (*policy)(struct drive *d, const struct cfw_trigger *t);
 	void (*on_action)(struct drive *d, const struct cfw_action *a);
@@ -86,11 +86,24 @@ static inline void drive_fault(struct drive *d, const char *fmt, ...)
 	va_end(ap);
 }
 
+static inline void *drive_grow(void *p, size_t size)
+{
+	p = realloc(p, size);
+	if (!p)
+		tap_bail("out of memory");
+	return p;
+}
+
 static inline void drive_say(struct drive *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static inline void drive_say(struct drive *d, const char *fmt, ...)
 {
 	if (d->lines == DRIVE_LINES)
 		return;
+	if (d->lines == d->cap_lines) {
+		d->cap_lines = d->cap_lines ? 2 * d->cap_lines : 128;
+		d->line = drive_grow(d->line, (size_t)d->cap_lines * sizeof *d->line);
+		d->at_ns = drive_grow(d->at_ns, (size_t)d->cap_lines * sizeof *d->at_ns);
+	}
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(d->line[d->lines], sizeof d->line[0], fmt, ap);
@@ -116,8 +129,12 @@ static inline struct drive *drive_new(const struct cfw_alloc *alloc)
 
 static inline void drive_free(struct drive *d)
 {
-	if (d)
-		cfw_core_free(d->core);
+	if (!d)
+		return;
+	cfw_core_free(d->core);
+	free(d->line);
+	free(d->at_ns);
+	free(d->pending);
 	free(d);
 }
 
@@ -195,8 +212,10 @@ static inline void drive_at(struct drive *d, uint64_t at_ns, const struct cfw_ev
 {
 	if (at_ns == CFW_NEVER)
 		return;
-	if (d->n_pending == DRIVE_EVENTS)
-		tap_bail("too many events");
+	if (d->n_pending == d->cap_pending) {
+		d->cap_pending = d->cap_pending ? 2 * d->cap_pending : 64;
+		d->pending = drive_grow(d->pending, (size_t)d->cap_pending * sizeof *d->pending);
+	}
 	struct drive_pending *p = &d->pending[d->n_pending++];
 	*p = (struct drive_pending){.at_ns = at_ns, .order = ++d->orders, .ev = *ev};
 	snprintf(p->line, sizeof p->line, "%s", line ? line : "");
