@@ -32,8 +32,8 @@ local function inet(v, what, path, lowest)
 			fail(what, path, "%s has no port: expected %s", misuse.show(v), EXAMPLES)
 		end
 		fail(what, path, "expected %s, got %s", EXAMPLES, misuse.show(v))
-	elseif host == "" then
-		fail(what, path, '%s has no host: expected "127.0.0.1%s", or "0.0.0.0%s" for all interfaces', misuse.show(v), v, v)
+	elseif host == "" and lowest > 0 then -- to listen at, it means all interfaces
+		fail(what, path, '%s has no host: expected "127.0.0.1%s"', misuse.show(v), v)
 	end
 	local number = #port <= 5 and tonumber(port) or math.huge
 	if number > 65535 or number < lowest then

@@ -76,8 +76,6 @@ curfew.http: listen: the port of "127.0.0.1:00000000000000000080" is not within 
 curfew.http: listen: an IPv6 address is written in brackets, with a port: "[::1]:80", got "::1:80"]] },
 	{ "IPv6 without a port", 'curfew.http { name = "web", listen = "[::1]" }', [[
 curfew.http: listen: "[::1]" has no port: expected an address such as "127.0.0.1:8080", "[::1]:80" or "unix:/run/web.sock"]] },
-	{ "no host", 'curfew.http { name = "web", listen = ":80" }', [[
-curfew.http: listen: ":80" has no host: expected "127.0.0.1:80", or "0.0.0.0:80" for all interfaces]] },
 	{ "a Unix socket without a path", 'curfew.http { name = "web", listen = "unix:" }', [[
 curfew.http: listen: expected a path after "unix:", got "unix:"]] },
 	{ "a Unix socket's path too long", 'curfew.http { name = "web", listen = "unix:/" .. ("x"):rep(107) }', [[
@@ -150,6 +148,8 @@ curfew.process: ready: expected exactly one of tcp, http, exec, notify or delay,
 curfew.process: ready: unknown key "tpc", did you mean "tcp"?]] },
 	{ "readiness at port 0", process 'ready = { tcp = "127.0.0.1:0" }', [[
 curfew.process: ready.tcp: the port of "127.0.0.1:0" is not within 1 to 65535]] },
+	{ "readiness at no host", process 'ready = { tcp = ":80" }', [[
+curfew.process: ready.tcp: ":80" has no host: expected "127.0.0.1:80"]] },
 	{ "readiness at no URL", process 'ready = { http = "127.0.0.1:80" }', [[
 curfew.process: ready.http: expected a URL such as "http://127.0.0.1:8080/ready", got "127.0.0.1:80"]] },
 	{ "readiness by an empty command", process "ready = { exec = {} }", [[
