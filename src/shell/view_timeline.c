@@ -53,7 +53,7 @@ static void put_label(const struct timeline *t, const struct row *r, bool indent
 		cfw_buf_puts(b, "hook");
 		return;
 	}
-	cfw_buf_puts(b, cfw_view_phase_name(v.phase));
+	cfw_buf_puts(b, cfw_view_phase_name((int)v.phase));
 	if (v.name || v.where)
 		cfw_buf_printf(b, " %s", v.name ? v.name : v.where);
 }
@@ -155,7 +155,8 @@ static void choose_rows(struct timeline *t, size_t room)
 		for (size_t i = 0; i < t->nrows; i++)
 			if (!t->rows[i].shown && (!best || matters_more(t, &t->rows[i], best)))
 				best = &t->rows[i];
-		best->shown = true;
+		if (best)
+			best->shown = true;
 	}
 }
 

@@ -110,7 +110,7 @@ static void put_hooks(struct waiting *w)
 		if (cfw_core_hook_view(w->core, id, &v) != 0 || !v.running)
 			continue;
 		cfw_buf_reset(&what);
-		cfw_buf_puts(&what, cfw_view_phase_name(v.phase));
+		cfw_buf_puts(&what, cfw_view_phase_name((int)v.phase));
 		if (v.name)
 			cfw_buf_printf(&what, " \"%s\"", v.name);
 		put_line(w, owner(w, &v), what.data ? what.data : "hook", v.where, v.since_ns, v.until_ns);

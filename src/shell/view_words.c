@@ -25,7 +25,7 @@ void cfw_view_put_hook(const struct cfw_core *core, cfw_id hook, struct cfw_buf 
 		cfw_buf_puts(out, "hook");
 		return;
 	}
-	cfw_buf_puts(out, cfw_view_phase_name(v.phase));
+	cfw_buf_puts(out, cfw_view_phase_name((int)v.phase));
 	if (v.name)
 		cfw_buf_printf(out, " \"%s\"", v.name);
 	if (v.where)

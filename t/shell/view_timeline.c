@@ -74,10 +74,12 @@ static void test_graceful(void)
 	       "· waits its turn   ▒ hook   █ stops\n",
 	       "the same with Unicode");
 
-	char *plain = strdup(timeline(80, 24, false, false)), *out = plain;
+	char *plain = strdup(timeline(80, 24, false, false)), *out;
 	const char *in = timeline(80, 24, true, false);
 	ok(strchr(in, '\033') != NULL, "with colour there are colours");
 	char *stripped = malloc(strlen(in) + 1);
+	if (!plain || !stripped)
+		tap_bail("out of memory");
 	for (out = stripped; *in;)
 		if (*in == '\033')
 			in += strcspn(in, "m") + 1;
