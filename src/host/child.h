@@ -53,6 +53,7 @@ struct cfw_child {
 	struct cfw_child *next;      /* in its bucket */
 	struct cfw_child *unsettled; /* next of those whose main process is gone */
 	bool left;                   /* the last sweep saw something of it */
+	uint8_t doubts;              /* sweeps that saw somebody whose marker could not be read */
 	struct cfw_kin *kin;         /* for those who hide their marker and leave the group */
 	size_t n_kin;
 };
@@ -68,6 +69,7 @@ struct cfw_children {
 	size_t n_buckets, n; /* n: main processes alive */
 	struct cfw_child *unsettled;
 	struct cfw_timer settle; /* the next look at the unsettled ones */
+	uint64_t since;          /* when this process was started, as in struct cfw_proc */
 	uint64_t sweep_ns;       /* not before: sweeps take a fifth of the time at most */
 	uint64_t wait_ns;        /* until the next look; grows while nothing happens */
 	char *stack;             /* for cfw_spawn */

@@ -20,6 +20,7 @@
 #include "host/child.h"
 #include "host/internal.h"
 #include "host/launch.h"
+#include "host/procfs.h"
 
 static struct cfw_child **bucket(const struct cfw_children *t, pid_t pid)
 {
@@ -81,6 +82,7 @@ void cfw_child_end(struct cfw_child *c, int code, int signo)
 	c->signo = signo;
 	c->phase = c->rest == CFW_REST_LINGER ? CFW_CHILD_LINGER : CFW_CHILD_CLEARING;
 	c->left = true;
+	c->doubts = 0;
 	c->unsettled = t->unsettled;
 	t->unsettled = c;
 	t->wait_ns = 0;
@@ -187,6 +189,8 @@ static int prepare(struct cfw_host *h, struct curfew_err *err)
 		if (p == MAP_FAILED)
 			return cfw_err_sys(err, "cannot make a process");
 		t->stack = p;
+		struct cfw_proc self;
+		t->since = cfw_proc_read(getpid(), &self) ? self.started : 0;
 	}
 	return grow(t) ? cfw_err_set(err, CURFEW_ENOMEM, "out of memory") : 0;
 }

@@ -64,6 +64,8 @@ static int make_argv(struct cfw_plan *p, const struct cfw_value *command, struct
 			return cfw_err_set(err, CURFEW_EINVAL, "command: argument %zu is not a string without NUL", i + 1);
 		push_own(&p->argv, strdup(arg));
 	}
+	if (!p->argv.failed && !*p->argv.v[0])
+		return cfw_err_set(err, CURFEW_EINVAL, "command: the name of the program is empty");
 	if (p->argv.failed)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	return 0;
@@ -153,7 +155,7 @@ static int make_paths(struct cfw_plan *p, struct curfew_err *err)
 			path = p->envp.v[i] + 5;
 	struct cfw_buf b;
 	cfw_buf_init(&b);
-	if (strchr(name, '/') || !*name)
+	if (strchr(name, '/'))
 		cfw_buf_put(&b, name, strlen(name) + 1);
 	else
 		for (const char *dir = path;; dir++) {

@@ -20,12 +20,12 @@
 enum state {
 	DOWN,
 	STARTING, /* it runs, and is not ready yet */
-	UP,
-	ENDING, /* being stopped, or ended by itself and what is left of its tree is being killed; why says what for */
+	RUNNING,  /* the start was answered: it is ready, or it failed to be in time and a stop is to be expected */
+	ENDING,   /* being stopped, or ended by itself and what is left of its tree is being killed; why says what for */
 };
 
 enum why {
-	W_CLOSED,       /* ended by itself after it was ready */
+	W_CLOSED,       /* ended by itself after the start was answered */
 	W_START_FAILED, /* reason says why */
 	W_STOP,         /* asked for by stop or cut */
 	W_FREE,         /* nobody is to be told */
@@ -150,7 +150,7 @@ static void on_ended(struct cfw_child *c)
 		p->why = W_START_FAILED;
 		explain_early_end(p);
 		break;
-	case UP:
+	case RUNNING:
 		p->why = W_CLOSED;
 		break;
 	case ENDING: /* by a signal of ours, or of its own accord after it: as asked */
@@ -179,9 +179,7 @@ static void on_gone(struct cfw_child *c)
 		report(p, CFW_REPORT_START_FAILED, &err);
 		break;
 	case W_STOP:
-		if (p->died)
-			report(p, CFW_REPORT_DIED, NULL);
-		report(p, CFW_REPORT_STOPPED, NULL);
+		report(p, p->died ? CFW_REPORT_DIED : CFW_REPORT_STOPPED, NULL);
 		break;
 	case W_FREE:
 		break;
@@ -190,24 +188,16 @@ static void on_gone(struct cfw_child *c)
 
 /* ---- the start ---- */
 
-static void become_ready(struct process *p)
-{
-	p->state = UP;
-	cfw_ready_free(p->ready);
-	p->ready = NULL;
-	report(p, CFW_REPORT_STARTED, NULL);
-}
-
 static void on_ready(void *ud, const char *failure)
 {
 	struct process *p = ud;
-	if (!failure) {
-		become_ready(p);
-		return;
-	}
-	p->why = W_START_FAILED;
-	set_reason(p, failure);
-	begin_steps(p);
+	struct curfew_err err = {0};
+	cfw_ready_free(p->ready);
+	p->ready = NULL;
+	p->state = RUNNING;
+	if (failure)
+		cfw_err_set(&err, CURFEW_ETIMEOUT, "%s", failure);
+	report(p, failure ? CFW_REPORT_START_FAILED : CFW_REPORT_STARTED, failure ? &err : NULL);
 }
 
 static void on_notify(void *ud)
@@ -269,7 +259,7 @@ static void process_start(void *srv, uint32_t attempt)
 	p->started_ns = cfw_host_now(p->host);
 	p->state = STARTING;
 	if (cfw_ready_at_once(cfw_value_get(p->def, "ready"))) {
-		become_ready(p);
+		on_ready(p, NULL);
 		return;
 	}
 	p->ready = cfw_ready_new(p->host, p->def, p->name, on_ready, p, &err);

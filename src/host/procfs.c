@@ -158,20 +158,21 @@ bool cfw_proc_read(pid_t pid, struct cfw_proc *out)
 	return true;
 }
 
-bool cfw_proc_mark(pid_t pid, uint64_t instance, uint64_t *serial)
+enum cfw_mark cfw_proc_mark(pid_t pid, uint64_t instance, uint64_t *serial)
 {
 	char path[32], mark[64];
 	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
 	int len = snprintf(mark, sizeof mark, CFW_CHILD_MARK "=%016" PRIx64 ".", instance);
 	struct cfw_buf b;
 	cfw_buf_init(&b);
-	bool found = false;
-	if (slurp(path, &b))
-		for (size_t at = 0; at < b.len && !found; at += strlen(b.data + at) + 1)
-			if (!strncmp(b.data + at, mark, (size_t)len)) {
-				*serial = strtoull(b.data + at + len, NULL, 10);
-				found = true;
-			}
+	enum cfw_mark found = CFW_MARK_NONE;
+	if (slurp(path, &b) && !b.len)
+		found = CFW_MARK_BLANK;
+	for (size_t at = 0; at < b.len && found == CFW_MARK_NONE; at += strlen(b.data + at) + 1)
+		if (!strncmp(b.data + at, mark, (size_t)len)) {
+			*serial = strtoull(b.data + at + len, NULL, 10);
+			found = CFW_MARK_OURS;
+		}
 	cfw_buf_clear(&b);
 	return found;
 }

@@ -135,8 +135,8 @@ CHILD static int child_main(void *arg)
 /* A script whose interpreter is missing gives ENOENT too; tell the two apart. */
 static int tell_exec(const struct cfw_spawn *s, int error, struct curfew_err *err)
 {
-	const char *path = s->paths;
-	bool single = *path && !path[strlen(path) + 1];
+	const char *path = s->argv[0];
+	bool single = strchr(path, '/');
 	bool there = single && (*path == '/' || !s->cwd) && access(path, F_OK) == 0;
 	errno = error;
 	if (error == ENOENT && there) {

@@ -12,7 +12,7 @@
 #include "host/internal.h"
 #include "host/procfs.h"
 
-enum { MOST_KIN = 4096, ANCESTORS = 64 };
+enum { MOST_KIN = 4096, ANCESTORS = 64, MOST_DOUBTS = 4 };
 
 static bool group_there(const struct cfw_child *c)
 {
@@ -41,14 +41,17 @@ static bool is_kin(const struct cfw_child *c, pid_t pid, uint64_t started)
 	return false;
 }
 
-/* Whose is it, of those whose main process is gone? NULL: none's. */
-static struct cfw_child *owner(const struct cfw_host *h, pid_t pid, const struct cfw_proc *p)
+/* Whose is it, of those whose main process is gone? NULL: none's, or, with *doubt, it cannot be told now. */
+static struct cfw_child *owner(const struct cfw_host *h, pid_t pid, const struct cfw_proc *p, bool *doubt)
 {
 	uint64_t serial = 0;
 	for (struct cfw_child *c = h->children.unsettled; c; c = c->unsettled)
 		if ((c->group && c->group == p->group) || is_kin(c, pid, p->started))
 			return c;
-	if (cfw_proc_mark(pid, h->instance, &serial))
+	enum cfw_mark mark = cfw_proc_mark(pid, h->instance, &serial);
+	*doubt |=
+		mark == CFW_MARK_BLANK && p->group > 0 && p->started >= h->children.since; /* no kernel thread, nobody older */
+	if (mark == CFW_MARK_OURS)
 		for (struct cfw_child *c = h->children.unsettled; c; c = c->unsettled)
 			if (c->serial == serial)
 				return c;
@@ -81,6 +84,7 @@ static void sweep(struct cfw_host *h)
 	bool all = h->reap == CFW_REAP_ALL;
 	struct cfw_pids pids = {0};
 	struct cfw_proc p;
+	bool doubt = false;
 	if (all)
 		cfw_proc_ours(&pids);
 	else
@@ -89,7 +93,7 @@ static void sweep(struct cfw_host *h)
 		pid_t pid = pids.v[i];
 		if (pid == getpid() || cfw_child_find(h, pid) || !cfw_proc_read(pid, &p) || p.state == 'Z' || p.state == 'X')
 			continue;
-		struct cfw_child *c = owner(h, pid, &p);
+		struct cfw_child *c = owner(h, pid, &p, &doubt);
 		if (!c)
 			continue;
 		if (c->phase == CFW_CHILD_CLEARING && all)
@@ -101,6 +105,11 @@ static void sweep(struct cfw_host *h)
 		c->left = true;
 	}
 	cfw_pids_clear(&pids);
+	for (struct cfw_child *c = h->children.unsettled; doubt && c; c = c->unsettled)
+		if (c->phase == CFW_CHILD_CLEARING && !c->left && c->doubts < MOST_DOUBTS) {
+			c->doubts++;
+			c->left = true;
+		}
 }
 
 static bool done(const struct cfw_child *c)
@@ -129,8 +138,10 @@ void cfw_child_settle(struct cfw_host *h)
 {
 	struct cfw_children *t = &h->children;
 	tell(h); /* those that leave their rest alone */
-	if (!t->unsettled)
+	if (!t->unsettled) {
+		cfw_timer_cancel(h->env->timers, &t->settle);
 		return;
+	}
 	uint64_t began = cfw_host_now(h);
 	if (began < t->sweep_ns) {
 		look_again(h, t->sweep_ns);
@@ -148,11 +159,15 @@ void cfw_child_settle(struct cfw_host *h)
 	uint64_t now = cfw_host_now(h);
 	t->sweep_ns = now + 4 * (now - began);
 	tell(h);
-	if (!t->unsettled)
+	if (!t->unsettled) {
+		cfw_timer_cancel(h->env->timers, &t->settle);
 		return;
+	}
 	for (struct cfw_child *c = t->unsettled; c; c = c->unsettled)
-		if (c->phase == CFW_CHILD_LINGER && !c->left)
-			c->phase = CFW_CHILD_CLEARING; /* CFW_REAP_PIDFD: the next sweep kills who left the group */
+		if (c->phase == CFW_CHILD_LINGER && !c->left) { /* CFW_REAP_PIDFD: the next sweep kills who left the group */
+			c->phase = CFW_CHILD_CLEARING;
+			c->left = true;
+		}
 	t->wait_ns = t->wait_ns ? cfw_time_min(t->wait_ns * 2, 100 * CFW_MS) : 2 * CFW_MS;
 	look_again(h, now + t->wait_ns);
 }
@@ -171,7 +186,7 @@ bool cfw_child_owns(const struct cfw_child *c, pid_t pid)
 		return false;
 	if (pid == c->pid || (c->group && getpgid(pid) == c->group))
 		return true;
-	if (cfw_proc_mark(pid, c->host->instance, &serial))
+	if (cfw_proc_mark(pid, c->host->instance, &serial) == CFW_MARK_OURS)
 		return serial == c->serial;
 	for (int i = 0; i < ANCESTORS && c->pid && pid > 1 && cfw_proc_read(pid, &p); i++)
 		if ((pid = p.parent) == c->pid)
@@ -198,7 +213,7 @@ static size_t kill_all(struct cfw_host *h)
 		if (all) {
 			kill_adopted(pid, &p);
 			n++;
-		} else if (pid != getpid() && p.state != 'Z' && cfw_proc_mark(pid, h->instance, &serial)) {
+		} else if (pid != getpid() && p.state != 'Z' && cfw_proc_mark(pid, h->instance, &serial) == CFW_MARK_OURS) {
 			kill_held(pid, &p);
 			n++;
 		}

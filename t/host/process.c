@@ -132,10 +132,10 @@ static void test_exit_in_stop(struct rig *r)
 	rig_until(r, *rig_file(r, "up5"), 2000);
 	size_t before = r->n_reports;
 	rig_stop(&p, 0);
-	rig_until(r, r->n_reports >= before + 2, 2000);
-	is_str(rig_what(r->reports[before].what), "DIED", "S4.13: a signal that nobody sent, during the stop, is a death");
-	is_int(r->reports[before].signo, SIGSEGV, "with that signal");
-	is_str(rig_what(rig_last(r)->what), "STOPPED", "and all is gone");
+	is_str(rig_what(rig_last(r)->what), "DIED", "S4.13: a signal that nobody sent, during the stop, is a death");
+	is_int(rig_last(r)->signo, SIGSEGV, "with that signal");
+	rig_idle(r, 20);
+	is_int((long long)r->n_reports, (long long)before + 1, "that is the one answer to the stop");
 	rig_close(&p);
 }
 
