@@ -91,20 +91,24 @@ deps: ## install with apt what is missing to build, run and test
 run: $(BUILD)/curfew ## install what is missing, build, and run the demo: servers under load, a SIGTERM, the timeline
 	$(BUILD)/curfew run examples/demo.lua
 
-# Each file passes or fails by itself, bounded in time; tests find the binary in $CURFEW, the build in $BUILD.
+# Each file passes or fails by itself, bounded in time, and leaves no process behind. Tests find the binary in $CURFEW, the build
+# in $BUILD.
 T ?= $(T_C) $(sort $(wildcard t/*/*.t))
 TEST_TIMEOUT ?= 300
 PROVE := BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) SAN=$(SAN) ASAN_OPTIONS=detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 prove --failures --timer
-test: $(BUILD)/curfew $(T_C) ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
-	$(PROVE) -j2 --exec 'timeout -k 10 $(TEST_TIMEOUT)' $(T)
+$(BUILD)/t/bound: t/lib/bound.c
+	@mkdir -p $(@D)
+	$(call say,cc) $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $<
+test: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
+	$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(T)
 
 bench: $(BUILD)/curfew $(BENCH) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
 	BUILD=$(BUILD) bench/run $(if $(RIVALS),--rivals) $(BENCH_ARGS)
 
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect
-valgrind: $(BUILD)/curfew $(T_C) ## the C tests and one whole run under valgrind
-	$(PROVE) --exec 'timeout -k 10 900 $(VALGRIND) --child-silent-after-fork=yes' $(T_C)
+valgrind: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## the C tests and one whole run under valgrind
+	$(PROVE) --exec '$(BUILD)/t/bound 900 $(VALGRIND) --child-silent-after-fork=yes' $(T_C)
 	$(PROVE) t/meta/valgrind.t
 
 C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch])
