@@ -25,37 +25,54 @@ static void add_mark(struct timeline *t, struct mark m)
 		*at = m;
 }
 
+/* The place in an index of rows that belongs to an id; NULL when there is no memory. */
+static size_t *row_place(struct timeline *t, cfw_id id, bool hook)
+{
+	enum { SLOT_MASK = 0xfffff };
+	size_t slot = id & SLOT_MASK, *cap = hook ? &t->hooks_cap : &t->servers_cap, old = *cap;
+	size_t **index = hook ? &t->row_of_hook : &t->row_of_server;
+	if (t->failed || cfw_grow(&cfw_alloc_std, index, cap, slot + 1, sizeof **index) < 0) {
+		t->failed = true;
+		return NULL;
+	}
+	if (*cap > old)
+		memset(*index + old, 0, (*cap - old) * sizeof **index);
+	return &(*index)[slot];
+}
+
 static struct row *add_row(struct timeline *t, cfw_id server, cfw_id hook)
 {
-	struct row *r = append(t, &t->rows, &t->nrows, &t->rows_cap, sizeof *r);
-	if (r)
-		*r = (struct row){
-			.server = server, .hook = hook, .from_ns = CFW_NEVER, .to_ns = CFW_NEVER, .order = t->nrows - 1};
+	size_t *place = row_place(t, hook ? hook : server, hook != 0);
+	struct row *r = place ? append(t, &t->rows, &t->nrows, &t->rows_cap, sizeof *r) : NULL;
+	if (!r)
+		return NULL;
+	*place = t->nrows;
+	*r = (struct row){.server = server, .hook = hook, .from_ns = CFW_NEVER, .to_ns = CFW_NEVER, .order = t->nrows - 1};
 	return r;
 }
 
-static void open_span(struct timeline *t, const struct row *r, enum span_what what, uint64_t at_ns)
-{
-	struct span *s = append(t, &t->spans, &t->nspans, &t->spans_cap, sizeof *s);
-	if (s)
-		*s = (struct span){.row = (size_t)(r - t->rows), .what = what, .from_ns = at_ns, .to_ns = CFW_NEVER};
-}
-
-static void close_spans(struct timeline *t, const struct row *r, uint64_t at_ns)
-{
-	for (size_t i = t->nspans; i-- > 0;)
-		if (t->spans[i].row == (size_t)(r - t->rows) && t->spans[i].to_ns == CFW_NEVER) {
-			t->spans[i].to_ns = at_ns;
-			return; /* one at a time is open */
-		}
-}
-
+/* The newest row of a server (hook 0) or of a run of a hook. */
 static struct row *find_row(struct timeline *t, cfw_id server, cfw_id hook, uint32_t run)
 {
-	for (size_t i = t->nrows; i-- > 0;)
-		if (t->rows[i].server == server && t->rows[i].hook == hook && t->rows[i].run == run)
-			return &t->rows[i];
-	return NULL;
+	const size_t *place = row_place(t, hook ? hook : server, hook != 0);
+	struct row *r = place && *place ? &t->rows[*place - 1] : NULL;
+	return r && r->server == server && r->hook == hook && r->run == run ? r : NULL;
+}
+
+static void open_span(struct timeline *t, struct row *r, enum span_what what, uint64_t at_ns)
+{
+	struct span *s = append(t, &t->spans, &t->nspans, &t->spans_cap, sizeof *s);
+	if (!s)
+		return;
+	*s = (struct span){.row = (size_t)(r - t->rows), .what = what, .from_ns = at_ns, .to_ns = CFW_NEVER};
+	r->open = t->nspans;
+}
+
+static void close_span(struct timeline *t, struct row *r, uint64_t at_ns)
+{
+	if (r->open)
+		t->spans[r->open - 1].to_ns = at_ns;
+	r->open = 0;
 }
 
 /* A flaw is never hidden by a lesser one. */
@@ -107,7 +124,7 @@ static void take_server(struct timeline *t, const struct cfw_journal_entry *e)
 			r->from_ns = t->began_ns;
 		}
 	}
-	close_spans(t, r, e->at_ns);
+	close_span(t, r, e->at_ns);
 	enum span_what what = span_of(is);
 	if (what == SPAN_CUT && t->aborted && t->margin_ns == CFW_NEVER)
 		what = SPAN_STOPS; /* how an abort ends a server: no flaw */
@@ -142,12 +159,12 @@ static void take_hook_end(struct timeline *t, const struct cfw_journal_entry *e)
 	if (!r) { /* it ran when the stop began: a start hook */
 		take_hook_begin(t, e);
 		r = find_row(t, e->server, e->hook, e->run);
-		if (!r)
+		if (!r || t->failed)
 			return;
 		r->from_ns = t->began_ns;
 		t->spans[t->nspans - 1].from_ns = t->began_ns;
 	}
-	close_spans(t, r, e->at_ns);
+	close_span(t, r, e->at_ns);
 	r->to_ns = e->at_ns;
 	set_mark(r, e->b ? MARK_LIMIT : e->a < CFW_OUTCOMES ? marks[e->a] : MARK_NONE);
 }
@@ -232,15 +249,21 @@ static uint64_t last_stop(const struct cfw_core *core)
 	return found;
 }
 
-static uint64_t group_of(const struct timeline *t, const struct row *r)
+/* When the first row of the same server began. */
+static void set_groups(struct timeline *t)
 {
-	if (r->post)
-		return CFW_NEVER;
-	uint64_t at = r->from_ns;
-	for (size_t i = 0; r->server && i < t->nrows; i++)
-		if (t->rows[i].server == r->server)
-			at = cfw_time_min(at, t->rows[i].from_ns);
-	return at;
+	for (size_t i = 0; i < t->nrows; i++)
+		t->rows[i].group_ns = t->rows[i].post ? CFW_NEVER : t->rows[i].from_ns;
+	for (size_t i = 0; i < t->nrows; i++) {
+		struct row *s = t->rows[i].server ? find_row(t, t->rows[i].server, 0, 0) : NULL;
+		if (s)
+			s->group_ns = cfw_time_min(s->group_ns, t->rows[i].from_ns);
+	}
+	for (size_t i = 0; i < t->nrows; i++) {
+		const struct row *s = t->rows[i].server ? find_row(t, t->rows[i].server, 0, 0) : NULL;
+		if (s)
+			t->rows[i].group_ns = s->group_ns;
+	}
 }
 
 static int compare(const void *pa, const void *pb)
@@ -260,8 +283,7 @@ static int compare(const void *pa, const void *pb)
 /* Rows stand in the order in which their servers began; spans follow their rows. */
 static void sort_rows(struct timeline *t)
 {
-	for (size_t i = 0; i < t->nrows; i++)
-		t->rows[i].group_ns = group_of(t, &t->rows[i]);
+	set_groups(t);
 	if (t->nrows)
 		qsort(t->rows, t->nrows, sizeof *t->rows, compare);
 	size_t *at = t->nrows ? calloc(t->nrows, sizeof *at) : NULL;
@@ -313,6 +335,8 @@ void cfw_timeline_clear(struct timeline *t)
 	free(t->rows);
 	free(t->spans);
 	free(t->marks);
+	free(t->row_of_server);
+	free(t->row_of_hook);
 	*t = (struct timeline){0};
 }
 

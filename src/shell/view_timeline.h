@@ -23,6 +23,7 @@ struct row {
 	uint64_t from_ns, to_ns; /* what took is counted from and to; CFW_NEVER: not begun, not ended */
 	enum row_mark mark;
 	uint64_t group_ns; /* rows of one server stand together, in the order in which the servers began */
+	size_t open;       /* index + 1 of its span that is going on */
 	bool post;         /* a global post_stop hook: last of all */
 	size_t order;
 	bool shown;
@@ -40,6 +41,8 @@ struct timeline {
 	struct row *rows;
 	struct span *spans;
 	struct mark *marks;
+	size_t *row_of_server, *row_of_hook; /* by slot: index + 1 of the newest row */
+	size_t servers_cap, hooks_cap;
 	size_t nrows, rows_cap, nspans, spans_cap, nmarks, marks_cap;
 	uint64_t began_ns, ended_ns, deadline_ns, margin_ns;
 	struct cfw_trigger cause;
