@@ -172,7 +172,7 @@ void cfw_report(void *ud, const struct cfw_report *r)
 	case CFW_REPORT_CLOSED:
 	case CFW_REPORT_DIED:
 		e.type = CFW_EV_SERVER_CLOSED;
-		if (s && r->what == CFW_REPORT_DIED)
+		if (s) /* what its post_stop hooks are told: it ended by itself */
 			s->result = "failed";
 		break;
 	}

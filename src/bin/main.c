@@ -1,4 +1,6 @@
 /* main.c: curfew COMMAND …: finds the command and calls it. */
+#define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,8 +21,17 @@ const struct cfw_command *cfw_command_find(const char *name)
 	return NULL;
 }
 
+/* Whoever starts us with a standard descriptor closed must not have a socket of ours in its place, with log lines in it. */
+static void fill_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+			return; /* no /dev: nothing better to put there */
+}
+
 int main(int argc, char **argv)
 {
+	fill_standard_descriptors();
 	if (argc < 2) {
 		fputs("curfew: no command; `curfew help` lists them, `curfew run policy.lua` is the usual one\n", stderr);
 		return 2;

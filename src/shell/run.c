@@ -59,7 +59,8 @@ static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns)
 	(void)margin_ns;
 	if (r->signals)
 		cfw_signals_decided(r->signals);
-	cfw_watchdog_arm(deadline_ns);
+	/* A loop that turns ends at the deadline by itself, with a log line and a timeline; the watchdog is for one that does not */
+	cfw_watchdog_arm(cfw_time_add(deadline_ns, 10 * CFW_MS));
 }
 
 static void on_lame(void *ud)
@@ -263,6 +264,14 @@ static void print_timeline(const struct run *r)
 	cfw_buf_clear(&b);
 }
 
+/* A graceful stop that nothing was cut from. */
+static bool ended_in_peace(const struct run *r)
+{
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(curfew_core(r->curfew), &stop);
+	return r->over && stop.mode == CFW_GRACEFUL && !stop.cut;
+}
+
 int cfw_run(const struct cfw_run_options *options)
 {
 	static struct run r; /* static: an exit handler looks at it after this function may have been left */
@@ -286,6 +295,8 @@ int cfw_run(const struct cfw_run_options *options)
 			break;
 		}
 	print_timeline(&r);
+	if (!ended_in_peace(&r)) /* nothing of the script may hold up what had to be forced: the kernel cleans up */
+		return r.code;
 	close_all(&r);
 	return r.code;
 }
