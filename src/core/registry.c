@@ -222,6 +222,10 @@ cfw_id cfw_core_hook_add(struct cfw_core *core, const struct cfw_hook_opts *opts
 		cfw_err_set(err, CURFEW_EINVAL, "a hook of no server is a pre_stop or a post_stop");
 		return 0;
 	}
+	if (s && s->released) {
+		cfw_err_set(err, CURFEW_ESTATE, "%s: its stop has begun", s->name);
+		return 0;
+	}
 	struct cfw_hook *h = add_hook(core, opts);
 	if (!h) {
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");

@@ -68,8 +68,11 @@ static int run(struct drive *d)
 	if (started)
 		drive_feed(d, &(struct cfw_event){.type = CFW_EV_START});
 	drive_run(d, MS(2000));
-	for (int i = 0; i < 20; i++)
+	d->ask_ns = MS(1);
+	for (int i = 0; i < 20; i++) /* questions that are open side by side */
 		drive_fire(d, CFW_T_CUSTOM, 0, 0);
+	drive_run(d, d->now_ns + MS(1));
+	d->ask_ns = 0;
 	struct cfw_event ev = drive_trigger(CFW_T_STOP, 0, 0);
 	ev.trigger.request = 2;
 	ev.trigger.no_exit = true;

@@ -30,47 +30,82 @@ static uint64_t some_time(void)
 	return one_in(10) ? CFW_NEVER : MS(ms[below(sizeof ms / sizeof ms[0])]);
 }
 
+#define GONE UINT32_MAX /* the id of a server or hook that was removed */
+
 static unsigned edges[DRIVE_SERVERS]; /* bits: what the server is started after */
+
+static void one_server(struct drive *d)
+{
+	int i = d->servers;
+	char name[16];
+	snprintf(name, sizeof name, "s%d", i);
+	struct cfw_server_opts o = drive_opts(name);
+	o.restart = one_in(3) ? CFW_RESTART_ALWAYS : one_in(2) ? CFW_RESTART_FAILURE : CFW_RESTART_NEVER;
+	o.restart_max = below(3);
+	o.backoff_ns = one_in(4) ? 0 : MS(20);
+	o.expect_exit = one_in(4);
+	if (one_in(4))
+		o.start_timeout_ns = MS(below(100));
+	if (one_in(4))
+		o.stop_timeout_ns = MS(below(2000));
+	struct drive_server *s = drive_add_opts(d, &o);
+	s->start_ns = some_time();
+	s->stop_ns = some_time();
+	s->cut_ns = one_in(4) ? some_time() : MS(1);
+	s->fails = one_in(8);
+	edges[i] = 0;
+	for (int k = 0; k < i; k++)
+		if (one_in(3) && cfw_core_server_after(d->core, s->id, d->server[k].id, NULL) == 0)
+			edges[i] |= 1u << k;
+}
+
+static void one_hook(struct drive *d)
+{
+	int s = (int)below((unsigned)d->servers + 1) - 1;
+	if (s >= 0 && d->server[s].id == GONE)
+		return;
+	enum cfw_phase phase = (enum cfw_phase)(s < 0 || one_in(2) ? CFW_PRE_STOP + below(2) : below(4));
+	char label[32];
+	snprintf(label, sizeof label, "h%d", d->hooks);
+	struct drive_hook *h =
+		drive_hook(d, s < 0 ? NULL : d->server[s].name, phase, label, one_in(3) ? MS(below(3000)) : CFW_NEVER);
+	if (!h)
+		return;
+	h->take_ns = some_time();
+	h->outcome = one_in(6) ? (enum cfw_outcome)below(CFW_OUTCOMES) : CFW_OK;
+	h->code = one_in(2) ? (int)below(256) : 0;
+}
 
 static void make(struct drive *d)
 {
-	int n = 1 + (int)below(8);
-	for (int i = 0; i < n; i++) {
-		char name[16];
-		snprintf(name, sizeof name, "s%d", i);
-		struct cfw_server_opts o = drive_opts(name);
-		o.restart = one_in(3) ? CFW_RESTART_ALWAYS : one_in(2) ? CFW_RESTART_FAILURE : CFW_RESTART_NEVER;
-		o.restart_max = below(3);
-		o.backoff_ns = one_in(4) ? 0 : MS(20);
-		o.expect_exit = one_in(4);
-		if (one_in(4))
-			o.start_timeout_ns = MS(below(100));
-		if (one_in(4))
-			o.stop_timeout_ns = MS(below(2000));
-		struct drive_server *s = drive_add_opts(d, &o);
-		s->start_ns = some_time();
-		s->stop_ns = some_time();
-		s->cut_ns = one_in(4) ? some_time() : MS(1);
-		s->fails = one_in(8);
-		edges[i] = 0;
-		for (int k = 0; k < i; k++)
-			if (one_in(3)) {
-				cfw_core_server_after(d->core, d->server[i].id, d->server[k].id, NULL);
-				edges[i] |= 1u << k;
-			}
-	}
-	int hooks = (int)below(16);
-	for (int i = 0; i < hooks; i++) {
-		int s = (int)below((unsigned)n + 1) - 1;
-		enum cfw_phase phase = (enum cfw_phase)(s < 0 || one_in(2) ? CFW_PRE_STOP + below(2) : below(4));
-		char label[32];
-		snprintf(label, sizeof label, "h%d", i);
-		struct drive_hook *h =
-			drive_hook(d, s < 0 ? NULL : d->server[s].name, phase, label, one_in(3) ? MS(below(3000)) : CFW_NEVER);
-		h->take_ns = some_time();
-		h->outcome = one_in(6) ? (enum cfw_outcome)below(CFW_OUTCOMES) : CFW_OK;
-		h->code = one_in(2) ? (int)below(256) : 0;
-	}
+	for (unsigned i = 0, n = 1 + below(8); i < n; i++)
+		one_server(d);
+	for (unsigned i = 0, n = below(16); i < n; i++)
+		one_hook(d);
+}
+
+static void remove_one(struct drive *d, int s)
+{
+	if (d->server[s].id == GONE || cfw_core_server_remove(d->core, d->server[s].id, NULL))
+		return;
+	d->server[s].id = GONE;
+	d->server[s].reached = d->server[s].alive = false;
+	edges[s] = 0;
+	for (int i = 0; i < d->hooks; i++)
+		if (d->hook[i].server == s) {
+			d->hook[i].id = GONE;
+			d->hook[i].phase = CFW_POST_STOP; /* nothing is owed */
+		}
+}
+
+static void extend(struct drive *d)
+{
+	struct cfw_hook_view v;
+	for (int i = 0; i < d->hooks; i++)
+		if (!cfw_core_hook_view(d->core, d->hook[i].id, &v) && v.running) {
+			drive_feed(d, &(struct cfw_event){.type = CFW_EV_EXTEND, .run = v.run, .ns = MS(below(10000))});
+			return;
+		}
 }
 
 static struct cfw_decision policy(struct drive *d, const struct cfw_trigger *t)
@@ -131,13 +166,15 @@ static void stray(struct drive *d, struct cfw_event *ev)
 		*ev = d->pending[below((unsigned)d->n_pending)].ev;
 }
 
-static void happen(struct drive *d)
+static void happen(struct drive *d, bool registers)
 {
 	struct cfw_event ev = {0};
 	const struct drive_server *s = &d->server[below((unsigned)d->servers)];
+	struct cfw_stop_view v;
+	cfw_core_stop_view(d->core, &v);
 	ev.server = s->id;
 	ev.request = one_in(2) ? below(1000) : 0;
-	switch (below(12)) {
+	switch (below(registers ? 16 : 13)) {
 	case 0:
 		ev.type = CFW_EV_START;
 		break;
@@ -159,6 +196,20 @@ static void happen(struct drive *d)
 	case 6:
 		stray(d, &ev);
 		break;
+	case 12:
+		extend(d);
+		return;
+	case 13:
+		remove_one(d, (int)below((unsigned)d->servers));
+		return;
+	case 14:
+		if (d->servers < 30 && !v.running)
+			one_server(d);
+		return;
+	case 15:
+		if (d->hooks < 60)
+			one_hook(d);
+		return;
 	case 7:
 		ev.type = CFW_EV_TICK;
 		d->now_ns += one_in(4) ? MS(below(6000)) : MS(below(20));
@@ -224,7 +275,7 @@ static bool schedule(uint64_t seed, int *faults, bool *exited)
 	for (unsigned i = 0, n = below(20); i < n && !d->exited; i++) {
 		drive_run(d, d->now_ns + (one_in(3) ? MS(below(3000)) : MS(below(30))));
 		if (!d->exited)
-			happen(d);
+			happen(d, seed % 16 != 0); /* what is registered on the way is not recorded */
 	}
 	/* Whatever it was: a stop ends it. Nothing is waited for longer than the exit timeout and the time to ask. */
 	d->policy = NULL;

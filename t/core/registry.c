@@ -123,29 +123,75 @@ static void removal(void)
 	drive_free(d);
 }
 
-/* Removed while actions about it wait to be handed out. */
-static void removal_of_queued(void)
+/* Removed while actions about it wait to be handed out: its neighbours in the lists keep theirs. */
+static void removal_of_queued(int victim)
 {
+	static const char *const names[] = {"a", "b", "c"};
 	struct drive *d = drive_new(NULL);
 	struct cfw_action a;
-	int n = 0;
-	cfw_id id[3] = {drive_add(d, "a")->id, drive_add(d, "b")->id, drive_add(d, "c")->id};
-	for (int i = 0; i < 3; i++)
-		drive_hook(d, i == 0 ? "a" : i == 1 ? "b" : "c", CFW_PRE_START, NULL, CFW_NEVER);
-	cfw_core_feed(d->core, d->now_ns, &(struct cfw_event){.type = CFW_EV_START});
+	cfw_id id[3];
+	int stops[3] = {0}, calls = 0;
 	for (int i = 0; i < 3; i++) {
-		struct cfw_event ev = {.type = CFW_EV_SERVER_STOP, .server = id[i]};
-		cfw_core_feed(d->core, d->now_ns, &ev);
+		id[i] = drive_add(d, names[i])->id;
+		drive_hook(d, names[i], CFW_PRE_STOP, NULL, MS(10));
 	}
-	cfw_core_feed(d->core, d->now_ns + MS(30000), &(struct cfw_event){.type = CFW_EV_TICK});
-	int rc = cfw_core_server_remove(d->core, id[1], NULL);
-	is_int(rc, 0, "a server whose actions still wait is removed");
+	drive_start(d);
+	for (int i = 0; i < 3; i++)
+		cfw_core_feed(d->core, d->now_ns, &(struct cfw_event){.type = CFW_EV_SERVER_STOP, .server = id[i]});
+	/* The hooks pass their limits before anybody has seen them; then the stop, which nobody has seen either, is answered. */
+	cfw_core_feed(d->core, d->now_ns + MS(10), &(struct cfw_event){.type = CFW_EV_TICK});
+	cfw_core_feed(d->core, d->now_ns + MS(10),
+		      &(struct cfw_event){.type = CFW_EV_SERVER_STOPPED, .server = id[victim], .attempt = 1});
+	is_int(cfw_core_server_remove(d->core, id[victim], NULL), 0, "a server whose actions still wait is removed");
 	while (cfw_core_next(d->core, &a)) {
-		n++;
-		if (a.server == id[1])
-			ok(a.type == CFW_ACT_ASK, "nothing is asked for in its name but what it raised before");
+		for (int i = 0; i < 3; i++)
+			stops[i] += a.server == id[i] && a.type == CFW_ACT_STOP;
+		calls += a.type == CFW_ACT_CALL;
 	}
-	ok(n > 0, "the others' actions are still there");
+	int all = 0;
+	for (int i = 0; i < 3; i++)
+		all += stops[i] == (i != victim);
+	ok(all == 3 && calls == 2, "%s is gone from the queue, the others are told to stop", names[victim]);
+	drive_free(d);
+}
+
+static void edges_are_used_again(void)
+{
+	struct drive *d = drive_new(NULL);
+	static const char *const names[] = {"a", "b", "c"};
+	drive_add(d, "base");
+	for (int i = 0; i < 3; i++) {
+		drive_add(d, names[i]);
+		drive_after(d, names[i], "base");
+	}
+	is_int(cfw_core_server_remove(d->core, d->server[2].id, NULL), 0, "one of several dependants is removed");
+	snprintf(d->server[2].name, sizeof d->server[2].name, "gone");
+	drive_add(d, "new")->start_ns = MS(10);
+	drive_after(d, "base", "new");
+	drive_start(d);
+	drive_run(d, MS(2000));
+	ok(drive_order(d, "start new", "started new", "start base", "started base", "start c", "start a", NULL),
+	   "the others' order stands, its edge serves another");
+	ok(drive_line(d, "start gone") < 0, "and it does not start");
+	drive_free(d);
+}
+
+static void added_after_entries(void)
+{
+	struct drive *d = drive_new(NULL);
+	drive_add(d, "first");
+	drive_start(d);
+	const struct cfw_journal_entry *e = cfw_core_journal(d->core, 1);
+	struct cfw_journal_entry was = *e;
+	for (int i = 0; i < 600; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "n%d", i);
+		struct cfw_server_opts o = drive_opts(name);
+		cfw_core_server_add(d->core, &o, NULL);
+	}
+	e = cfw_core_journal(d->core, 1);
+	ok(e && e->seq == 1 && e->what == was.what && e->a == was.a,
+	   "the journal grows with the servers and keeps its entries");
 	drive_free(d);
 }
 
@@ -175,6 +221,8 @@ static void hooks(void)
 	is_int(cfw_core_hook_view(d->core, 4711, &v), CURFEW_ENOENT, "an unknown one is not");
 	is_int(cfw_core_hook_next(d->core, 0), id, "hooks are iterated");
 	drive_start(d);
+	ok(cfw_core_hook_add(d->core, &(struct cfw_hook_opts){.server = web, .phase = CFW_POST_STOP}, &err) != 0,
+	   "hooks may be added to a server that runs");
 	struct cfw_event ev = drive_trigger(CFW_T_STOP, 0, 0);
 	struct cfw_action a;
 	cfw_core_feed(d->core, d->now_ns, &ev);
@@ -186,12 +234,27 @@ static void hooks(void)
 	cfw_core_hook_view(d->core, id, &v);
 	ok(v.running && v.run != 0 && v.since_ns == d->now_ns && v.until_ns == d->now_ns + MS(50),
 	   "field 13: since when, until when");
+	is_int(cfw_core_run_until(d->core, v.run), v.until_ns, "and by its run");
 	is_int(cfw_core_hook_add(d->core, &o, &err), 0, "once a stop has begun no hook is added");
 	is_int(err.code, CURFEW_ESTATE, "with its code");
 	struct cfw_server_opts so = drive_opts("new");
 	is_int(cfw_core_server_add(d->core, &so, &err), 0, "nor a server");
 	is_int(cfw_core_server_remove(d->core, web, &err), CURFEW_ESTATE, "and none is removed");
 	is_int(cfw_core_server_after(d->core, web, web, &err), CURFEW_ESTATE, "and nothing is put in another order");
+	drive_free(d);
+}
+
+static void hook_of_a_lone_stop(void)
+{
+	struct drive *d = drive_new(NULL);
+	struct curfew_err err = {0};
+	cfw_id web = drive_add(d, "web")->id;
+	d->server[0].stop_ns = MS(100);
+	drive_start(d);
+	drive_feed(d, &(struct cfw_event){.type = CFW_EV_SERVER_STOP, .server = web});
+	struct cfw_hook_opts o = {.server = web, .phase = CFW_PRE_STOP};
+	is_int(cfw_core_hook_add(d->core, &o, &err), 0, "nor is one added to a server whose own stop has begun");
+	is_int(err.code, CURFEW_ESTATE, "with its code");
 	drive_free(d);
 }
 
@@ -219,8 +282,12 @@ int main(void)
 	cycles();
 	long_cycle();
 	removal();
-	removal_of_queued();
+	for (int i = 0; i < 3; i++)
+		removal_of_queued(i);
+	edges_are_used_again();
+	added_after_entries();
 	hooks();
+	hook_of_a_lone_stop();
 	edges_in_motion();
 	return tap_done();
 }

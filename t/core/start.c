@@ -566,6 +566,32 @@ static void stop_of_all_takes_over(void)
 	done(d);
 }
 
+/* S4.13 and S4.1 together: the wreck of a restart is being taken down when the stop begins. */
+static void stop_while_unwinding(void)
+{
+	struct drive *d = drive_new(NULL);
+	struct cfw_server_opts o = drive_opts("db");
+	o.restart = CFW_RESTART_ALWAYS;
+	o.backoff_ns = MS(100);
+	drive_add_opts(d, &o)->stop_ns = MS(50);
+	drive_add(d, "web")->stop_ns = MS(300);
+	drive_after(d, "web", "db");
+	drive_hook(d, "db", CFW_PRE_STOP, NULL, CFW_NEVER);
+	drive_hook(d, "db", CFW_POST_STOP, NULL, CFW_NEVER);
+	drive_start(d);
+	d->server[0].fails = true;
+	drive_close(d, "db", 1, 0);
+	drive_run(d, d->now_ns + MS(110));
+	is_int(drive_state(d, "db"), CFW_S_STOPPING, "S2.7: what a failed restart left is being taken down");
+	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
+	drive_run(d, CFW_NEVER);
+	ok(drive_order(d, "stop db", "lame", "stop web", "stopped db", "stopped web", "call db.pre_stop graceful",
+		       "call db.post_stop graceful", "exit 0", NULL),
+	   "S4.1: its hooks are owed from before, and run when it is its turn");
+	is_int(drive_count(d, "stop db"), 1, "it is not stopped twice");
+	done(d);
+}
+
 static void cancelled(void)
 {
 	struct drive *d = pair();
@@ -611,6 +637,7 @@ int main(void)
 	single_servers();
 	single_server_is_silent();
 	stop_of_all_takes_over();
+	stop_while_unwinding();
 	cancelled();
 	added_later();
 	return tap_done();

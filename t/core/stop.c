@@ -561,6 +561,30 @@ static void kills(void)
 	done(d);
 }
 
+/* The kill comes while hooks wait to be handed out. */
+static void kill_before_hooks(void)
+{
+	struct drive *d = pair();
+	struct cfw_action a;
+	uint32_t q[2];
+	drive_hook(d, NULL, CFW_PRE_STOP, NULL, CFW_NEVER);
+	drive_hook(d, "web", CFW_PRE_STOP, NULL, CFW_NEVER);
+	drive_start(d);
+	for (int i = 0; i < 2; i++) {
+		struct cfw_event ev = drive_trigger(CFW_T_SIGNAL, TERM, 0);
+		cfw_core_feed(d->core, d->now_ns, &ev);
+		while (cfw_core_next(d->core, &a))
+			q[i] = a.question;
+	}
+	cfw_core_feed(d->core, d->now_ns,
+		      &(struct cfw_event){.type = CFW_EV_DECISION, .question = q[0], .decision = {CFW_D_ABORT, 1}});
+	drive_feed(d, &(struct cfw_event){.type = CFW_EV_DECISION, .question = q[1], .decision = {CFW_D_KILL, 9}});
+	ok(drive_line(d, "call web.pre_stop abort") < 0 && drive_line(d, "call global.pre_stop abort") < 0,
+	   "S4.14: hooks that were not handed out yet are not");
+	ok(drive_order(d, "cut db", "cut web", "exit 9 kill", NULL), "S4.14: all is killed");
+	done(d);
+}
+
 static void after_the_end(void)
 {
 	struct drive *d = one();
@@ -615,6 +639,7 @@ int main(void)
 	deaths();
 	backoffs_are_cancelled();
 	kills();
+	kill_before_hooks();
 	after_the_end();
 	blocked_loop();
 	return tap_done();

@@ -266,6 +266,76 @@ static void late_answers(void)
 	drive_free(d);
 }
 
+/* The host has not even taken the questions when their time is over. */
+static void not_handed_out(void)
+{
+	struct drive *d = drive_new(NULL);
+	struct cfw_action a;
+	int asked = 0;
+	drive_add(d, "web");
+	drive_start(d);
+	struct cfw_event ev[] = {drive_trigger(CFW_T_CUSTOM, 0, 0), drive_trigger(CFW_T_SIGNAL, 10, 0),
+				 drive_trigger(CFW_T_SIGNAL, 15, 0)};
+	for (int i = 0; i < 3; i++) {
+		cfw_core_feed(d->core, d->now_ns, &ev[i]);
+		d->now_ns += MS(500);
+	}
+	cfw_core_feed(d->core, d->now_ns, &(struct cfw_event){.type = CFW_EV_TICK});
+	while (cfw_core_next(d->core, &a))
+		asked += a.type == CFW_ACT_ASK;
+	is_int(asked, 1, "a question whose time is over is not asked any more");
+	is_int(cfw_core_life(d->core), CFW_L_STARTED, "the defaults were taken");
+	d->now_ns += MS(500);
+	drive_feed(d, &(struct cfw_event){.type = CFW_EV_TICK});
+	drive_run(d, CFW_NEVER);
+	is_int(d->exit_code, 0, "of all of them");
+	ok(d->exited, "and the process ends");
+	drive_free(d);
+}
+
+static void told_late(void)
+{
+	struct drive *d = drive_new(NULL);
+	drive_add(d, "web")->stop_ns = CFW_NEVER;
+	drive_start(d);
+	drive_run(d, MS(4000));
+	struct cfw_event ev = drive_trigger(CFW_T_SIGNAL, 15, 0);
+	ev.trigger.at_ns = MS(2000);
+	drive_feed(d, &ev);
+	drive_run(d, CFW_NEVER);
+	is_int(drive_ms(d, "cut web"), 5500, "S4.6: the exit timeout of a signal that is told late runs from when it came");
+	drive_free(d);
+}
+
+static void cut_elsewhere(void)
+{
+	for (int before = 0; before < 2; before++) {
+		struct drive *d = drive_new(NULL);
+		drive_add(d, "web")->stop_ns = MS(10);
+		drive_start(d);
+		if (before)
+			drive_feed(d, &(struct cfw_event){.type = CFW_EV_CUT});
+		drive_fire(d, CFW_T_SIGNAL, 15, 0);
+		if (!before)
+			drive_feed(d, &(struct cfw_event){.type = CFW_EV_CUT});
+		drive_run(d, CFW_NEVER);
+		is_int(d->exit_code, 255, "S4.11: a callback that was cut at the margin, told %s the stop",
+		       before ? "before" : "in");
+		drive_free(d);
+	}
+}
+
+static void odd_events(void)
+{
+	struct drive *d = drive_new(NULL);
+	is_int(cfw_core_feed(d->core, d->now_ns, &(struct cfw_event){.type = (enum cfw_event_type)99}), CURFEW_EINVAL,
+	       "an event that is none is an error");
+	is_int(cfw_core_config_get(d->core)->exit_timeout_ns, 5 * CFW_SEC, "the configuration is read back");
+	is_int(cfw_core_run_until(d->core, 4711), 0, "a run that is none has no end");
+	cfw_core_free(NULL);
+	drive_free(d);
+}
+
 int main(void)
 {
 	words();
@@ -276,5 +346,9 @@ int main(void)
 	several_at_once();
 	counts();
 	late_answers();
+	not_handed_out();
+	told_late();
+	cut_elsewhere();
+	odd_events();
 	return tap_done();
 }
