@@ -216,8 +216,27 @@ static int l_any(lua_State *L)
 	return cfw_guard_wait(L, 0, go_on_any);
 }
 
+/* S5.1: who awaits a task that left by an exit call is on the chain that led there: it leaves with it. */
+static void leave_with(struct cfw_task *t)
+{
+	struct cfw_waiter *w = t->waiters;
+	t->waiters = NULL;
+	while (w) {
+		struct cfw_waiter *next = w->next;
+		struct cfw_task *other = cfw_task_get(t->p, (cfw_id)(w->token >> 32));
+		if (other && other->turn == (uint32_t)w->token)
+			cfw_task_leave(other);
+		free(w);
+		w = next;
+	}
+}
+
 void cfw_task_tell_waiters(struct cfw_task *t)
 {
+	if (t->end == CFW_END_EXIT) {
+		leave_with(t);
+		return;
+	}
 	for (struct cfw_waiter *w = t->waiters; w; w = w->next) {
 		struct cfw_task *other = cfw_task_get(t->p, (cfw_id)(w->token >> 32));
 		if (cfw_task_answer(t->p, w->token, NULL, NULL))

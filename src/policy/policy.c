@@ -63,15 +63,23 @@ struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, co
 	return p;
 }
 
-void cfw_policy_free(struct cfw_policy *p)
+/* What <close> variables spawn meanwhile has not begun, so this ends. */
+static void cancel_all(struct cfw_policy *p)
 {
 	cfw_id id;
+	while ((id = cfw_slots_next(&p->tasks, 0)))
+		cfw_task_cancel(cfw_task_get(p, id), true);
+}
+
+void cfw_policy_free(struct cfw_policy *p)
+{
 	if (!p)
 		return;
 	p->stepping = true; /* no more wakes */
 	if (p->L) {
-		while ((id = cfw_slots_next(&p->tasks, 0)))
-			cfw_task_cancel(cfw_task_get(p, id), true);
+		cancel_all(p);
+		cfw_finalizers_end(p);
+		cancel_all(p); /* what finalizers began */
 		cfw_rejections_clear(p);
 		cfw_timers_free(p);
 		cfw_events_free(p);
@@ -80,8 +88,6 @@ void cfw_policy_free(struct cfw_policy *p)
 		cfw_rules_free(p);
 		cfw_state_close(p);
 	}
-	while ((id = cfw_slots_next(&p->tasks, 0)))
-		cfw_task_forget(cfw_task_get(p, id));
 	cfw_timers_clear(&p->timers);
 	cfw_slots_clear(&p->tasks);
 	cfw_slots_clear(&p->timed);

@@ -68,7 +68,6 @@ void cfw_state_close(struct cfw_policy *p)
 {
 	if (!p->L)
 		return;
-	cfw_finalizers_end(p);
 	p->unlimited = p->ending = true;
 	lua_close(p->L);
 	p->L = NULL;

@@ -232,13 +232,23 @@ void cfw_task_run(struct cfw_task *t)
 	cfw_task_finish(t, false);
 }
 
-void cfw_task_cancel(struct cfw_task *t, bool silent)
+static void end_from_outside(struct cfw_task *t, enum cfw_end end, bool silent)
 {
 	struct cfw_policy *p = t->p;
 	if (t->state == CFW_TASK_READY)
 		unqueue(t);
 	if (t->state == CFW_TASK_WAITING && t->wait == CFW_WAIT_SERVICE && p->ops->cancel)
 		p->ops->cancel(p->ud, (cfw_token)t->id << 32 | t->turn);
-	t->end = CFW_END_CANCELED;
+	t->end = end;
 	cfw_task_finish(t, silent);
+}
+
+void cfw_task_cancel(struct cfw_task *t, bool silent)
+{
+	end_from_outside(t, CFW_END_CANCELED, silent);
+}
+
+void cfw_task_leave(struct cfw_task *t)
+{
+	end_from_outside(t, CFW_END_EXIT, false);
 }

@@ -96,6 +96,8 @@ void cfw_task_run(struct cfw_task *t);
 /* End it for good, from outside: what it waits for is cancelled, its <close> variables run. silent: nothing follows but what
  * cleans up. */
 void cfw_task_cancel(struct cfw_task *t, bool silent);
+/* End it as by the exit call of a task that it awaits (S5.1). */
+void cfw_task_leave(struct cfw_task *t);
 
 /* The running task begins to wait: its token. Then start what answers, then return cfw_task_wait(L, k). */
 cfw_token cfw_task_token(struct cfw_task *t, enum cfw_wait wait);
