@@ -46,8 +46,11 @@ my @snippets = (
 	['S5.2: in __tostring', 'tostring(setmetatable({}, { __tostring = function() os.exit(3) end })) mark "HELD"'],
 	['S5.2: in a load reader', 'load(function() os.exit(3) end) mark "HELD"'],
 	['S5.2: in a message handler', 'xpcall(function() error "x" end, function() os.exit(3) end) mark "HELD"'],
-	['S5.2: in a finalizer', 'do setmetatable({}, { __gc = function() os.exit(3) end }) end collectgarbage() while true do end'],
+	# finalizers are run one by one when the script that collected them waits
+	['S5.2: in a finalizer', 'do setmetatable({}, { __gc = function() os.exit(3) end }) end collectgarbage() curfew.sleep("1h")'],
 	['S5.2: in a task that others await', 'curfew.spawn(function() os.exit(3) mark "TASK" end):await() mark "HELD"'],
+	['S5.2: in a task that a task awaits that others await', 'curfew.spawn(function() curfew.spawn(function() os.exit(3) end):await() mark "MIDDLE" end):await() mark "HELD"'],
+	['S5.2: in one of all', 'curfew.all { curfew.spawn(function() curfew.sleep("1ms") os.exit(3) end), curfew.spawn(function() curfew.sleep("1h") end) } mark "HELD"'],
 	['S5.2: through curfew.exit', 'pcall(curfew.exit, 3) mark "HELD"'],
 );
 for my $s (@snippets) {
