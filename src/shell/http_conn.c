@@ -153,6 +153,14 @@ void cfw_http_conn_rest(struct cfw_http_conn *c)
 	cfw_http_conn_move(c, more ? CFW_HTTP_READING : CFW_HTTP_IDLE);
 }
 
+void cfw_http_conn_close(struct cfw_http_conn *c)
+{
+	/* A callback of the bufferevent may be running, which keeps it until it returns, while evhttp closes the descriptor at once:
+	 * its events have to go first. */
+	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+	evhttp_connection_free(c->con); /* on_close frees c */
+}
+
 /* While a handler works evhttp does not read, so it would not see the client leave. Do what it does itself while it writes a
  * reply: read, but hand nothing on; an end of input then closes the connection. Not where the client said that this is its last
  * request: it may have closed its sending half, and still wait for the answer. */
@@ -199,7 +207,7 @@ void cfw_http_sweep(struct cfw_http *s)
 			if (has_unread(c))
 				cfw_http_conn_move(c, CFW_HTTP_READING);
 			else
-				evhttp_connection_free(c->con);
+				cfw_http_conn_close(c);
 		}
 		if (c)
 			next = cfw_time_min(next, cfw_http_limit(s, st, c->since_ns));

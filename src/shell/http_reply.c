@@ -263,7 +263,7 @@ static void cut_off(struct cfw_http_request *r)
 {
 	r->cut = true;
 	if (r->conn)
-		evhttp_connection_free(r->conn->con);
+		cfw_http_conn_close(r->conn);
 }
 
 static int end(struct cfw_exchange *x)

@@ -121,7 +121,8 @@ struct bufferevent *cfw_http_conn_new(struct event_base *base, void *srv); /* fo
 void cfw_http_adopt(struct cfw_http *s);                                   /* take fresh connections into the lists */
 struct cfw_http_conn *cfw_http_conn_of(struct cfw_http *s, struct evhttp_connection *con);
 void cfw_http_conn_move(struct cfw_http_conn *c, enum cfw_http_state to);
-void cfw_http_conn_rest(struct cfw_http_conn *c); /* its reply is written: IDLE, or READING when more has come */
+void cfw_http_conn_close(struct cfw_http_conn *c); /* now; c is gone then */
+void cfw_http_conn_rest(struct cfw_http_conn *c);  /* its reply is written: IDLE, or READING when more has come */
 /* Close those whose time is up, look after long requests, and set the timer for the next. */
 void cfw_http_sweep(struct cfw_http *s);
 void cfw_http_sweep_by(struct cfw_http *s, uint64_t at_ns); /* set the timer unless it is due earlier */

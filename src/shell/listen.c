@@ -241,12 +241,12 @@ static void remove_file(struct cfw_listener *l)
 void cfw_listen_bar(struct cfw_listener *l)
 {
 	/* Runs on the TCP header. Drops what has SYN and not ACK: the last step of a handshake passes. */
-	static struct sock_filter code[] = {
+	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
 	};
-	static const struct sock_fprog prog = {sizeof code / sizeof *code, code};
+	const struct sock_fprog prog = {sizeof code / sizeof *code, code};
 	if (l->fd < 0 || l->barred)
 		return;
 	l->barred = true;

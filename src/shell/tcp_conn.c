@@ -170,11 +170,20 @@ static void on_event(struct bufferevent *bev, short what, void *conn)
 
 /* ---- from policy ---- */
 
+/* What an operation on a closed connection returns; errno says why where the peer, or the network, closed it. */
+static int closed(const struct cfw_tcp_conn *c)
+{
+	if (!c->error)
+		return CURFEW_ESTATE;
+	errno = c->error;
+	return CURFEW_ESYS;
+}
+
 static int write_some(struct cfw_exchange *x, const void *data, size_t n)
 {
 	struct cfw_tcp_conn *c = conn_of(x);
 	if (!c->bev)
-		return CURFEW_ESTATE;
+		return closed(c);
 	if (n && bufferevent_write(c->bev, data, n))
 		return CURFEW_ENOMEM;
 	c->srv->bytes_out += n;
@@ -184,8 +193,8 @@ static int write_some(struct cfw_exchange *x, const void *data, size_t n)
 static int flush(struct cfw_exchange *x, uint64_t token)
 {
 	struct cfw_tcp_conn *c = conn_of(x);
-	if (!c->bev || c->flush_token)
-		return CURFEW_ESTATE;
+	if (c->flush_token || !c->bev)
+		return c->bev ? CURFEW_ESTATE : closed(c);
 	c->flush_token = token;
 	if (evbuffer_get_length(bufferevent_get_output(c->bev)) <= LOW_WATER)
 		answer(c, &c->flush_token, cfw_value_bool(true), NULL);

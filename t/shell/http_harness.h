@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -125,6 +126,7 @@ static void h_log(void *ud, enum cfw_log_level level, const char *msg, const str
 UNUSED static struct harness *h_new(const struct cfw_kind *kind)
 {
 	struct harness *h = calloc(1, sizeof *h);
+	signal(SIGPIPE, SIG_IGN); /* as the shell has it: S2.19 */
 	h->base = event_base_new();
 	h->kind = kind;
 	cfw_timers_init(&h->timers);

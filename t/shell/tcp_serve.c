@@ -110,6 +110,8 @@ static void test_closing(struct harness *h)
 	ok(h->answered == 10 && h->answer_code == CURFEW_ESYS, "a reset fails a waiting read");
 	is_int(x->ops->read(x, 0, 11), 0, "and the next");
 	ok(h->answered == 11 && h->answer_code == CURFEW_ESYS, "in the same way");
+	ok(x->ops->write(x, "x", 1) == CURFEW_ESYS && errno == ECONNRESET, "and so do a write");
+	is_int(x->ops->flush(x, 12), CURFEW_ESYS, "and a flush");
 	x->ops->release(x);
 	client_free(c);
 
