@@ -64,6 +64,9 @@ static void one_hook(struct drive *d)
 	int s = (int)below((unsigned)d->servers + 1) - 1;
 	if (s >= 0 && d->server[s].id == GONE)
 		return;
+	/* Elsewhere the test does not know for sure whether pre_stop hooks are owed. */
+	if (s >= 0 && drive_state(d, d->server[s].name) != CFW_S_DOWN && drive_state(d, d->server[s].name) != CFW_S_STARTED)
+		return;
 	enum cfw_phase phase = (enum cfw_phase)(s < 0 || one_in(2) ? CFW_PRE_STOP + below(2) : below(4));
 	char label[32];
 	snprintf(label, sizeof label, "h%d", d->hooks);
