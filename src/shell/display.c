@@ -30,7 +30,7 @@ struct cfw_display {
 	const struct cfw_core *core;
 	struct cfw_logger *logger;
 	struct cfw_timer timer;
-	bool active, color;
+	bool active, color, ascii;
 	uint64_t drawn_ns;
 	size_t lines, columns[LINES_MAX]; /* on the terminal now */
 	struct cfw_buf frame;
@@ -130,7 +130,7 @@ static void draw(struct cfw_display *d)
 	cfw_buf_init(&text);
 	/* One column is left free: a terminal must not wrap. */
 	cfw_view_waiting(d->core, d->env->now_ns(d->env->ud), (int)(width > 1 ? width - 1 : 1),
-			 (int)(room < LINES_MAX ? room : LINES_MAX), d->color, &text);
+			 (int)(room < LINES_MAX ? room : LINES_MAX), d->color, d->ascii, &text);
 	if (!text.failed && (text.len || d->lines)) {
 		cfw_buf_reset(&d->frame);
 		d->sent = 0;
@@ -174,7 +174,8 @@ static void come_back(void *ud)
 		set_timer(d, cfw_time_max(d->env->now_ns(d->env->ud), d->drawn_ns + frame_ns));
 }
 
-struct cfw_display *cfw_display_new(int fd, const struct cfw_env *env, const struct cfw_core *core, struct cfw_logger *logger)
+struct cfw_display *cfw_display_new(int fd, const struct cfw_env *env, const struct cfw_core *core, struct cfw_logger *logger,
+				    bool ascii)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 	if (isatty(fd) != 1 || !term || !*term || strcmp(term, "dumb") == 0)
@@ -182,7 +183,7 @@ struct cfw_display *cfw_display_new(int fd, const struct cfw_env *env, const str
 	struct cfw_display *d = calloc(1, sizeof *d);
 	if (!d)
 		return NULL;
-	*d = (struct cfw_display){.fd = fd, .env = env, .core = core, .logger = logger};
+	*d = (struct cfw_display){.fd = fd, .env = env, .core = core, .logger = logger, .ascii = ascii};
 	d->color = !no_color || !*no_color;
 	d->timer.fn = on_timer;
 	d->timer.ud = d;

@@ -52,7 +52,7 @@ void cfw_http_log_cut(struct cfw_http *s, const char *why)
 	cfw_log_at(s->env->log, CFW_WARN, "%s: %s with %zu requests in flight on %zu connections", s->name, why, busy,
 		   s->n_conns);
 	for (enum cfw_http_state st = CFW_HTTP_WATCHED; st >= CFW_HTTP_BUSY; st--) {
-		struct cfw_http_conn *c;
+		struct cfw_http_conn *c = NULL;
 		TAILQ_FOREACH(c, &s->conns[st], link)
 		{
 			char peer[CFW_PEER_TEXT];

@@ -276,11 +276,8 @@ static int end(struct cfw_exchange *x)
 		return CURFEW_EINVAL;
 	}
 	r->ended = true;
-	struct evhttp_request *ev = r->ev;
-	struct bufferevent *bev = r->conn->bev;
-	bool quiet = r->close && evbuffer_get_length(bufferevent_get_output(bev)) > 0;
-	evhttp_send_reply_end(ev); /* may complete it at once, and close the connection */
-	if (quiet && r->conn)
+	evhttp_send_reply_end(r->ev); /* may complete it at once, and close the connection */
+	if (r->ev)
 		after_write(r);
 	return 0;
 }

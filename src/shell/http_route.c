@@ -185,8 +185,10 @@ static struct route *new_route(const char *key)
 int cfw_routes_new(const char *name, const struct cfw_value *routes, struct cfw_routes **out, struct curfew_err *err)
 {
 	size_t n = cfw_value_len(routes);
-	struct cfw_routes *t = calloc(1, sizeof *t + n * sizeof *t->at);
-	int rc = t ? 0 : cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
+	int rc = 0;
+	struct cfw_routes *t = *out = calloc(1, sizeof *t + n * sizeof *t->at);
+	if (!t)
+		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
 	for (size_t i = 0; !rc && i < n; i++) {
 		struct route *r = t->at[i] = new_route(cfw_value_key(routes, i));
 		if (!r) {
@@ -211,9 +213,8 @@ int cfw_routes_new(const char *name, const struct cfw_value *routes, struct cfw_
 					 t->at[i - 1]->key);
 	if (rc) {
 		cfw_routes_free(t);
-		t = NULL;
+		*out = NULL;
 	}
-	*out = t;
 	return rc;
 }
 

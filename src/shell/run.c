@@ -21,6 +21,7 @@
 #include "shell/command.h"
 #include "shell/display.h"
 #include "shell/http.h"
+#include "shell/out.h"
 #include "shell/signals.h"
 #include "shell/tcp.h"
 #include "shell/view.h"
@@ -197,6 +198,14 @@ static struct event_base *new_base(void)
 	return base;
 }
 
+static bool speaks_utf8(void)
+{
+	const char *lang = getenv("LC_ALL");
+	lang = lang && *lang ? lang : getenv("LC_CTYPE");
+	lang = lang && *lang ? lang : getenv("LANG");
+	return lang && (strcasestr(lang, "utf-8") || strcasestr(lang, "utf8"));
+}
+
 static int open_all(struct run *r, struct curfew_err *err)
 {
 	r->tty = isatty(STDERR_FILENO) == 1;
@@ -215,7 +224,8 @@ static int open_all(struct run *r, struct curfew_err *err)
 	if (!rc)
 		rc = open_instance(r, err);
 	if (!rc && r->opt->display)
-		r->display = cfw_display_new(STDERR_FILENO, curfew_env(r->curfew), curfew_core(r->curfew), r->logger);
+		r->display = cfw_display_new(STDERR_FILENO, curfew_env(r->curfew), curfew_core(r->curfew), r->logger,
+					     !speaks_utf8());
 	return rc;
 }
 
@@ -252,15 +262,15 @@ static void print_timeline(const struct run *r)
 		width = size.ws_col;
 		height = size.ws_row;
 	}
-	const char *lang = getenv("LC_ALL");
-	lang = lang && *lang ? lang : getenv("LC_CTYPE");
-	lang = lang && *lang ? lang : getenv("LANG");
-	bool utf8 = lang && (strcasestr(lang, "utf-8") || strcasestr(lang, "utf8"));
 	struct cfw_buf b;
 	cfw_buf_init(&b);
-	cfw_view_timeline(curfew_core(r->curfew), width, height, r->tty, !utf8, &b);
-	if (b.len && !b.failed)
-		fwrite(b.data, 1, b.len, stderr);
+	cfw_view_timeline(curfew_core(r->curfew), width, height, r->tty, !speaks_utf8(), &b);
+	if (b.len && !b.failed) { /* a terminal that is stopped gets no timeline, and holds up no exit */
+		struct cfw_out o;
+		cfw_out_init(&o, STDERR_FILENO);
+		cfw_out_put(&o, b.data, b.len, 100);
+		cfw_out_clear(&o);
+	}
 	cfw_buf_clear(&b);
 }
 

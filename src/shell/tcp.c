@@ -212,7 +212,7 @@ static void stopped(struct cfw_tcp *s)
 
 static void log_cut(struct cfw_tcp *s, const char *why)
 {
-	struct cfw_tcp_conn *c;
+	struct cfw_tcp_conn *c = NULL;
 	char buf[32];
 	int logged = 0;
 	if (s->phase == CFW_TCP_DOWN || !s->n_conns)

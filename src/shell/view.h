@@ -18,8 +18,9 @@ void cfw_view_log(const struct cfw_core *core, const struct cfw_journal_entry *e
 		  void *ud);
 
 /* What a stop waits for, at this moment: lines for the live display. width in columns, at most height lines. Names the server, the
- * phase, the hook with its source line, since when, until when, and what is left of the budget. */
-void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, int height, bool color, struct cfw_buf *out);
+ * phase, the hook with its source line, since when, until when, and what is left of the budget. ascii: no Unicode. */
+void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, int height, bool color, bool ascii,
+		      struct cfw_buf *out);
 
 /* The timeline of the last stop on one screen: who ran when, for how long, what was cut, the margin and the end. ascii: no
  * Unicode. Nothing when there was no stop. */

@@ -13,7 +13,7 @@ struct waiting {
 	const struct cfw_stop_view *stop;
 	uint64_t now_ns;
 	int width;
-	bool color;
+	bool color, ascii;
 	int room; /* lines that may still be put */
 	int left_out;
 	size_t who; /* columns of names */
@@ -45,7 +45,7 @@ static void put_head(struct waiting *w)
 	if (w->color)
 		cfw_buf_puts(w->out, "\033[1m");
 	if (line.data && !line.failed)
-		used = cfw_view_put_fit(w->out, line.data, (size_t)w->width, false, false);
+		used = cfw_view_put_fit(w->out, line.data, (size_t)w->width, false, w->ascii);
 	if (w->color)
 		cfw_buf_puts(w->out, "\033[0m");
 	size_t room = (size_t)w->width > used + 3 ? (size_t)w->width - used - 3 : 0;
@@ -79,20 +79,20 @@ static void put_line(struct waiting *w, const char *who, const char *what, const
 		snprintf(times, sizeof times, " for %s, cut in %s", since, duration(until, cfw_time_left(w->now_ns, until_ns)));
 	size_t width = (size_t)w->width, room = width > 2 * TIMES ? width - TIMES : width / 2;
 	cfw_buf_puts(w->out, "  ");
-	size_t used = 3 + cfw_view_put_fit(w->out, who, w->who, true, false);
+	size_t used = 3 + cfw_view_put_fit(w->out, who, w->who, true, w->ascii);
 	cfw_buf_putc(w->out, ' ');
 	size_t tail = where ? cfw_view_safe_columns(where) + 3 : 0;
-	used += cfw_view_put_fit(w->out, what, room > used + tail ? room - used - tail : 1, false, false);
+	used += cfw_view_put_fit(w->out, what, room > used + tail ? room - used - tail : 1, false, w->ascii);
 	if (where) {
 		cfw_buf_puts(w->out, " (");
-		used += 3 + cfw_view_put_fit(w->out, where, room > used + 3 ? room - used - 3 : 1, false, false);
+		used += 3 + cfw_view_put_fit(w->out, where, room > used + 3 ? room - used - 3 : 1, false, w->ascii);
 		cfw_buf_putc(w->out, ')');
 	}
 	for (; used < room; used++)
 		cfw_buf_putc(w->out, ' ');
 	if (w->color)
 		cfw_buf_puts(w->out, "\033[2m");
-	cfw_view_put_fit(w->out, times, width > used ? width - used : 0, false, false);
+	cfw_view_put_fit(w->out, times, width > used ? width - used : 0, false, w->ascii);
 	cfw_buf_puts(w->out, w->color ? "\033[0m\n" : "\n");
 }
 
@@ -187,20 +187,22 @@ static void put_held(struct waiting *w)
 		if (cfw_core_server_view(w->core, id, &v) == 0 && v.state == CFW_S_HELD)
 			cfw_buf_printf(&names, "%s%s", names.len ? ", " : "  then: ", v.name);
 	if (names.data && !names.failed && w->room > 0) {
-		cfw_view_put_fit(w->out, names.data, (size_t)w->width, false, false);
+		cfw_view_put_fit(w->out, names.data, (size_t)w->width, false, w->ascii);
 		cfw_buf_putc(w->out, '\n');
 		w->room--;
 	}
 	cfw_buf_clear(&names);
 }
 
-void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, int height, bool color, struct cfw_buf *out)
+void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, int height, bool color, bool ascii,
+		      struct cfw_buf *out)
 {
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(core, &stop);
 	if (!stop.running || height < 1 || width < 1)
 		return;
-	struct waiting w = {.core = core, .stop = &stop, .now_ns = now_ns, .width = width, .color = color, .out = out};
+	struct waiting w = {
+		.core = core, .stop = &stop, .now_ns = now_ns, .width = width, .color = color, .ascii = ascii, .out = out};
 	w.room = height;
 	measure(&w);
 	put_head(&w);

@@ -144,7 +144,7 @@ static void open_scene(void)
 	cfw_id web = world_server("web", 2 * CFW_SEC)->id;
 	world_hook(web, CFW_PRE_STOP, "notice", "p.lua:1", 1 * CFW_SEC);
 	world_start();
-	display = cfw_display_new(slave, &env, world.core, logger);
+	display = cfw_display_new(slave, &env, world.core, logger, false);
 	if (!display || !logger)
 		tap_bail("no display");
 }
@@ -349,14 +349,14 @@ static void test_none(void)
 	if (pipe(fd) < 0)
 		tap_bail("pipe");
 	setenv("TERM", "xterm", 1);
-	ok(!cfw_display_new(fd[1], &env, NULL, NULL), "no terminal, no display");
+	ok(!cfw_display_new(fd[1], &env, NULL, NULL, false), "no terminal, no display");
 	close(fd[0]);
 	close(fd[1]);
 	open_scene();
 	setenv("TERM", "dumb", 1);
-	ok(!cfw_display_new(slave, &env, world.core, NULL), "nor on a dumb one");
+	ok(!cfw_display_new(slave, &env, world.core, NULL, false), "nor on a dumb one");
 	unsetenv("TERM");
-	ok(!cfw_display_new(slave, &env, world.core, NULL), "nor on an unknown one");
+	ok(!cfw_display_new(slave, &env, world.core, NULL, false), "nor on an unknown one");
 	cfw_display_begin(NULL);
 	cfw_display_end(NULL);
 	cfw_display_free(NULL);

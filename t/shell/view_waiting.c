@@ -12,7 +12,7 @@ static struct cfw_buf text;
 static const char *waiting(int width, int height, bool color)
 {
 	cfw_buf_reset(&text);
-	cfw_view_waiting(world.core, world.now, width, height, color, &text);
+	cfw_view_waiting(world.core, world.now, width, height, color, false, &text);
 	return text.data ? text.data : "";
 }
 
