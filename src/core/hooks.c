@@ -51,6 +51,8 @@ static void begin(struct cfw_core *c, struct cfw_hook *h)
 	c->hooks_running++;
 	if (s)
 		s->running++;
+	else
+		c->global_running++;
 	cfw_due_set(c, CFW_DUE_HOOK, h->id, h->until_ns);
 	h->call_run = h->run;
 	cfw_queue_hook(c, h);
@@ -100,6 +102,8 @@ static void end(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome
 	c->hooks_running--;
 	if (s)
 		s->running--;
+	else
+		c->global_running--;
 	if (h->phase == CFW_PRE_STOP) {
 		c->pre_owed--;
 		if (s)

@@ -164,24 +164,10 @@ static void release_servers(struct cfw_core *c)
 	}
 }
 
-static bool global_hook_runs(const struct cfw_core *c, enum cfw_phase phase)
-{
-	cfw_id id = c->global_cursor;
-	const struct cfw_hook *h = id ? cfw_hook_get(c, id) : NULL;
-	for (id = h && h->phase == phase ? id : c->global_hooks[phase]; id; id = h->next) {
-		h = cfw_hook_get(c, id);
-		if (h->running)
-			return true;
-		if (!h->begun)
-			return false;
-	}
-	return false;
-}
-
 /* One after another; true when the last has ended. */
 static bool global_hooks_done(struct cfw_core *c, enum cfw_phase phase)
 {
-	return !global_hook_runs(c, phase) && !cfw_hooks_next(c, NULL, phase);
+	return !c->global_running && !cfw_hooks_next(c, NULL, phase);
 }
 
 void cfw_stop_advance(struct cfw_core *c)
