@@ -191,7 +191,7 @@ static int bind_tcp(int fd, const struct cfw_listen_addr *addr)
 static char *real_text(int fd, const struct cfw_listen_addr *addr)
 {
 	char buf[CFW_PEER_TEXT];
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = {0};
 	socklen_t len = sizeof sa;
 	if (addr->sa.ss_family == AF_UNIX)
 		return strdup(addr->text);

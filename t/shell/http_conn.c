@@ -37,12 +37,21 @@ static struct harness *set_up(const char *addr)
 	return h;
 }
 
-static struct client *hold(struct harness *h, const char *request)
+/* Send it, and wait until policy has it. */
+static struct cfw_exchange *hand_over(struct harness *h, struct client *c, const char *request)
 {
-	struct client *c = client_new(h);
 	h->last = NULL;
 	client_send(c, request);
 	until(h, h->last);
+	if (!h->last)
+		tap_bail("the request was not handed over");
+	return h->last;
+}
+
+static struct client *hold(struct harness *h, const char *request)
+{
+	struct client *c = client_new(h);
+	hand_over(h, c, request);
 	return c;
 }
 
@@ -155,10 +164,7 @@ static void test_promises(void)
 	ok(has(c, "Content-Length: 5\r\n") && !has(c, "chunked"), "needs no chunks");
 	is_str(body_of(c), "abcde", "and arrives");
 	client_clear(c);
-	client_send(c, GET("/held"));
-	h->last = NULL;
-	until(h, h->last);
-	x = h->last;
+	x = hand_over(h, c, GET("/held"));
 	x->ops->begin(x, 200, five);
 	x->ops->write(x, "abc", 3);
 	is_int(x->ops->end(x), CURFEW_EINVAL, "less than promised");
