@@ -26,7 +26,32 @@ struct cfw_rejection {
 
 static struct cfw_task_handle *check_handle(lua_State *L, int idx)
 {
-	return luaL_checkudata(L, idx, META);
+	struct cfw_task_handle *h = *(struct cfw_task_handle **)luaL_checkudata(L, idx, META);
+	if (!h) /* a finalizer of the script's reaches for what was collected with its object */
+		cfw_raise(L, "the task was collected");
+	return h;
+}
+
+static void free_handle(struct cfw_owned *o)
+{
+	struct cfw_task_handle *h = (struct cfw_task_handle *)o;
+	free(h->text);
+	free(h);
+}
+
+static struct cfw_task_handle *push_handle(lua_State *L)
+{
+	struct cfw_task_handle **u = lua_newuserdatauv(L, sizeof(struct cfw_task_handle *), 1);
+	*u = NULL;
+	luaL_setmetatable(L, META);
+	struct cfw_task_handle *h = calloc(1, sizeof *h);
+	if (!h) {
+		luaL_error(L, "not enough memory");
+		return NULL;
+	}
+	cfw_own(cfw_policy_of(L), &h->owned, free_handle);
+	h->end = CFW_END_WAIT;
+	return *u = h;
 }
 
 static int l_spawn(lua_State *L)
@@ -36,10 +61,7 @@ static int l_spawn(lua_State *L)
 	if (lua_type(L, 1) != LUA_TFUNCTION)
 		return cfw_raise(L, "spawn: expected a function, got %s", luaL_typename(L, 1));
 	cfw_thread_reserve(p, L);
-	struct cfw_task_handle *h = lua_newuserdatauv(L, sizeof *h, 1);
-	memset(h, 0, sizeof *h);
-	h->end = CFW_END_WAIT;
-	luaL_setmetatable(L, META);
+	struct cfw_task_handle *h = push_handle(L);
 	lua_insert(L, 1);
 	lua_pushvalue(L, 1);
 	int handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -64,9 +86,9 @@ static int l_spawn(lua_State *L)
 
 static int l_handle_gc(lua_State *L)
 {
-	struct cfw_task_handle *h = check_handle(L, 1);
-	free(h->text);
-	h->text = NULL;
+	struct cfw_task_handle **u = luaL_checkudata(L, 1, META), *h = *u;
+	*u = NULL;
+	cfw_disown(h ? &h->owned : NULL);
 	return 0;
 }
 
@@ -204,7 +226,7 @@ static int l_any(lua_State *L)
 	cfw_token token = cfw_task_token(t, CFW_WAIT_TASK);
 	for (int i = 1; i <= n; i++) {
 		lua_rawgeti(L, 1, i);
-		struct cfw_task_handle *h = lua_touserdata(L, -1);
+		const struct cfw_task_handle *h = check_handle(L, -1);
 		lua_pop(L, 1);
 		struct cfw_task *target = cfw_task_get(p, h->id);
 		if (target && !add_waiter(target, token, i)) {

@@ -16,6 +16,7 @@ enum { DEPTH = 16, DEPTH_OUT = 100 };
 
 /* What is under construction at each depth; all of it is freed with the userdata. */
 struct holder {
+	struct cfw_owned owned; /* first */
 	struct cfw_value *value, *open[DEPTH + 1];
 	const void *path[DEPTH + 1]; /* the tables being read: a cycle comes back to one of them */
 	const char *what;
@@ -33,23 +34,43 @@ static void drop_refs(lua_State *L, const struct cfw_value *v)
 		drop_refs(L, cfw_value_at(v, i));
 }
 
-static void drop(lua_State *L, struct holder *h, struct cfw_value *v)
+static void free_holder(struct cfw_owned *o)
 {
-	if (!h->keep)
-		drop_refs(L, v);
-	cfw_value_free(v);
+	struct holder *h = (struct holder *)o;
+	for (size_t i = 0; i <= DEPTH; i++)
+		cfw_value_free(h->open[i]);
+	cfw_value_free(h->value);
+	free(h);
+}
+
+static struct holder *check_holder(lua_State *L, int idx)
+{
+	return *(struct holder **)luaL_checkudata(L, idx, META);
 }
 
 static int l_gc(lua_State *L)
 {
-	struct holder *h = luaL_checkudata(L, 1, META);
-	for (size_t i = 0; i <= DEPTH; i++) {
-		drop(L, h, h->open[i]);
-		h->open[i] = NULL;
-	}
-	drop(L, h, h->value);
-	h->value = NULL;
+	struct holder **u = luaL_checkudata(L, 1, META), *h = *u;
+	for (size_t i = 0; h && !h->keep && i <= DEPTH; i++)
+		drop_refs(L, h->open[i]);
+	if (h && !h->keep)
+		drop_refs(L, h->value);
+	*u = NULL;
+	cfw_disown(h ? &h->owned : NULL);
 	return 0;
+}
+
+static struct holder *push_holder(lua_State *L)
+{
+	struct holder **u = lua_newuserdatauv(L, sizeof(struct holder *), 0);
+	*u = NULL;
+	luaL_setmetatable(L, META);
+	struct holder *h = calloc(1, sizeof *h);
+	if (!h)
+		luaL_error(L, "not enough memory");
+	else
+		cfw_own(cfw_policy_of(L), &h->owned, free_holder);
+	return *u = h;
 }
 
 static struct cfw_value *convert(lua_State *L, struct holder *h, int idx, int depth);
@@ -173,25 +194,31 @@ void cfw_convert_take(lua_State *L, int idx, const char *what, int refs)
 {
 	bool none = lua_isnoneornil(L, idx); /* while the index still means the argument */
 	idx = lua_absindex(L, idx);
-	struct holder *h = lua_newuserdatauv(L, sizeof *h, 0);
-	memset(h, 0, sizeof *h);
+	struct holder *h = push_holder(L);
 	h->what = what;
 	h->refs = refs;
-	luaL_setmetatable(L, META);
 	if (!none)
 		h->value = convert(L, h, idx, 0);
 }
 
 const struct cfw_value *cfw_convert_value(lua_State *L, int idx)
 {
-	struct holder *h = luaL_checkudata(L, idx, META);
-	return h->value;
+	return check_holder(L, idx)->value;
 }
 
 void cfw_convert_keep_refs(lua_State *L, int idx)
 {
-	struct holder *h = luaL_checkudata(L, idx, META);
-	h->keep = true;
+	check_holder(L, idx)->keep = true;
+}
+
+void cfw_convert_hold(lua_State *L)
+{
+	push_holder(L)->keep = true;
+}
+
+void cfw_convert_put(lua_State *L, int idx, struct cfw_value *v)
+{
+	check_holder(L, idx)->value = v;
 }
 
 static void push(lua_State *L, const struct cfw_value *v, int depth)

@@ -15,6 +15,10 @@ const struct cfw_value *cfw_convert_value(lua_State *L, int idx);
 /* The value is copied somewhere for good: its references stay when the userdata is collected. */
 void cfw_convert_keep_refs(lua_State *L, int idx);
 
+/* The other way round: push an empty one, then put in a value to be owned. */
+void cfw_convert_hold(lua_State *L);
+void cfw_convert_put(lua_State *L, int idx, struct cfw_value *v);
+
 /* Push v (NULL: nil). May raise out of memory. */
 void cfw_convert_push(lua_State *L, const struct cfw_value *v);
 

@@ -54,7 +54,7 @@ struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, co
 	cfw_timers_init(&p->timers);
 	cfw_slots_init(&p->tasks, &cfw_alloc_std, sizeof(struct cfw_task *));
 	cfw_slots_init(&p->timed, &cfw_alloc_std, sizeof(void *));
-	cfw_slots_init(&p->requests, &cfw_alloc_std, cfw_request_size());
+	cfw_slots_init(&p->requests, &cfw_alloc_std, sizeof(struct cfw_conversation));
 	cfw_slots_init(&p->subs, &cfw_alloc_std, cfw_sub_size());
 	if (cfw_state_open(p, err)) {
 		cfw_policy_free(p);

@@ -68,32 +68,16 @@ static int l_server_find(lua_State *L)
 	return 1;
 }
 
-/* The value is freed by the userdata, whatever raises. */
-struct info {
-	struct cfw_value *value;
-};
-
-static int l_info_gc(lua_State *L)
-{
-	struct info *info = luaL_checkudata(L, 1, "curfew.info");
-	cfw_value_free(info->value);
-	info->value = NULL;
-	return 0;
-}
-
 static int l_server_info(lua_State *L)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	cfw_id id = check_id(L, 1);
-	struct info *info = lua_newuserdatauv(L, sizeof *info, 0);
-	info->value = NULL;
-	luaL_setmetatable(L, "curfew.info");
-	info->value = p->ops->server_info(p->ud, id, lua_toboolean(L, 2));
-	if (!info->value)
+	bool with_stats = lua_toboolean(L, 2);
+	cfw_convert_hold(L);
+	cfw_convert_put(L, -1, p->ops->server_info(p->ud, id, with_stats));
+	if (!cfw_convert_value(L, -1))
 		return cfw_fail_with(L, "server gone", "ESRCH");
-	cfw_convert_push(L, info->value);
-	cfw_value_free(info->value);
-	info->value = NULL;
+	cfw_convert_push(L, cfw_convert_value(L, -1));
 	return 1;
 }
 
@@ -240,10 +224,6 @@ void cfw_open_registry(lua_State *L)
 		{"service", l_service},         {"extend", l_extend},
 		{"deadline", l_deadline},       {NULL, NULL},
 	};
-	luaL_newmetatable(L, "curfew.info");
-	lua_pushcfunction(L, l_info_gc);
-	lua_setfield(L, -2, "__gc");
-	lua_pop(L, 1);
 	cfw_open_convert(L);
 	luaL_setfuncs(L, funcs, 0);
 }

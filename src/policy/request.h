@@ -5,16 +5,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <lua.h>
+
 #include "policy/policy.h"
 
-struct cfw_task;
+struct cfw_exchange;
 
+/* In slots: ids outlive it, pointers to it do not outlive a cfw_slots_new. */
+struct cfw_conversation {
+	struct cfw_exchange *x; /* NULL: the client is gone */
+	size_t live;            /* tasks, timers and rejections that belong to it */
+	bool begun, ended;      /* a reply was begun; nothing more is owed */
+	bool held;              /* x:hold(): may outlive its tasks */
+	cfw_id server;
+	int64_t ref;
+};
+
+struct cfw_conversation *cfw_request_get(const struct cfw_policy *p, cfw_id id); /* NULL when it is over */
+void cfw_request_settle(struct cfw_policy *p, cfw_id id);                        /* release it if nothing is left of it */
+void cfw_push_exchange(lua_State *L, cfw_id id);
 /* Something more, or less, belongs to it; id may be 0 or stale. When the last has gone it is released. */
 void cfw_request_hold(struct cfw_policy *p, cfw_id id);
 void cfw_request_drop(struct cfw_policy *p, cfw_id id);
 /* An uncaught error in what belongs to it (S6.2): 500 or the end of the connection, and a line in the log. */
 void cfw_request_fail(struct cfw_policy *p, cfw_id id, const char *text, const char *trace);
-size_t cfw_request_size(void); /* of an item of p->requests */
 void cfw_requests_step(struct cfw_policy *p);
 void cfw_requests_free(struct cfw_policy *p);
 

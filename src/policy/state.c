@@ -71,6 +71,28 @@ void cfw_state_close(struct cfw_policy *p)
 	p->unlimited = p->ending = true;
 	lua_close(p->L);
 	p->L = NULL;
+	while (p->owned)
+		cfw_disown(p->owned);
+}
+
+void cfw_own(struct cfw_policy *p, struct cfw_owned *o, void (*free)(struct cfw_owned *o))
+{
+	o->free = free;
+	o->next = p->owned;
+	o->prev = &p->owned;
+	if (o->next)
+		o->next->prev = &o->next;
+	p->owned = o;
+}
+
+void cfw_disown(struct cfw_owned *o)
+{
+	if (!o)
+		return;
+	*o->prev = o->next;
+	if (o->next)
+		o->next->prev = o->prev;
+	o->free(o);
 }
 
 const struct cfw_log *cfw_policy_log(const struct cfw_policy *p)

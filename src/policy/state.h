@@ -20,6 +20,13 @@ struct cfw_rejection;
 struct cfw_rule;
 struct cfw_task;
 
+/* Memory behind a userdata. Its __gc frees it; but Lua gives a finalizer up that finds no stack at the memory limit, so what is
+ * left is freed with the policy. */
+struct cfw_owned {
+	struct cfw_owned *next, **prev;
+	void (*free)(struct cfw_owned *o);
+};
+
 /* The functions that the Lua layer gave for calling a script's: c.on_call and the like. */
 enum cfw_entry { CFW_ENTRY_HOOK, CFW_ENTRY_SERVER, CFW_ENTRY_SERVE, CFW_ENTRY_TRIGGER, CFW_ENTRIES };
 
@@ -60,6 +67,7 @@ struct cfw_policy {
 	struct cfw_emit *emits, **emits_end;
 	bool listened; /* some script ever waited for an event */
 	struct cfw_lua_server *servers;
+	struct cfw_owned *owned;
 
 	struct cfw_rule *rules; /* oldest first */
 	size_t rules_n, rules_cap;
@@ -76,6 +84,9 @@ uint64_t cfw_policy_now(const struct cfw_policy *p);
 void cfw_thread_reserve(struct cfw_policy *p, lua_State *L);
 lua_State *cfw_thread_get(struct cfw_policy *p, lua_State *L, int *ref);
 void cfw_thread_put(struct cfw_policy *p, lua_State *co, int ref, bool clean);
+
+void cfw_own(struct cfw_policy *p, struct cfw_owned *o, void (*free)(struct cfw_owned *o));
+void cfw_disown(struct cfw_owned *o); /* and free; NULL is fine */
 
 /* libs.c: the globals of a script. finalize.c: __gc as tasks. coro.c: coroutine.* */
 void cfw_open_libs(lua_State *L);

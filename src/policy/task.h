@@ -12,6 +12,7 @@
 #include "base/timers.h"
 #include "policy/guard.h"
 #include "policy/policy.h"
+#include "policy/state.h"
 
 struct cfw_task;
 struct cfw_task_call;
@@ -35,8 +36,9 @@ enum cfw_wait {
 	CFW_WAIT_EXCHANGE,
 };
 
-/* A handle's memory is Lua's; it outlives the task and keeps what came of it. */
+/* Behind the userdata that scripts hold: it outlives the task and keeps what came of it. */
 struct cfw_task_handle {
+	struct cfw_owned owned; /* first */
 	cfw_id id;
 	enum cfw_end end; /* CFW_END_WAIT while it runs; results are the user value */
 	bool seen;        /* somebody awaited it: its failure is no rejection */
