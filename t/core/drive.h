@@ -402,6 +402,22 @@ static inline void drive_drain(struct drive *d)
 	d->last_code = v.code;
 }
 
+/* S2.8: quiet means that no server is up or on its way, and no hook runs. */
+static inline void drive_check_quiet(struct drive *d)
+{
+	struct cfw_server_view s;
+	struct cfw_hook_view h;
+	if (!cfw_core_quiet(d->core))
+		return;
+	for (int i = 0; i < d->servers; i++)
+		if (!cfw_core_server_view(d->core, d->server[i].id, &s) && s.state != CFW_S_DOWN && s.state != CFW_S_CLOSED &&
+		    s.state != CFW_S_FAILED)
+			drive_fault(d, "quiet, with %s %s", s.name, cfw_server_state_name(s.state));
+	for (int i = 0; i < d->hooks; i++)
+		if (!cfw_core_hook_view(d->core, d->hook[i].id, &h) && h.running)
+			drive_fault(d, "quiet, with %s running", d->hook[i].label);
+}
+
 /* A report that a server is gone which the core has to believe in that state. */
 static inline bool drive_gone(const struct cfw_event *ev, enum cfw_server_state before)
 {
@@ -464,6 +480,7 @@ static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
 	drive_note(d, ev, before.state);
 	drive_drain(d);
 	drive_forget(d);
+	drive_check_quiet(d);
 	uint64_t due = cfw_core_deadline(d->core);
 	if (due <= d->now_ns)
 		drive_fault(d, "the core is due at once, again");

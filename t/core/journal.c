@@ -164,11 +164,34 @@ static void full(void)
 	drive_free(d);
 }
 
+/* It grows when it has gone round. */
+static void grows(void)
+{
+	struct drive *d = drive_new(NULL);
+	const struct cfw_journal_entry *e;
+	for (int i = 0; i < 700; i++)
+		drive_fire(d, CFW_T_CUSTOM, 0, 0);
+	uint64_t first = cfw_core_journal(d->core, 1)->seq, last = first, n = 0;
+	for (int i = 0; i < 300; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "n%d", i);
+		struct cfw_server_opts o = drive_opts(name);
+		cfw_core_server_add(d->core, &o, NULL);
+	}
+	is_int(cfw_core_journal(d->core, 1)->seq, first, "the oldest is still the oldest");
+	for (; (e = cfw_core_journal(d->core, last)) != NULL; last = e->seq + 1)
+		n++;
+	is_int(n, 512, "and all the others are there");
+	ok(in_order(d), "in order");
+	drive_free(d);
+}
+
 int main(void)
 {
 	story();
 	turned_and_refused();
 	last_stop_is_kept();
 	full();
+	grows();
 	return tap_done();
 }

@@ -107,9 +107,15 @@ static void start_hooks_fail(void)
 {
 	struct drive *d = pair();
 	drive_hook(d, "web", CFW_PRE_START, NULL, CFW_NEVER)->outcome = CFW_FAILED;
+	drive_hook(d, "web", CFW_PRE_START, "never", CFW_NEVER);
+	drive_hook(d, "db", CFW_PRE_START, "first", CFW_NEVER)->take_ns = MS(10);
+	drive_hook(d, "db", CFW_PRE_START, "second", CFW_NEVER)->take_ns = MS(10);
 	drive_hook(d, "web", CFW_PRE_STOP, NULL, CFW_NEVER);
 	drive_start(d);
 	drive_run(d, CFW_NEVER);
+	ok(drive_order(d, "call first graceful", "done first", "call second graceful", "done second", "start db", NULL),
+	   "S4.1: start hooks run one after another");
+	ok(drive_line(d, "call never graceful") < 0, "S2.16: after one that failed the rest is not begun");
 	ok(drive_order(d, "done web.pre_start", "ask start_failed 1", "stop db", "exit 1", NULL),
 	   "S2.16: a pre_start hook that fails fails the start");
 	ok(drive_line(d, "start web") < 0 && drive_line(d, "stop web") < 0,
@@ -447,6 +453,14 @@ static void retry_that_fails(void)
 	done(d);
 }
 
+static int request(struct drive *d, enum cfw_event_type type, const char *name, uint32_t number)
+{
+	int rc = drive_feed(d,
+			    &(struct cfw_event){.type = type, .server = d->server[drive_find(d, name)].id, .request = number});
+	drive_run(d, d->now_ns);
+	return rc;
+}
+
 static void closed(void)
 {
 	struct drive *d = drive_new(NULL);
@@ -454,7 +468,9 @@ static void closed(void)
 	o.expect_exit = true;
 	drive_add_opts(d, &o);
 	drive_hook(d, "job", CFW_PRE_STOP, NULL, CFW_NEVER);
+	ok(cfw_core_quiet(d->core), "S2.8: quiet before anything was started");
 	drive_start(d);
+	ok(!cfw_core_quiet(d->core), "S2.8: not while a server is started");
 	drive_close(d, "job", 0, 0);
 	is_int(drive_state(d, "job"), CFW_S_DOWN, "S2.7: expect_exit: an end with 0 is no trigger");
 	ok(cfw_core_quiet(d->core), "S2.8: nothing is left");
@@ -484,20 +500,19 @@ static void closed(void)
 	drive_start(d);
 	drive_close(d, "db", 3, 0);
 	is_int(drive_state(d, "db"), CFW_S_CLOSED, "S2.7: ignored, it stays closed");
+	ok(!cfw_core_quiet(d->core), "S2.8: the other one is up");
+	drive_close(d, "web", 3, 0);
+	ok(cfw_core_quiet(d->core), "S2.8: closed ones keep nobody awake");
+	request(d, CFW_EV_SERVER_RESTART, "web", 0);
+	is_int(drive_state(d, "web"), CFW_S_STARTED, "a closed one is restarted with what it needs");
+	is_int(drive_state(d, "db"), CFW_S_STARTED, "which was closed as well");
+	drive_close(d, "db", 3, 0);
 	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
 	drive_run(d, CFW_NEVER);
 	ok(drive_order(d, "stop web", "call db.pre_stop graceful", "call db.post_stop graceful", "exit 0", NULL),
 	   "S4.12: a closed server was started: its hooks run in the stop");
 	ok(drive_line(d, "stop db") < 0, "and there is nothing to stop");
 	done(d);
-}
-
-static int request(struct drive *d, enum cfw_event_type type, const char *name, uint32_t number)
-{
-	int rc = drive_feed(d,
-			    &(struct cfw_event){.type = type, .server = d->server[drive_find(d, name)].id, .request = number});
-	drive_run(d, d->now_ns);
-	return rc;
 }
 
 static void single_servers(void)

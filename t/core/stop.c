@@ -510,6 +510,15 @@ static void deaths(void)
 	   "S4.13: also while it was being stopped");
 	done(d);
 
+	d = one();
+	drive_hook(d, "web", CFW_PRE_STOP, NULL, CFW_NEVER)->take_ns = MS(50);
+	drive_start(d);
+	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
+	drive_close(d, "web", 0, 0);
+	drive_run(d, CFW_NEVER);
+	is_int(d->exit_code, 1, "S4.11: dying unasked counts also when the server's own code is 0");
+	done(d);
+
 	d = drive_new(NULL);
 	struct cfw_server_opts o = drive_opts("job");
 	o.expect_exit = true;
