@@ -34,7 +34,7 @@ for my $case (
 {
 	my $r = run_it('curfew.subscribe("stopping", function() error "x" end) curfew.start() curfew.stop { exit = false } mark(curfew.state) curfew.sleep("1h")');
 	is($r->wait_exit, 1, 'S2.5: an uncaught error in an event handler: abort(1)') or diag $r->log;
-	like($r->log, qr/uncaught error: policy\.lua:6: x/, 'S2.5: and is shown with its place');
+	like($r->log, qr/uncaught error: policy\.lua:5: x/, 'S2.5: and is shown with its place');
 }
 
 # S3.4: the callback style of what waits for the whole
