@@ -53,7 +53,7 @@ struct cfw_child {
 	struct cfw_child *next;      /* in its bucket */
 	struct cfw_child *unsettled; /* next of those whose main process is gone */
 	bool left;                   /* the last sweep saw something of it */
-	uint8_t doubts;              /* sweeps that saw somebody whose marker could not be read */
+	uint64_t doubt_ns;           /* until then one whose marker cannot be read may be its own; 0: there was none */
 	struct cfw_kin *kin;         /* for those who hide their marker and leave the group */
 	size_t n_kin;
 };
@@ -68,6 +68,7 @@ struct cfw_children {
 	struct cfw_child **buckets;
 	size_t n_buckets, n; /* n: main processes alive */
 	struct cfw_child *unsettled;
+	bool blind;              /* CFW_REAP_PIDFD, and this kernel has none */
 	struct cfw_timer settle; /* the next look at the unsettled ones */
 	uint64_t since;          /* when this process was started, as in struct cfw_proc */
 	uint64_t sweep_ns;       /* not before: sweeps take a fifth of the time at most */

@@ -22,6 +22,8 @@
 #include "host/launch.h"
 #include "host/procfs.h"
 
+#define BLIND_INTERVAL (10 * CFW_MS)
+
 static struct cfw_child **bucket(const struct cfw_children *t, pid_t pid)
 {
 	return &t->buckets[(size_t)pid & (t->n_buckets - 1)];
@@ -82,7 +84,7 @@ void cfw_child_end(struct cfw_child *c, int code, int signo)
 	c->signo = signo;
 	c->phase = c->rest == CFW_REST_LINGER ? CFW_CHILD_LINGER : CFW_CHILD_CLEARING;
 	c->left = true;
-	c->doubts = 0;
+	c->doubt_ns = 0;
 	c->unsettled = t->unsettled;
 	t->unsettled = c;
 	t->wait_ns = 0;
@@ -170,6 +172,11 @@ static int watch_pidfd(struct cfw_child *c, pid_t pid, struct curfew_err *err)
 {
 	const struct curfew_loop *loop = c->host->env->loop;
 	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0U);
+	if (c->pidfd < 0 && errno == ENOSYS) { /* Linux before 5.3: looked at every so often */
+		c->host->children.blind = true;
+		cfw_child_settle_soon(c->host);
+		return 0;
+	}
 	if (c->pidfd < 0)
 		return cfw_err_sys(err, "cannot watch process %d", (int)pid);
 	int e = loop->ops->watch(loop->loop, &c->watch, c->pidfd, CURFEW_READ, on_pidfd, c);
@@ -325,13 +332,16 @@ void cfw_child_clear(struct cfw_child *c, uint64_t deadline_ns)
 
 static void on_settle(struct cfw_timer *t, uint64_t now_ns, void *ud)
 {
-	(void)t;
-	(void)now_ns;
 	struct cfw_host *h = ud;
 	if (h->reap == CFW_REAP_ALL)
 		cfw_host_reap(h); /* a SIGCHLD may have been missed */
-	else
+	else {
+		if (h->children.blind)
+			cfw_child_reap_known(h);
 		cfw_child_settle(h);
+		if (h->children.blind && h->children.n && !t->pos)
+			cfw_timer_set(h->env->timers, t, now_ns + BLIND_INTERVAL);
+	}
 }
 
 void cfw_children_init(struct cfw_host *h)

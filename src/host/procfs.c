@@ -2,6 +2,7 @@
 #include "host/procfs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ static bool slurp(const char *path, struct cfw_buf *b)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	char space[4096];
+	char space[32768]; /* an environment in one piece: the process may become another program between two reads */
 	ssize_t n;
 	while ((n = read(fd, space, sizeof space)) > 0 && b->len < FILE_MAX_SIZE)
 		cfw_buf_put(b, space, (size_t)n);
@@ -166,7 +167,9 @@ enum cfw_mark cfw_proc_mark(pid_t pid, uint64_t instance, uint64_t *serial)
 	struct cfw_buf b;
 	cfw_buf_init(&b);
 	enum cfw_mark found = CFW_MARK_NONE;
-	if (slurp(path, &b) && !b.len)
+	if (!slurp(path, &b))
+		found = errno == ESRCH || errno == ENOENT ? CFW_MARK_GONE : CFW_MARK_NONE;
+	else if (!b.len)
 		found = CFW_MARK_BLANK;
 	for (size_t at = 0; at < b.len && found == CFW_MARK_NONE; at += strlen(b.data + at) + 1)
 		if (!strncmp(b.data + at, mark, (size_t)len)) {

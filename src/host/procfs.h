@@ -27,9 +27,13 @@ void cfw_proc_below(pid_t pid, struct cfw_pids *out, size_t max);
 /* Every process there is. */
 void cfw_proc_all(struct cfw_pids *out);
 bool cfw_proc_read(pid_t pid, struct cfw_proc *out);
-/* Does pid carry the marker of this instance? Then *serial is whose it is. CFW_MARK_BLANK: it shows no environment at all; that of a
- * process that is just becoming another program cannot be seen for a moment. */
-enum cfw_mark { CFW_MARK_NONE, CFW_MARK_OURS, CFW_MARK_BLANK };
+enum cfw_mark {
+	CFW_MARK_NONE,
+	CFW_MARK_OURS,  /* it carries the marker of this instance */
+	CFW_MARK_BLANK, /* no environment: as one that is just becoming another program looks for a moment */
+	CFW_MARK_GONE,  /* it is ending, or has ended, or belongs to the kernel */
+};
+/* CFW_MARK_OURS: *serial is whose it is. */
 enum cfw_mark cfw_proc_mark(pid_t pid, uint64_t instance, uint64_t *serial);
 
 #endif

@@ -12,7 +12,8 @@
 #include "host/internal.h"
 #include "host/procfs.h"
 
-enum { MOST_KIN = 4096, ANCESTORS = 64, MOST_DOUBTS = 4 };
+enum { MOST_KIN = 4096, ANCESTORS = 64 };
+#define DOUBT (30 * CFW_MS) /* longer than an exec takes */
 
 static bool group_there(const struct cfw_child *c)
 {
@@ -41,21 +42,36 @@ static bool is_kin(const struct cfw_child *c, pid_t pid, uint64_t started)
 	return false;
 }
 
-/* Whose is it, of those whose main process is gone? NULL: none's, or, with *doubt, it cannot be told now. */
-static struct cfw_child *owner(const struct cfw_host *h, pid_t pid, const struct cfw_proc *p, bool *doubt)
+/* What one look at a process says. */
+enum seen {
+	SEEN_NOTHING,
+	SEEN_OWN,
+	SEEN_ENDED, /* it was there a moment ago: those below it may have come to us since we made the list */
+	SEEN_BLANK, /* whose it is cannot be told now */
+};
+
+/* Whose is it, of those whose main process is gone? SEEN_OWN: *of's. */
+static enum seen owner(const struct cfw_host *h, pid_t pid, const struct cfw_proc *p, struct cfw_child **of)
 {
 	uint64_t serial = 0;
-	for (struct cfw_child *c = h->children.unsettled; c; c = c->unsettled)
+	for (struct cfw_child *c = *of = h->children.unsettled; c; c = *of = c->unsettled)
 		if ((c->group && c->group == p->group) || is_kin(c, pid, p->started))
-			return c;
-	enum cfw_mark mark = cfw_proc_mark(pid, h->instance, &serial);
-	*doubt |=
-		mark == CFW_MARK_BLANK && p->group > 0 && p->started >= h->children.since; /* no kernel thread, nobody older */
-	if (mark == CFW_MARK_OURS)
-		for (struct cfw_child *c = h->children.unsettled; c; c = c->unsettled)
-			if (c->serial == serial)
-				return c;
-	return NULL;
+			return SEEN_OWN;
+	bool young = p->group > 0 && p->started >= h->children.since; /* no kernel thread, nobody older than we are */
+	switch (cfw_proc_mark(pid, h->instance, &serial)) {
+	case CFW_MARK_OURS:
+		break;
+	case CFW_MARK_BLANK:
+		return young ? SEEN_BLANK : SEEN_NOTHING;
+	case CFW_MARK_GONE:
+		return young ? SEEN_ENDED : SEEN_NOTHING;
+	case CFW_MARK_NONE:
+		return SEEN_NOTHING;
+	}
+	for (struct cfw_child *c = *of = h->children.unsettled; c; c = *of = c->unsettled)
+		if (c->serial == serial)
+			return SEEN_OWN;
+	return SEEN_NOTHING;
 }
 
 /* A child of ours that we adopted: until we reap it neither its number nor that of a group it leads can be a stranger's. */
@@ -71,45 +87,69 @@ static void kill_held(pid_t pid, const struct cfw_proc *p)
 {
 	struct cfw_proc again;
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0U);
-	if (fd < 0)
+	if (fd < 0 && errno != ENOSYS)
 		return;
-	if (cfw_proc_read(pid, &again) && again.started == p->started)
-		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0U);
-	close(fd);
+	if (cfw_proc_read(pid, &again) && again.started == p->started) {
+		if (fd >= 0)
+			syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0U);
+		else
+			kill(pid, SIGKILL);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static enum seen look_at(struct cfw_host *h, pid_t pid)
+{
+	bool all = h->reap == CFW_REAP_ALL;
+	struct cfw_proc p;
+	struct cfw_child *c;
+	if (pid == getpid() || cfw_child_find(h, pid))
+		return SEEN_NOTHING;
+	if (!cfw_proc_read(pid, &p))
+		return SEEN_ENDED;
+	if (p.state == 'Z' || p.state == 'X')
+		return p.started >= h->children.since ? SEEN_ENDED : SEEN_NOTHING;
+	enum seen seen = owner(h, pid, &p, &c);
+	if (seen != SEEN_OWN)
+		return seen;
+	if (c->phase == CFW_CHILD_CLEARING && all)
+		kill_adopted(pid, &p);
+	else if (c->phase == CFW_CHILD_CLEARING)
+		kill_held(pid, &p);
+	else if (c->group != p.group)
+		return SEEN_NOTHING; /* it lingers for its group alone */
+	c->left = true;
+	return SEEN_OWN;
 }
 
 /* Look at all that may be left; kill what belongs to those that are being cleared; note who has something left. */
 static void sweep(struct cfw_host *h)
 {
-	bool all = h->reap == CFW_REAP_ALL;
+	bool all = h->reap == CFW_REAP_ALL, ended = false, blank = false;
 	struct cfw_pids pids = {0};
-	struct cfw_proc p;
-	bool doubt = false;
 	if (all)
 		cfw_proc_ours(&pids);
 	else
 		cfw_proc_all(&pids);
 	for (size_t i = 0; i < pids.n; i++) {
-		pid_t pid = pids.v[i];
-		if (pid == getpid() || cfw_child_find(h, pid) || !cfw_proc_read(pid, &p) || p.state == 'Z' || p.state == 'X')
-			continue;
-		struct cfw_child *c = owner(h, pid, &p, &doubt);
-		if (!c)
-			continue;
-		if (c->phase == CFW_CHILD_CLEARING && all)
-			kill_adopted(pid, &p);
-		else if (c->phase == CFW_CHILD_CLEARING)
-			kill_held(pid, &p);
-		else if (c->group != p.group)
-			continue; /* it lingers for its group alone */
-		c->left = true;
+		enum seen seen = look_at(h, pids.v[i]);
+		ended |= seen == SEEN_ENDED;
+		blank |= seen == SEEN_BLANK;
 	}
 	cfw_pids_clear(&pids);
-	for (struct cfw_child *c = h->children.unsettled; doubt && c; c = c->unsettled)
-		if (c->phase == CFW_CHILD_CLEARING && !c->left && c->doubts < MOST_DOUBTS) {
-			c->doubts++;
+	uint64_t now = cfw_host_now(h);
+	for (struct cfw_child *c = h->children.unsettled; c; c = c->unsettled) {
+		if (c->phase != CFW_CHILD_CLEARING || c->left)
+			continue;
+		if (ended && all) { /* it is a child of ours: we are about to reap it, and look again */
 			c->left = true;
+		} else if (ended || blank) {
+			if (!c->doubt_ns)
+				c->doubt_ns = now + DOUBT;
+			c->left = now < c->doubt_ns;
 		}
+	}
 }
 
 static bool done(const struct cfw_child *c)
