@@ -104,9 +104,10 @@ bool cfw_child_owns(const struct cfw_child *c, pid_t pid);
 void cfw_child_note_kin(struct cfw_child *c);  /* before it is killed */
 void cfw_child_reap_known(struct cfw_host *h); /* those of the table, without a loop */
 struct cfw_child *cfw_child_find(const struct cfw_host *h, pid_t pid);
-void cfw_child_settle(struct cfw_host *h);                    /* look after those whose main process is gone */
-void cfw_child_settle_soon(struct cfw_host *h);               /* the same from the timer */
-void cfw_child_settled(struct cfw_child *c);                  /* all is gone: forget and tell */
-void cfw_child_end(struct cfw_child *c, int code, int signo); /* the main process was just reaped */
+void cfw_child_signal_rest(const struct cfw_child *c, int signo); /* to its group, whose leader is gone, one by one */
+void cfw_child_settle(struct cfw_host *h);                        /* look after those whose main process is gone */
+void cfw_child_settle_soon(struct cfw_host *h);                   /* the same from the timer */
+void cfw_child_settled(struct cfw_child *c);                      /* all is gone: forget and tell */
+void cfw_child_end(struct cfw_child *c, int code, int signo);     /* the main process was just reaped */
 
 #endif

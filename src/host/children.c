@@ -264,6 +264,10 @@ int cfw_child_signal(struct cfw_child *c, int signo, bool whole_group)
 		e = kill(whole_group && c->group ? -c->group : c->pid, signo);
 	else if (c->phase == CFW_CHILD_LINGER && pinned(c))
 		e = kill(-c->group, signo);
+	else if (c->phase == CFW_CHILD_LINGER && c->group && c->host->reap == CFW_REAP_PIDFD) {
+		cfw_child_signal_rest(c, signo);
+		e = 0;
+	}
 	return e ? CURFEW_ESTATE : 0;
 }
 

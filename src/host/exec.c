@@ -302,6 +302,8 @@ void cfw_exec_hush(struct cfw_host *h)
 
 void cfw_exec_free(struct cfw_host *h)
 {
-	while (h->execs)
-		forget(h->execs);
+	for (struct cfw_exec *x = h->execs, *next; x; x = next) {
+		next = x->next;
+		forget(x);
+	}
 }

@@ -149,14 +149,16 @@ void cfw_fetch_free(struct cfw_host *h)
 	struct cfw_fetcher *m = h->fetcher;
 	if (!m)
 		return;
-	while (m->running) {
-		struct cfw_fetch *f = m->running;
+	for (struct cfw_fetch *f = m->running, *next; f; f = next) {
+		next = f->next;
 		cfw_fetcher_drop(m, f);
 		cfw_fetch_clear(f);
 	}
 	m->curl->multi_cleanup(m->multi);
-	while (m->sockets)
-		forget_socket(m->sockets);
+	for (struct cfw_socket *s = m->sockets, *next; s; s = next) {
+		next = s->next;
+		forget_socket(s);
+	}
 	cfw_timer_cancel(h->env->timers, &m->timer);
 	free(m);
 	h->fetcher = NULL;

@@ -18,7 +18,8 @@ enum cfw_reap {
 
 /* env must outlive it. Opens nothing until something is asked for. */
 struct cfw_host *cfw_host_new(const struct cfw_env *env, enum cfw_reap reap, struct curfew_err *err);
-/* What still runs is killed with its tree and reaped; threads are joined. */
+/* After the servers of the kind "process" were freed. What still runs is killed with its tree and reaped; threads are joined; no
+ * service answers any more. */
 void cfw_host_free(struct cfw_host *h);
 
 /* CFW_REAP_ALL: SIGCHLD came. Reaps all that have ended, reports what they were. Never blocks. */

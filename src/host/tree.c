@@ -82,8 +82,8 @@ static void kill_adopted(pid_t pid, const struct cfw_proc *p)
 	kill(pid, SIGKILL);
 }
 
-/* Not a child of ours: hold it by a pidfd, look again, kill. */
-static void kill_held(pid_t pid, const struct cfw_proc *p)
+/* Not a child of ours: hold it by a pidfd, look again, send. */
+static void signal_held(pid_t pid, const struct cfw_proc *p, int signo)
 {
 	struct cfw_proc again;
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0U);
@@ -91,12 +91,23 @@ static void kill_held(pid_t pid, const struct cfw_proc *p)
 		return;
 	if (cfw_proc_read(pid, &again) && again.started == p->started) {
 		if (fd >= 0)
-			syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0U);
+			syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0U);
 		else
-			kill(pid, SIGKILL);
+			kill(pid, signo);
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+void cfw_child_signal_rest(const struct cfw_child *c, int signo)
+{
+	struct cfw_pids pids = {0};
+	struct cfw_proc p;
+	cfw_proc_all(&pids);
+	for (size_t i = 0; i < pids.n; i++)
+		if (cfw_proc_read(pids.v[i], &p) && p.group == c->group && p.state != 'Z')
+			signal_held(pids.v[i], &p, signo);
+	cfw_pids_clear(&pids);
 }
 
 static enum seen look_at(struct cfw_host *h, pid_t pid)
@@ -116,7 +127,7 @@ static enum seen look_at(struct cfw_host *h, pid_t pid)
 	if (c->phase == CFW_CHILD_CLEARING && all)
 		kill_adopted(pid, &p);
 	else if (c->phase == CFW_CHILD_CLEARING)
-		kill_held(pid, &p);
+		signal_held(pid, &p, SIGKILL);
 	else if (c->group != p.group)
 		return SEEN_NOTHING; /* it lingers for its group alone */
 	c->left = true;
@@ -197,7 +208,8 @@ void cfw_child_settle(struct cfw_host *h)
 	if (clearing)
 		sweep(h);
 	uint64_t now = cfw_host_now(h);
-	t->sweep_ns = now + 4 * (now - began);
+	/* We may have been asleep in it: not more than that, then. */
+	t->sweep_ns = now + cfw_time_min(4 * (now - began), h->reap == CFW_REAP_ALL ? 2 * CFW_MS : 20 * CFW_MS);
 	tell(h);
 	if (!t->unsettled) {
 		cfw_timer_cancel(h->env->timers, &t->settle);
@@ -254,7 +266,7 @@ static size_t kill_all(struct cfw_host *h)
 			kill_adopted(pid, &p);
 			n++;
 		} else if (pid != getpid() && p.state != 'Z' && cfw_proc_mark(pid, h->instance, &serial) == CFW_MARK_OURS) {
-			kill_held(pid, &p);
+			signal_held(pid, &p, SIGKILL);
 			n++;
 		}
 	}

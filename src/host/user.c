@@ -46,7 +46,7 @@ static int find_user(struct cfw_plan *p, const char *user, char *home, size_t si
 	unsigned long n = 0;
 	int e = getpwnam_r(user, &pw, space, sizeof space, &found);
 	if (!found && number(user, &n))
-		e = getpwuid_r((uid_t)n, &pw, space, sizeof space, &found);
+		getpwuid_r((uid_t)n, &pw, space, sizeof space, &found);
 	else if (!found && e && e != ENOENT && e != ESRCH) {
 		errno = e;
 		return cfw_err_sys(err, "cannot look up the user %s", user);

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "rig.h"
 
@@ -249,7 +250,7 @@ static void test_requests(struct rig *r)
 	free(big);
 	is_int(cfw_value_get_int(a->value, "status", 0), 200, "a large body");
 	ok(!strncmp(seen, "PUT /hello", 10) && strstr(seen, "Content-Length: 200000\r\n"), "by PUT");
-	a = call(r, with(url("/hello"), "method", cfw_value_str("DELETE")));
+	call(r, with(url("/hello"), "method", cfw_value_str("DELETE")));
 	ok(!strncmp(seen, "DELETE /hello", 13), "DELETE");
 }
 
@@ -343,8 +344,45 @@ static void test_many(struct rig *r)
 	is_int((long long)good, 50, "50 at once");
 }
 
-int main(void)
+/* Run with a libcurl that is none: this program again, as `fetch missing`. */
+static int without_library(void)
 {
+	struct rig *r = rig_new(CFW_REAP_PIDFD);
+	port = 1;
+	call(r, url("/"));
+	bool told = refused.code && !strncmp(refused.msg, "fetch needs libcurl.so.4 (Debian's package libcurl4): ", 54);
+	call(r, url("/"));
+	told = told && refused.code;
+	rig_free(r);
+	return told ? 0 : 1;
+}
+
+static void test_missing(const char *self)
+{
+	struct rig *r = rig_new(CFW_REAP_PIDFD);
+	char path[160];
+	snprintf(path, sizeof path, "%s/libcurl.so.4", r->dir);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755), status = -1;
+	if (fd < 0 || write(fd, "no library", 10) != 10)
+		tap_bail("cannot make %s", path);
+	close(fd);
+	pid_t pid = fork();
+	if (pid == 0) {
+		setenv("LD_LIBRARY_PATH", r->dir, 1);
+		execl(self, self, "missing", (char *)NULL);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	is_int(WEXITSTATUS(status), 0, "without libcurl a fetch says which package has it; nothing else is lost");
+	rig_free(r);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return without_library();
+	test_missing(argv[0]);
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
 	unsetenv("ALL_PROXY");

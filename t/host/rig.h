@@ -254,11 +254,10 @@ __attribute__((unused)) static struct rig_proc rig_open(struct rig *r, struct cf
 {
 	static cfw_id ids = 100;
 	struct curfew_err err = {0};
-	struct rig_proc p = {r, def, NULL, ++ids};
-	p.srv = cfw_process_kind.open(r->host, &r->env, p.id, def, &err);
-	if (!p.srv)
+	void *srv = cfw_process_kind.open(r->host, &r->env, ++ids, def, &err);
+	if (!srv)
 		tap_bail("cannot open: %s", err.msg);
-	return p;
+	return (struct rig_proc){r, def, srv, ids};
 }
 
 __attribute__((unused)) static struct rig_proc rig_start(struct rig *r, struct cfw_value *def)

@@ -186,6 +186,19 @@ static void test_inheritance(struct rig *r)
 	is_str(told(r, with(rig_sh("pwd"), "cwd", cfw_value_str("/usr")), "cwd"), "/usr\n", "cwd");
 	def = with(rig_sh("ps -o pid=,sid= -p $$ | awk '{ print $1 == $2 }'"), "new_session", cfw_value_bool(true));
 	is_str(told(r, def, "sid"), "1\n", "new_session: it leads a session");
+	int keep = fcntl(0, F_DUPFD_CLOEXEC, 10);
+	close(0); /* the next descriptors that are opened get the number */
+	is_str(told(r, rig_sh("echo fine"), "closed"), "fine\n", "our own stdin may be closed");
+	def = rig_sh("echo in the log");
+	cfw_value_set(def, "stdout", cfw_value_str("log"));
+	struct rig_proc p = rig_start(r, def);
+	rig_until(r, rig_last(r)->what == CFW_REPORT_CLOSED, 2000);
+	ok(r->lines.data && strstr(r->lines.data, "it|stdout|in the log\n"), "also where a pipe of ours becomes number 0");
+	rig_close(&p);
+	if (keep >= 0) {
+		dup2(keep, 0);
+		close(keep);
+	}
 	char pgid[32];
 	snprintf(pgid, sizeof pgid, "%d\n", (int)getpgrp());
 	def = with(rig_sh("ps -o pgid= -p $$ | tr -d ' '"), "foreground", cfw_value_bool(true));

@@ -27,7 +27,7 @@ enum how { STOP, CUT, ITSELF };
 
 static void vanish(struct rig *r, const char *name, const char *script, size_t n, enum how how, const char *rule)
 {
-	long pids[16];
+	long pids[16] = {0};
 	char text[2048], dir[128];
 	snprintf(dir, sizeof dir, "F=%s/%s", r->dir, name);
 	putenv(dir);
@@ -99,16 +99,16 @@ static void test_hidden(void)
 }
 
 /* The leader goes at TERM, a worker of the group takes a while: it is given its time. */
-static void test_slow_worker(void)
+static void test_slow_worker(enum cfw_reap reap, const char *mode)
 {
-	struct rig *r = rig_new(CFW_REAP_ALL);
+	struct rig *r = rig_new(reap);
 	setenv("D", r->dir, 1);
 	struct rig_proc p = rig_start(r, rig_sh("(trap 'sleep 0.1; echo saved > $D/saved; exit 0' TERM; echo up > $D/up; "
 						"while :; do sleep 0.01; done) & exec sleep 1000"));
 	rig_until(r, *rig_file(r, "up"), 2000);
 	rig_stop(&p, 0);
-	is_str(rig_file(r, "saved"), "saved\n", "field 12: a group whose leader has gone has its wait to end properly");
-	is_str(rig_what(rig_last(r)->what), "STOPPED", "the stop is over when the last of it is");
+	is_str(rig_file(r, "saved"), "saved\n", "%s: field 12: a group whose leader has gone has its wait", mode);
+	is_str(rig_what(rig_last(r)->what), "STOPPED", "%s: the stop is over when the last of it is", mode);
 	rig_close(&p);
 
 	struct cfw_value *def = rig_sh("(trap 'echo $$ >> $D/term' TERM; echo up > $D/up2; while :; do sleep 0.01; done) &"
@@ -117,7 +117,7 @@ static void test_slow_worker(void)
 	for (int i = 0; i < 2; i++) {
 		struct cfw_value *s = cfw_value_map();
 		cfw_value_set(s, "signal", cfw_value_str("TERM"));
-		cfw_value_set(s, "wait", cfw_value_int((int64_t)(100 * CFW_MS)));
+		cfw_value_set(s, "wait", cfw_value_int((int64_t)(300 * CFW_MS)));
 		cfw_value_push(steps, s);
 	}
 	cfw_value_set(def, "stop", steps);
@@ -127,8 +127,8 @@ static void test_slow_worker(void)
 	size_t terms = 0;
 	for (const char *s = rig_file(r, "term"); *s; s++)
 		terms += *s == '\n';
-	is_int((long long)terms, 2, "later steps reach the group without its leader");
-	is_int((long long)rig_children(), 0, "in the end it is killed");
+	is_int((long long)terms, 2, "%s: later steps reach the group without its leader", mode);
+	is_int((long long)rig_children(), 0, "%s: in the end it is killed", mode);
 	rig_close(&p);
 	rig_free(r);
 }
@@ -137,7 +137,7 @@ static void test_slow_worker(void)
 static void test_others(void)
 {
 	struct rig *r = rig_new(CFW_REAP_ALL);
-	long pids[2];
+	long pids[2] = {0};
 	char dir[128];
 	snprintf(dir, sizeof dir, "F=%s/other", r->dir);
 	putenv(dir);
@@ -170,7 +170,7 @@ static void test_others(void)
 static void test_kill_rest(enum cfw_reap reap, const char *mode)
 {
 	struct rig *r = rig_new(reap);
-	long pids[3];
+	long pids[3] = {0};
 	char dir[128];
 	snprintf(dir, sizeof dir, "F=%s/rest", r->dir);
 	putenv(dir);
@@ -229,7 +229,8 @@ int main(void)
 	test_trees(CFW_REAP_ALL, "all");
 	test_trees(CFW_REAP_PIDFD, "pidfd");
 	test_hidden();
-	test_slow_worker();
+	test_slow_worker(CFW_REAP_ALL, "all");
+	test_slow_worker(CFW_REAP_PIDFD, "pidfd");
 	test_others();
 	test_kill_rest(CFW_REAP_ALL, "all");
 	test_kill_rest(CFW_REAP_PIDFD, "pidfd");
