@@ -15,6 +15,7 @@ local store = curfew.process {
 		while :; do sleep 0.05; done
 	]] },
 	stdout = "log",
+	stop_to = "main", -- the shell alone: what it runs at that moment is not to be ended
 	stop = { { signal = "TERM", wait = "2s" }, { signal = "KILL" } },
 }
 

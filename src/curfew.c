@@ -211,8 +211,6 @@ void curfew_free(struct curfew *c)
 	cfw_timers_clear(&c->timers);
 	for (size_t i = 0; i < CFW_TEXTS; i++)
 		free_text(&c->texts[i]);
-	for (size_t i = 0; i < c->ncustom; i++)
-		free(c->custom[i]);
 	cfw_value_free(c->overrides);
 	free(c->kinds);
 	free(c->services);
@@ -222,52 +220,6 @@ void curfew_free(struct curfew *c)
 	if (c->own_page)
 		cfw_page_free(c->page);
 	free(c);
-}
-
-/* ---- loading ---- */
-
-int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
-{
-	int rc = cfw_policy_load(c->policy, chunk, src, n, err);
-	if (rc == 0) {
-		c->loading++;
-		cfw_wake(c);
-	}
-	return rc;
-}
-
-int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
-{
-	enum { MOST = 16 << 20 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return cfw_err_sys(err, "cannot read the policy %s", path);
-	size_t n = 0, cap = 0;
-	char *src = NULL;
-	int rc = 0;
-	for (;;) {
-		if (n > MOST) {
-			rc = cfw_err_set(err, CURFEW_ELIMIT, "%s: a policy of more than 16 MB is no policy", path);
-			break;
-		}
-		if (cfw_grow(&cfw_alloc_std, &src, &cap, n + 65536, 1)) {
-			rc = cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", path);
-			break;
-		}
-		ssize_t got = read(fd, src + n, cap - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			rc = cfw_err_sys(err, "cannot read the policy %s", path);
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-	}
-	close(fd);
-	if (rc == 0)
-		rc = curfew_load(c, path, src, n, err);
-	free(src);
-	return rc;
 }
 
 int curfew_start(struct curfew *c)
@@ -293,49 +245,6 @@ static void start_when_loaded(struct curfew *c)
 	cfw_inbox_put(c, &e);
 }
 
-/* ---- triggers ---- */
-
-static int put_trigger(struct curfew *c, struct cfw_trigger t)
-{
-	struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = t};
-	cfw_inbox_put(c, &e);
-	return 0;
-}
-
-int curfew_signal(struct curfew *c, int signo, unsigned times)
-{
-	if (times > 8) /* more say nothing that eight do not */
-		times = 8;
-	/* The handler armed a provisional deadline when the signal came; a loop that was blocked learns of it only now */
-	uint64_t provisional = atomic_load(&c->page->provisional_ns);
-	uint64_t at =
-		provisional == CFW_NEVER ? 0 : provisional - cfw_time_min(provisional, atomic_load(&c->page->exit_timeout_ns));
-	for (unsigned i = 0; i < times; i++)
-		put_trigger(c, (struct cfw_trigger){.kind = CFW_T_SIGNAL, .signo = signo, .at_ns = at});
-	return 0;
-}
-
-int curfew_exit(struct curfew *c, int code)
-{
-	int low = code & 255; /* S2.18 */
-	return put_trigger(c, (struct cfw_trigger){.kind = CFW_T_EXIT, .code = code != 0 && low == 0 ? 1 : low});
-}
-
-int curfew_stop(struct curfew *c)
-{
-	return put_trigger(c, (struct cfw_trigger){.kind = CFW_T_STOP});
-}
-
-int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
-{
-	struct cfw_trigger t = {0};
-	if (cfw_trigger_parse(name, &t.kind, &t.signo))
-		return cfw_err_set(err, CURFEW_ENOENT, "there is no trigger named \"%.60s\"", name);
-	if (t.kind == CFW_T_CRASH || t.kind == CFW_T_CLOSED || t.kind == CFW_T_REJECTION || t.kind == CFW_T_STALL)
-		return cfw_err_set(err, CURFEW_EREFUSED, "only curfew itself raises %s", name); /* S10.1 */
-	return put_trigger(c, t);
-}
-
 /* ---- the loop ---- */
 
 /* S2.8: nothing is left that could ever happen. */
@@ -352,7 +261,7 @@ static void look_idle(struct curfew *c)
 	}
 	if (!c->idle_raised) {
 		c->idle_raised = true;
-		put_trigger(c, (struct cfw_trigger){.kind = CFW_T_IDLE});
+		cfw_put_trigger(c, (struct cfw_trigger){.kind = CFW_T_IDLE});
 	}
 }
 
@@ -366,13 +275,14 @@ static void tell_deadline(struct curfew *c)
 	atomic_store(&c->page->deadline_ns, deadline);
 	atomic_store(&c->page->code, stop.code);
 	atomic_store(&c->page->stopping, stop.running);
-	if (!c->decided && margin == c->told_margin && deadline == c->told_deadline)
+	bool decided = c->decided && !c->undecided;
+	if (!decided && margin == c->told_margin && deadline == c->told_deadline)
 		return;
-	c->decided = false;
+	c->decided &= !decided;
 	c->told_margin = margin;
 	c->told_deadline = deadline;
 	if (c->opt.on_deadline)
-		c->opt.on_deadline(c->opt.ud, margin, deadline);
+		c->opt.on_deadline(c->opt.ud, margin, deadline, !c->undecided);
 }
 
 static void tell_journal(struct curfew *c)
@@ -390,6 +300,11 @@ static void tell_journal(struct curfew *c)
 static void feed(struct curfew *c, const struct cfw_event *e)
 {
 	int rc = cfw_core_feed(c->core, cfw_now(c), e);
+	bool refused = rc && e->type == CFW_EV_TRIGGER && e->trigger.kind == CFW_T_SIGNAL;
+	if ((refused || (e->type == CFW_EV_DECISION && e->signo)) && c->undecided) {
+		c->undecided--;
+		c->decided = true;
+	}
 	if (rc == 0)
 		return;
 	struct curfew_err err = {0};
@@ -452,6 +367,9 @@ int curfew_step(struct curfew *c)
 		return 0;
 	c->stepping = true;
 	uint64_t now = cfw_now(c);
+	int asked = atomic_exchange(&c->thread_exit, 0);
+	if (asked)
+		curfew_exit(c, asked - 1);
 	atomic_store(&c->page->turned_ns, now);
 	cfw_timers_run(&c->timers, now);
 	for (int i = 0; i < ROUNDS && !c->ended; i++) {

@@ -34,9 +34,9 @@ struct curfew_options {
 	bool own_children; /* the process is ours: every child is reaped when curfew_reap is called, orphans included */
 	/* The end: the code of S4.11. Called once, from curfew_step; the host ends its loop. kill: at once, flush nothing. */
 	void (*on_exit)(void *ud, int code, bool kill);
-	/* Deadlines moved, or a signal was decided on (a provisional deadline is to be taken back, S2.19): the host arms its
-	 * watchdog. CFW_NEVER: none. May be NULL. */
-	void (*on_deadline)(void *ud, uint64_t margin_ns, uint64_t deadline_ns);
+	/* Deadlines moved, or the last signal that was handed in has been decided on: the host arms its watchdog. CFW_NEVER: none.
+	 * decided: no signal waits for its decision, so a provisional deadline can be taken back (S2.19). May be NULL. */
+	void (*on_deadline)(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool decided);
 	/* A stop has begun (S9.1). May be NULL. */
 	void (*on_lame)(void *ud);
 	/* A rule names a signal: the host should catch it and hand it in by curfew_signal. Negative refuses. May be NULL. */
@@ -85,6 +85,8 @@ CURFEW_API uint64_t curfew_deadline(const struct curfew *c);
 CURFEW_API void curfew_reap(struct curfew *c); /* own_children: SIGCHLD came */
 CURFEW_API void curfew_wake(struct curfew *c); /* async-signal-safe, any thread: the loop calls curfew_step soon */
 
+/* As curfew_exit, from any thread; decided on in the next step of the loop. */
+CURFEW_API void curfew_exit_from_thread(struct curfew *c, int code);
 /* exit(3) was called inside one of our own callbacks (S5.3): an abort with that code, run to its end here and now, without the
  * host's loop: hooks may compute and sleep; what they wait for on descriptors is not served any more, and the exit timeout bounds
  * it. For an exit handler; the code of S4.11, with which the handler should _exit. */

@@ -17,7 +17,7 @@ static void ask(struct curfew *c, const struct cfw_action *a)
 	else
 		e.decision = cfw_policy_ask(c->policy, &a->trigger, text ? text->text : NULL, text ? text->traceback : NULL);
 	if (a->trigger.kind == CFW_T_SIGNAL)
-		c->decided = true;
+		e.signo = a->trigger.signo; /* counted as decided when it is fed */
 	cfw_inbox_put(c, &e);
 }
 

@@ -3,6 +3,8 @@
 #ifndef CFW_CURFEW_IMPL_H
 #define CFW_CURFEW_IMPL_H
 
+#include <stdatomic.h>
+
 #include "base/page.h"
 #include "base/timers.h"
 #include "base/value.h"
@@ -11,7 +13,7 @@
 #include "host/host.h"
 #include "policy/policy.h"
 
-enum { CFW_TEXTS = 256, CFW_CUSTOM_NAMES = 64 };
+enum { CFW_TEXTS = 256 };
 
 /* One server: what the core knows by id is here by kind. */
 struct cfw_entry {
@@ -67,8 +69,6 @@ struct curfew {
 	uint32_t requests; /* numbers given out */
 	struct cfw_text texts[CFW_TEXTS];
 	uint32_t ntexts;
-	char *custom[CFW_CUSTOM_NAMES]; /* names of a host's or script's own triggers */
-	uint32_t ncustom;
 
 	uint64_t journal_seen;
 	int wake_fd; /* eventfd of curfew_wake */
@@ -76,11 +76,13 @@ struct curfew {
 	unsigned loading;       /* scripts that have not ended yet */
 	uint32_t start_request; /* of curfew_start; 0 when not asked for */
 	bool autostart, start_asked, stepping, ended, failed, deactivated;
-	uint64_t ruled;   /* signals that a rule names, by bit */
-	bool exit_inside; /* S5.3: exit(3) in a callback is an abort, whatever policy says */
-	bool idle_raised; /* S2.8: not again before new activity */
-	bool idle_off;    /* after stop{ exit = false }, until the next start */
-	bool decided;     /* a signal was decided on since the last on_deadline */
+	uint64_t ruled;          /* signals that a rule names, by bit */
+	_Atomic int thread_exit; /* code that another thread asked for, + 1; 0: none */
+	bool exit_inside;        /* S5.3: exit(3) in a callback is an abort, whatever policy says */
+	bool idle_raised;        /* S2.8: not again before new activity */
+	bool idle_off;           /* after stop{ exit = false }, until the next start */
+	bool decided;            /* a signal was decided on since the last on_deadline */
+	unsigned undecided;      /* signals handed in that are not decided on yet: S2.19 */
 	uint64_t told_margin, told_deadline;
 	int code;
 };
@@ -90,9 +92,12 @@ struct cfw_running {
 	const struct cfw_service *service;
 };
 
-/* Queue an event for the core and see to it that the loop comes by. When memory is gone the event is carried in a reserve that the
- * next one may not have; answers are lost then and the core's own deadlines decide. */
+/* Queue an event for the core and see to it that the loop comes by. When memory is gone the event is lost, which is logged: the
+ * core's own deadlines decide then. */
 void cfw_inbox_put(struct curfew *c, const struct cfw_event *e);
+/* curfew_load.c */
+int cfw_put_trigger(struct curfew *c, struct cfw_trigger t);
+
 void cfw_wake(struct curfew *c); /* have curfew_step called soon; on the loop's thread */
 uint64_t cfw_now(const struct curfew *c);
 /* Keep a text (and traceback, may be NULL) for the journal; its handle, 0 when there is none. */

@@ -102,6 +102,7 @@ int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_
 	c->policy_config.strict = cfw_value_get_bool(v, "strict", c->policy_config.strict);
 	c->policy_config.memory_limit = (uint64_t)cfw_value_get_int(v, "memory_limit", (int64_t)c->policy_config.memory_limit);
 	c->policy_config.hook_cpu_limit_ns = cfw_value_get_ns(v, "hook_cpu_limit", c->policy_config.hook_cpu_limit_ns);
+	c->policy_config.load_limit_ns = cfw_value_get_ns(v, "load_limit", c->policy_config.load_limit_ns);
 	if (c->policy)
 		cfw_policy_configure(c->policy, &c->policy_config);
 	atomic_store(&c->page->exit_timeout_ns, core.exit_timeout_ns);
@@ -231,7 +232,8 @@ static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err
 	struct cfw_event e = {.type = CFW_EV_EXTEND, .run = run, .ns = ns};
 	int rc = cfw_core_feed(c->core, cfw_now(c), &e);
 	cfw_wake(c);
-	return rc ? cfw_err_set(err, rc, "the exit timeout cannot be moved now: no graceful stop runs, or its margin has come")
+	return rc ? cfw_err_set(err, rc,
+				"refused: no graceful stop runs, its margin has come, or it is at max_exit_timeout already")
 		  : 0;
 }
 

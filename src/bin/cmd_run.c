@@ -128,7 +128,8 @@ static int parse(struct parsed *p, int argc, char **argv)
 		if (opt == ':')
 			return cfw_usage_error(&cfw_command_run, "%s needs a value", argv[optind - 1]);
 		if (opt == '?')
-			return cfw_usage_error(&cfw_command_run, "unknown option %s", argv[optind - 1]);
+			return optopt ? cfw_usage_error(&cfw_command_run, "unknown option -%c", optopt)
+				      : cfw_usage_error(&cfw_command_run, "unknown option %s", argv[optind - 1]);
 		if (opt == 'h') {
 			cfw_print_help(&cfw_command_run);
 			return -1;

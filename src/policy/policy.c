@@ -29,6 +29,8 @@ void cfw_policy_config_default(struct cfw_policy_config *c)
 void cfw_policy_configure(struct cfw_policy *p, const struct cfw_policy_config *config)
 {
 	p->config = *config;
+	if (p->current) /* the slice that configures is the first to feel it */
+		p->guard.budget = cfw_task_budget(p->current);
 }
 
 struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, const struct cfw_page *page,

@@ -141,7 +141,7 @@ static int begin_callback(lua_State *L, struct cfw_task *t, lua_State *co)
 	return n;
 }
 
-static struct cfw_budget budget_of(const struct cfw_task *t)
+struct cfw_budget cfw_task_budget(const struct cfw_task *t)
 {
 	const struct cfw_policy_config *c = &t->p->config;
 	if (t->kind != CFW_TASK_MAIN || t->p->start_asked)
@@ -180,7 +180,7 @@ static int slice(lua_State *L)
 		}
 		drop_answer(t);
 	}
-	struct cfw_budget budget = budget_of(t);
+	struct cfw_budget budget = cfw_task_budget(t);
 	t->end = cfw_guard_run(p, t->co, narg, &budget, &nres);
 	t->load_spent_ns += p->guard.spent_ns;
 	if (t->end == CFW_END_OK && t->handle)

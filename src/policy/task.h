@@ -93,6 +93,8 @@ struct cfw_task {
 struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind);
 struct cfw_task *cfw_task_get(const struct cfw_policy *p, cfw_id id);
 void cfw_task_ready(struct cfw_task *t);
+/* What its next slice may use; the main script has load_limit until its first start (S3.7). */
+struct cfw_budget cfw_task_budget(const struct cfw_task *t);
 /* Run one slice, and what follows from its end. */
 void cfw_task_run(struct cfw_task *t);
 /* End it for good, from outside: what it waits for is cancelled, its <close> variables run. silent: nothing follows but what

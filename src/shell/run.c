@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,13 @@ struct run {
 	struct cfw_signals *signals;
 	struct cfw_display *display;
 	struct curfew *curfew;
-	uint64_t logged; /* journal entries rendered so far */
-	bool tty, over;
+	uint64_t logged;            /* journal entries rendered so far */
+	enum cfw_log_format format; /* as configured so far */
+	enum cfw_log_level level;
+	struct event *reaper; /* after deactivate(): no SIGCHLD is caught any more */
+	pid_t thread;         /* that runs the loop */
+	bool tty, over, deactivated;
+	atomic_bool left; /* another thread called exit(3) and waits for the stop's end */
 	int code;
 };
 
@@ -54,14 +60,13 @@ static void on_exit_code(void *ud, int code, bool kill)
 	event_base_loopbreak(r->base);
 }
 
-static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns)
+static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool decided)
 {
-	struct run *r = ud;
-	(void)margin_ns;
+	const struct run *r = ud;
+	(void)margin_ns; /* both are in the page */
+	(void)deadline_ns;
 	if (r->signals)
-		cfw_signals_decided(r->signals);
-	/* A loop that turns ends at the deadline by itself, with a log line and a timeline; the watchdog is for one that does not */
-	cfw_watchdog_arm(cfw_time_add(deadline_ns, 10 * CFW_MS));
+		cfw_signals_rearm(r->signals, decided);
 }
 
 static void on_lame(void *ud)
@@ -79,16 +84,19 @@ static int on_signal_rule(void *ud, int signo, struct curfew_err *err)
 
 static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
 {
-	const struct run *r = ud;
+	struct run *r = ud;
 	const struct cfw_value *log = cfw_value_get(conf, "log");
-	int format =
-		r->opt->log_format >= 0 ? r->opt->log_format : cfw_log_format_parse(cfw_value_get_str(log, "format", "text"));
-	int level = r->opt->log_level >= 0 ? r->opt->log_level : cfw_log_level_parse(cfw_value_get_str(log, "level", "info"));
+	const char *format_name = cfw_value_get_str(log, "format", NULL), *level_name = cfw_value_get_str(log, "level", NULL);
+	/* what the command line says is stronger, what nobody says stays */
+	int format = r->opt->log_format < 0 && format_name ? cfw_log_format_parse(format_name) : (int)r->format;
+	int level = r->opt->log_level < 0 && level_name ? cfw_log_level_parse(level_name) : (int)r->level;
 	if (format < 0 || level < 0)
 		return cfw_err_set(err, CURFEW_EINVAL,
 				   "log: format is text, logfmt or json; level is debug, info, warn or error");
-	cfw_logger_set(r->logger, (enum cfw_log_format)format, (enum cfw_log_level)level);
-	static const char *const later[] = {"control", "health", "watch"};
+	r->format = (enum cfw_log_format)format;
+	r->level = (enum cfw_log_level)level;
+	cfw_logger_set(r->logger, r->format, r->level);
+	static const char *const later[] = {"control", "health", "watch", "stall_limit"};
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
 		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
 			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
@@ -96,12 +104,26 @@ static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_er
 	return 0;
 }
 
+static void reap(evutil_socket_t fd, short what, void *ud)
+{
+	const struct run *r = ud;
+	(void)fd;
+	(void)what;
+	curfew_reap(r->curfew);
+}
+
+/* S3.5. Children are ours still: without a handler they are looked for. */
 static void on_deactivate(void *ud)
 {
+	static const struct timeval often = {0, 50000};
 	struct run *r = ud;
 	cfw_signals_free(r->signals);
 	r->signals = NULL;
 	cfw_watchdog_close();
+	r->deactivated = true;
+	r->reaper = event_new(r->base, -1, EV_PERSIST, reap, r);
+	if (!r->reaper || event_add(r->reaper, &often))
+		cfw_log_at(cfw_logger_log(r->logger), CFW_ERROR, "out of memory: children that end are not noticed any more");
 }
 
 static void on_journal(void *ud)
@@ -152,7 +174,20 @@ static void on_process_exit(int status, void *ud)
 	struct run *r = ud;
 	if (r->over || !r->curfew)
 		return;
+	if (r->deactivated) {
+		enum cfw_life life = cfw_core_life(curfew_core(r->curfew));
+		if (life != CFW_L_NEW && life != CFW_L_STOPPED) /* S3.6 */
+			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "exiting without stopping (state %s)",
+				   cfw_life_name(life));
+		return;
+	}
 	cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "exit(%d) was called past curfew", status);
+	if (gettid() != r->thread) { /* the loop's thread does the rest, this one never goes on */
+		atomic_store(&r->left, true);
+		curfew_exit_from_thread(r->curfew, status);
+		for (;;)
+			pause();
+	}
 	_exit(curfew_exit_inside(r->curfew, status));
 }
 
@@ -209,9 +244,10 @@ static bool speaks_utf8(void)
 static int open_all(struct run *r, struct curfew_err *err)
 {
 	r->tty = isatty(STDERR_FILENO) == 1;
-	r->logger =
-		cfw_logger_new(STDERR_FILENO, r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format,
-			       r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level, r->tty);
+	r->thread = gettid();
+	r->format = r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format;
+	r->level = r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level;
+	r->logger = cfw_logger_new(STDERR_FILENO, r->format, r->level, r->tty);
 	r->page = cfw_page_new();
 	r->base = new_base();
 	if (!r->logger || !r->page || !r->base)
@@ -246,6 +282,8 @@ static void close_all(struct run *r)
 	cfw_watchdog_close();
 	if (r->loop.ops)
 		curfew_libevent_free(&r->loop);
+	if (r->reaper)
+		event_free(r->reaper);
 	if (r->base)
 		event_base_free(r->base);
 	cfw_page_free(r->page);
@@ -293,7 +331,11 @@ int cfw_run(const struct cfw_run_options *options)
 	if (!rc)
 		rc = load_all(&r, &err);
 	if (rc) {
-		fprintf(stderr, "curfew: %s\n", err.msg[0] ? err.msg : "out of memory");
+		struct cfw_buf b;
+		cfw_buf_init(&b);
+		cfw_buf_put_safe(&b, err.msg, strlen(err.msg));
+		fprintf(stderr, "curfew: %s\n", b.len ? b.data : "out of memory");
+		cfw_buf_clear(&b);
 		close_all(&r);
 		return 2;
 	}
@@ -305,6 +347,8 @@ int cfw_run(const struct cfw_run_options *options)
 			break;
 		}
 	print_timeline(&r);
+	if (atomic_load(&r.left))
+		_exit(r.code);   /* exit(3) is under way in another thread */
 	if (!ended_in_peace(&r)) /* nothing of the script may hold up what had to be forced: the kernel cleans up */
 		return r.code;
 	close_all(&r);

@@ -17,6 +17,7 @@
 
 enum { FORCE_AFTER = 3 };
 static const uint64_t stalled_after_ns = 250 * CFW_MS;
+static const uint64_t moment_ns = 10 * CFW_MS;
 
 struct caught {
 	bool taken;       /* before holds what it was */
@@ -202,7 +203,7 @@ void cfw_signals_free(struct cfw_signals *s)
 	if (!s || s->freed)
 		return;
 	give_back(s);
-	cfw_signals_decided(s); /* nobody is left to decide */
+	cfw_signals_rearm(s, true); /* nobody is left to decide */
 	atomic_store(&state.page, NULL);
 	s->loop->ops->watch(s->loop->loop, &s->watch, -1, 0, NULL, NULL);
 	s->freed = true;
@@ -236,18 +237,26 @@ int cfw_signals_catch(struct cfw_signals *s, int signo, bool stopping, bool keep
 	return rc;
 }
 
-void cfw_signals_decided(struct cfw_signals *s)
+/* A loop that turns ends at its deadline by itself, with a log line and a timeline; the watchdog is for one that does not. */
+static uint64_t when_to_bite(struct cfw_page *page)
+{
+	return cfw_time_min(cfw_time_add(atomic_load(&page->deadline_ns), moment_ns), atomic_load(&page->provisional_ns));
+}
+
+void cfw_signals_rearm(struct cfw_signals *s, bool decided)
 {
 	struct cfw_page *page = s->page;
-	atomic_store(&page->provisional_ns, CFW_NEVER);
-	if (count_unseen(page)) /* came in meanwhile: not decided yet */
-		arm_provisional(page, cfw_time_now());
+	if (decided) {
+		atomic_store(&page->provisional_ns, CFW_NEVER);
+		if (count_unseen(page)) /* came in meanwhile: not decided yet */
+			arm_provisional(page, cfw_time_now());
+	}
 	/* The handler may come between reading and arming. */
 	uint64_t armed;
 	do {
-		armed = cfw_time_min(atomic_load(&page->deadline_ns), atomic_load(&page->provisional_ns));
+		armed = when_to_bite(page);
 		cfw_watchdog_arm(armed);
-	} while (armed != cfw_time_min(atomic_load(&page->deadline_ns), atomic_load(&page->provisional_ns)));
+	} while (armed != when_to_bite(page));
 }
 
 void cfw_signals_reset_child(void)

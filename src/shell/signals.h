@@ -22,8 +22,9 @@ void cfw_signals_free(struct cfw_signals *s);
 /* Catch one more; stopping: it arms the provisional deadline. Again with another value changes that. keep_ignored: leave it
  * when it was inherited as ignored (S2.2). 0 or a negative error (SIGKILL, SIGSTOP). */
 int cfw_signals_catch(struct cfw_signals *s, int signo, bool stopping, bool keep_ignored, struct curfew_err *err);
-/* The loop has decided: take a provisional deadline back. */
-void cfw_signals_decided(struct cfw_signals *s);
+/* Arm the watchdog for what the page says: the deadline, with a moment for a loop that turns to end by itself, or a provisional one.
+ * decided: the loop has decided on every signal that it was handed: a provisional deadline is taken back first. */
+void cfw_signals_rearm(struct cfw_signals *s, bool decided);
 /* In a child between fork and exec: default dispositions, empty mask, async-signal-safe. */
 void cfw_signals_reset_child(void);
 

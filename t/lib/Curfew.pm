@@ -45,6 +45,7 @@ sub curfew {
 		open STDIN, '<', $o{stdin} || '/dev/null' or POSIX::_exit(99);
 		open STDOUT, '>', $self->{out} or POSIX::_exit(99);
 		open STDERR, '>', $self->{err} or POSIX::_exit(99);
+		$SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM PIPE); # whatever started this test, under nohup or not
 		$o{child}->() if $o{child};
 		exec { $argv[0] } @argv or POSIX::_exit(98);
 	}

@@ -11,10 +11,19 @@ use Test::More;
 my $dir = File::Temp->newdir('curfew-so-XXXXXX', TMPDIR => 1);
 spew("$dir/leaver.c", <<'C');
 #include <lua.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 static int leave(lua_State *L) { exit((int)lua_tointeger(L, 1)); return 0; }
-int luaopen_leaver(lua_State *L) { lua_pushcfunction(L, leave); return 1; }
+static void *leave_there(void *code) { exit((int)(long)code); }
+static int leave_in_thread(lua_State *L)
+{
+	pthread_t t;
+	pthread_create(&t, NULL, leave_there, (void *)(long)lua_tointeger(L, 1));
+	pthread_detach(t);
+	return 0;
+}
+int luaopen_leaver(lua_State *L) { lua_pushcfunction(L, leave); lua_pushcfunction(L, leave_in_thread); lua_setglobal(L, "leave_in_thread"); return 1; }
 C
 my $cflags = `pkg-config --cflags lua5.4`;
 chomp $cflags;
@@ -52,6 +61,18 @@ for my $case (['leave(0)', 0], ['leave(7)', 7], ['leave(256)', 1], ['pcall(leave
 	my $r = curfew(policy => sprintf($POLICY, 'if name == "a" then curfew.exec { "sleep", "99" } end', 'leave(2)'), before => ['--exit-timeout', '500ms']);
 	is($r->wait_exit, 255, 'S4.8: what waits for the lost loop is bounded by the exit timeout');
 	is(join(' ', $r->leftovers), '', 'and leaves no process');
+}
+
+for my $case ([0, 0, 'pre in.*a stop'], [6, 6, 'pre in.*a abort']) {
+	my ($asked, $want, $marks) = @$case;
+	my $r = curfew(policy => sprintf($POLICY, '', "leave_in_thread($asked) curfew.sleep('1h')"));
+	is($r->wait_exit, $want, "S2.3, S2.4: exit($asked) in another thread");
+	like(join(', ', @{ $r->marks }), qr/$marks/, "S2.3, S2.4: exit($asked) in another thread is a trigger like any exit call") or diag $r->log;
+}
+{
+	my $r = curfew(policy => sprintf($POLICY, '', 'curfew.deactivate() leave(5)'));
+	is($r->wait_exit, 5, 'S3.6: exit(3) after deactivate() is exit(3)');
+	like($r->log, qr/exiting without stopping \(state started\)/, 'S3.6: which is logged');
 }
 
 done_testing;

@@ -110,6 +110,48 @@ LUA
 	is(join(' ', $r->leftovers), '', 'S2.19: and no child is left');
 }
 
+# S2.19: a signal that came while another one was decided on keeps its own deadline, although that one is ignored.
+{
+	my $r = curfew(policy => <<'LUA');
+local curfew = require "curfew"
+curfew.configure { exit_timeout = "1s", hook_cpu_limit = "60s" }
+curfew.server { name = "srv", start = function() curfew.log.info("READY") end, stop = function() end }
+curfew.on("SIGINT", function(t)
+	curfew.log.info("DECIDING")
+	local begun = os.clock()
+	while os.clock() - begun < 0.5 do end
+	curfew.spawn(function() string.find(string.rep("a", 40), string.rep("a?", 40) .. string.rep("a", 40) .. "b") end)
+	return curfew.ignore
+end)
+LUA
+	$r->wait_log(qr/READY/);
+	kill 'INT', $r->{pid};
+	$r->wait_log(qr/DECIDING/);
+	$r->signal('TERM');
+	is($r->wait_exit, 255, 'S2.19: TERM while INT is decided on, then the loop is blocked: 255');
+	cmp_ok($r->took, '<', 1 + $NOISE, 'S2.19: in time');
+
+	# both are taken over in one turn; INT is ignored, the rule for TERM blocks in C
+	$r = curfew(policy => <<'LUA');
+local curfew = require "curfew"
+curfew.configure { exit_timeout = "1s", hook_cpu_limit = "60s" }
+curfew.server { name = "srv", start = function() end, stop = function() end }:post_start(function()
+	curfew.after(0, function()
+		curfew.log.info("READY")
+		local begun = os.clock()
+		while os.clock() - begun < 0.5 do end
+	end)
+end)
+curfew.on("SIGINT", curfew.ignore)
+curfew.on("SIGTERM", function(t) string.find(string.rep("a", 40), string.rep("a?", 40) .. string.rep("a", 40) .. "b") end)
+LUA
+	$r->wait_log(qr/READY/);
+	kill 'INT', $r->{pid};
+	$r->signal('TERM');
+	is($r->wait_exit, 255, 'S2.19: of two signals in one turn the second one still has its deadline: 255');
+	cmp_ok($r->took, '<', 1 + $NOISE, 'S2.19: in time');
+}
+
 # S2.19: a provisional deadline is taken back where the decision does not stop.
 {
 	my $r = curfew(policy => <<'LUA');

@@ -105,6 +105,36 @@ LUA
 	is($r->wait_exit, 128 + 15, 'S3.5: after deactivate() TERM has its default disposition');
 }
 
+{
+	my $r = run_it(<<'LUA');
+server("a"):post_start(function() curfew.after(0, function()
+	curfew.deactivate()
+	mark("exec " .. curfew.exec({ "sh", "-c", "exit 3" }).code)
+	mark("timeout " .. select(3, curfew.exec { "sleep", "99", timeout = "100ms" }))
+	curfew.stop()
+end) end)
+LUA
+	is($r->wait_exit, 0, 'S3.5: after deactivate() a stop still works');
+	like(marks_of($r), qr/exec 3, timeout ETIMEDOUT/, 'S3.5: children are still noticed') || diag $r->log;
+}
+{
+	my $r = run_it(<<'LUA');
+curfew.configure { log = { level = "warn", format = "logfmt" } }
+curfew.configure { exit_timeout = "2s" }
+curfew.log.info("not to be seen")
+curfew.configure { log = { format = "json" } }
+curfew.log.warn("seen")
+LUA
+	is($r->wait_exit, 0, 'configure twice');
+	unlike($r->log, qr/not to be seen/, 'what a later configure does not name stays: the level');
+	like($r->log, qr/^\{.*"seen"/m, 'what it names changes: the format');
+}
+{
+	my $r = run_it('curfew.configure { load_limit = "200ms" } while true do end');
+	is($r->wait_exit, 2, 'S3.7: load_limit');
+	like($r->log, qr/load_limit \(200ms\)/, 'S3.7: and its value counts');
+}
+
 # S4
 {
 	my $r = run_it(<<'LUA');

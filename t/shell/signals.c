@@ -118,15 +118,15 @@ static void test_provisional(void)
 	raise(SIGTERM);
 	ok(atomic_load(&page->provisional_ns) == at, "S4.6: a second one does not start it anew");
 	turn();
-	cfw_signals_decided(signals);
+	cfw_signals_rearm(signals, true);
 	ok(atomic_load(&page->provisional_ns) == CFW_NEVER, "S2.19: the loop takes it back");
 
 	raise(SIGTERM);
-	cfw_signals_decided(signals);
+	cfw_signals_rearm(signals, true);
 	ok(atomic_load(&page->provisional_ns) != CFW_NEVER,
 	   "S2.19: what came in since the loop looked keeps a provisional deadline");
 	turn();
-	cfw_signals_decided(signals);
+	cfw_signals_rearm(signals, true);
 	ok(atomic_load(&page->provisional_ns) == CFW_NEVER, "until it is decided too");
 
 	atomic_store(&page->deadline_ns, cfw_time_now() + CFW_SEC);
@@ -452,7 +452,7 @@ static void test_decided_disarms(void)
 			turn();
 			uint64_t now = cfw_time_now();
 			atomic_store(&page->deadline_ns, stop ? now + 300 * CFW_MS : CFW_NEVER);
-			cfw_signals_decided(signals);
+			cfw_signals_rearm(signals, true);
 			while (cfw_time_now() < now + 200 * CFW_MS)
 				;
 			if (!stop)

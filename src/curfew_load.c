@@ -1,0 +1,103 @@
+/* curfew_load.c: what comes in from outside: policies to load, triggers to decide on. */
+#define _GNU_SOURCE
+#include "curfew_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
+{
+	int rc = cfw_policy_load(c->policy, chunk, src, n, err);
+	if (rc == 0) {
+		c->loading++;
+		cfw_wake(c);
+	}
+	return rc;
+}
+
+int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
+{
+	enum { MOST = 16 << 20 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cfw_err_sys(err, "cannot read the policy %s", path);
+	size_t n = 0, cap = 0;
+	char *src = NULL;
+	int rc = 0;
+	for (;;) {
+		if (n > MOST) {
+			rc = cfw_err_set(err, CURFEW_ELIMIT, "%s: a policy of more than 16 MB is no policy", path);
+			break;
+		}
+		if (cfw_grow(&cfw_alloc_std, &src, &cap, n + 65536, 1)) {
+			rc = cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", path);
+			break;
+		}
+		ssize_t got = read(fd, src + n, cap - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			rc = cfw_err_sys(err, "cannot read the policy %s", path);
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	close(fd);
+	if (rc == 0)
+		rc = curfew_load(c, path, src, n, err);
+	free(src);
+	return rc;
+}
+
+int cfw_put_trigger(struct curfew *c, struct cfw_trigger t)
+{
+	struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = t};
+	cfw_inbox_put(c, &e);
+	return 0;
+}
+
+int curfew_signal(struct curfew *c, int signo, unsigned times)
+{
+	if (times > 8) /* more say nothing that eight do not */
+		times = 8;
+	/* The handler armed a provisional deadline when the signal came; a loop that was blocked learns of it only now */
+	uint64_t provisional = atomic_load(&c->page->provisional_ns);
+	uint64_t at =
+		provisional == CFW_NEVER ? 0 : provisional - cfw_time_min(provisional, atomic_load(&c->page->exit_timeout_ns));
+	c->undecided += times;
+	for (unsigned i = 0; i < times; i++)
+		cfw_put_trigger(c, (struct cfw_trigger){.kind = CFW_T_SIGNAL, .signo = signo, .at_ns = at});
+	return 0;
+}
+
+int curfew_exit(struct curfew *c, int code)
+{
+	int low = code & 255; /* S2.18 */
+	return cfw_put_trigger(c, (struct cfw_trigger){.kind = CFW_T_EXIT, .code = code != 0 && low == 0 ? 1 : low});
+}
+
+void curfew_exit_from_thread(struct curfew *c, int code)
+{
+	int low = code & 255;
+	atomic_store(&c->thread_exit, (code != 0 && low == 0 ? 1 : low) + 1);
+	curfew_wake(c);
+}
+
+int curfew_stop(struct curfew *c)
+{
+	return cfw_put_trigger(c, (struct cfw_trigger){.kind = CFW_T_STOP});
+}
+
+int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
+{
+	struct cfw_trigger t = {0};
+	if (cfw_trigger_parse(name, &t.kind, &t.signo))
+		return cfw_err_set(err, CURFEW_ENOENT, "there is no trigger named \"%.60s\"", name);
+	if (t.kind == CFW_T_CRASH || t.kind == CFW_T_CLOSED || t.kind == CFW_T_REJECTION || t.kind == CFW_T_STALL)
+		return cfw_err_set(err, CURFEW_EREFUSED, "only curfew itself raises %s", name); /* S10.1 */
+	return cfw_put_trigger(c, t);
+}
