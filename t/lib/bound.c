@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,8 +96,18 @@ static bool end_all(bool say)
 	return any;
 }
 
+/* Signals 32 and 33 are glibc's own. Its posix_spawn, by which make starts all this, leaves them ignored, and they would stay so
+ * in every process below; its sigaction does not touch them. */
+static void default_internal_signals(void)
+{
+	static const unsigned long zero[8]; /* a kernel's struct sigaction: SIG_DFL, no flags, an empty mask */
+	for (int signo = 32; signo <= 33; signo++)
+		syscall(SYS_rt_sigaction, signo, zero, NULL, 8);
+}
+
 static _Noreturn void run(char **argv)
 {
+	default_internal_signals();
 	sigprocmask(SIG_UNBLOCK, &waited, NULL);
 	execvp(argv[0], argv);
 	fprintf(stderr, "# %s: %s\n", argv[0], strerror(errno));
