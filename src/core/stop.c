@@ -56,7 +56,7 @@ static void begin(struct cfw_core *c, const struct cfw_trigger *t, enum cfw_mode
 	if (mode == CFW_ABORT)
 		turn_into_abort(c);
 	else
-		to_all(c, CFW_SE_STOP); /* S4.13: backoffs end here */
+		to_all(c, CFW_SE_STOP); /* S4.13: backoffs end here; S3.3: what still waits to start is not begun any more */
 }
 
 void cfw_stop_abort(struct cfw_core *c, int code)

@@ -57,6 +57,57 @@ static void graceful_order(void)
 	done(d);
 }
 
+static void hooks_in_turn(void)
+{
+	static const char *const labels[] = {"one", "two", "three"};
+	for (int p = CFW_PRE_STOP; p <= CFW_POST_STOP; p++) {
+		struct drive *d = one();
+		for (int i = 0; i < 3; i++)
+			drive_hook(d, i == 2 ? NULL : "web", (enum cfw_phase)p, labels[i], CFW_NEVER)->take_ns = MS(10);
+		drive_hook(d, NULL, (enum cfw_phase)p, "four", CFW_NEVER)->take_ns = MS(10);
+		drive_start(d);
+		drive_fire(d, CFW_T_SIGNAL, TERM, 0);
+		drive_run(d, CFW_NEVER);
+		ok(drive_order(d, "call one graceful", "done one", "call two graceful", "done two", NULL),
+		   "S4.1: %s hooks of a server run one after another", drive_phases[p]);
+		ok(drive_order(d, "call three graceful", "done three", "call four graceful", "done four", NULL),
+		   "S4.1: the global %s hooks too", drive_phases[p]);
+		done(d);
+	}
+}
+
+static struct cfw_trigger seen[CFW_PHASES];
+static uint64_t until[CFW_PHASES];
+
+static void see(struct drive *d, const struct cfw_action *a)
+{
+	(void)d;
+	if (a->type == CFW_ACT_CALL) {
+		seen[a->phase] = a->trigger;
+		until[a->phase] = a->deadline_ns;
+	}
+}
+
+static void what_hooks_are_told(void)
+{
+	struct drive *d = one();
+	for (int p = 0; p < CFW_PHASES; p++)
+		drive_hook(d, "web", (enum cfw_phase)p, NULL, p == CFW_PRE_START ? MS(70) : CFW_NEVER);
+	d->on_action = see;
+	drive_start(d);
+	drive_fire(d, CFW_T_SIGNAL, INT, 0);
+	drive_run(d, CFW_NEVER);
+	is_int(seen[CFW_POST_START].kind, CFW_T_KINDS, "a start hook has no trigger");
+	ok(seen[CFW_PRE_STOP].kind == CFW_T_SIGNAL && seen[CFW_PRE_STOP].signo == INT,
+	   "a pre_stop hook is told the first cause");
+	ok(seen[CFW_POST_STOP].kind == CFW_T_SIGNAL && seen[CFW_POST_STOP].signo == INT, "a post_stop hook too");
+	is_int(until[CFW_PRE_START], MS(1070), "a hook's deadline is its own limit");
+	is_int(until[CFW_POST_START], MS(31000), "or the start's");
+	is_int(until[CFW_PRE_STOP], MS(6000), "or for pre_stop the exit timeout");
+	is_int(until[CFW_POST_STOP], MS(5500), "or for post_stop the margin");
+	done(d);
+}
+
 static void independent_ones(void)
 {
 	struct drive *d = drive_new(NULL);
@@ -630,6 +681,8 @@ static void blocked_loop(void)
 int main(void)
 {
 	graceful_order();
+	hooks_in_turn();
+	what_hooks_are_told();
 	independent_ones();
 	diamond();
 	abort_at_once();
