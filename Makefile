@@ -95,7 +95,7 @@ run: $(BUILD)/curfew ## install what is missing, build, and run the demo: server
 # in $BUILD.
 T ?= $(T_C) $(sort $(wildcard t/*/*.t))
 TEST_TIMEOUT ?= 300
-PROVE := BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) SAN=$(SAN) ASAN_OPTIONS=detect_stack_use_after_return=1 \
+PROVE := BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) SAN=$(SAN) $(if $(SAN),CURFEW_PATIENCE=120) ASAN_OPTIONS=detect_stack_use_after_return=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 prove --failures --timer
 $(BUILD)/t/bound: t/lib/bound.c
 	@mkdir -p $(@D)
