@@ -152,6 +152,10 @@ static int open_wake(struct curfew *c, struct curfew_err *err)
 
 struct curfew *curfew_new(const struct curfew_options *options, struct curfew_err *err)
 {
+	if (!options || options->size != sizeof *options || !options->loop || !options->on_exit) {
+		cfw_err_set(err, CURFEW_EINVAL, "options: size, loop and on_exit must be set");
+		return NULL;
+	}
 	struct curfew *c = calloc(1, sizeof *c);
 	if (!c) {
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");

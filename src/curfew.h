@@ -27,7 +27,7 @@ struct cfw_page;
 struct cfw_value;
 
 struct curfew_options {
-	size_t size;                    /* sizeof(struct curfew_options) */
+	size_t size;                    /* sizeof(struct curfew_options); any other is refused */
 	const struct curfew_loop *loop; /* copied; the loop behind it must outlive the instance */
 	const struct cfw_log *log;      /* must outlive the instance; NULL: silent */
 	struct cfw_page *page;          /* shared page made by the host; NULL: one is made */
