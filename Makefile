@@ -68,7 +68,7 @@ $(BUILD)/curfew: $(call objs,bin) $(below_run:%=$(BUILD)/%.a)
 # t/ROOM/name.c becomes build/t/ROOM/name.
 T_C := $(patsubst %.c,$(BUILD)/%,$(filter-out t/lib/%,$(wildcard t/*/*.c)))
 define room_tests
-$(BUILD)/t/$(1)/%: t/$(1)/%.c t/lib/tap.c t/lib/tap.h $$(below_$(1):%=$(BUILD)/%.a)
+$(BUILD)/t/$(1)/%: t/$(1)/%.c t/lib/tap.c t/lib/tap.h $(wildcard t/$(1)/*.h) $$(below_$(1):%=$(BUILD)/%.a)
 	@mkdir -p $$(@D)
 	$$(call say,cc) $$(CC) $$(CPPFLAGS_ALL) -It/lib $$(CFLAGS_ALL) -MMD -MP $$(LDFLAGS_ALL) -o $$@ $$< t/lib/tap.c $$(below_$(1):%=$(BUILD)/%.a) $$(LDLIBS_ALL)
 endef
@@ -89,7 +89,7 @@ deps: ## install with apt what is missing to build, run and test
 	tools/deps run test
 
 run: $(BUILD)/curfew ## install what is missing, build, and run the demo: servers under load, a SIGTERM, the timeline
-	$(BUILD)/curfew run examples/demo.lua
+	$(BUILD)/curfew run --timeline always examples/demo.lua
 
 # Each file passes or fails by itself, bounded in time, and leaves no process behind. Tests find the binary in $CURFEW, the build
 # in $BUILD.
