@@ -1,18 +1,15 @@
 -- conn.lua: a TCP connection as its handler sees it. It is closed when the handler has ended.
 local misuse = require "curfew.misuse"
 local async = require "curfew.async"
+local exchange = require "curfew.exchange"
 
-local QUEUE = 65536 -- bytes written before the writer waits for the peer
 local LINE = 1048576 -- longest line that conn:lines takes
 
 local Conn = { __name = "curfew.conn" }
 Conn.__index = Conn
 
-local function check_self(self, method)
-	if getmetatable(self) ~= Conn then
-		misuse.raise("conn:" .. method, "call it with a colon, conn:%s(…), not with a dot", method)
-	end
-end
+local check_self = exchange.checker(Conn, "conn")
+exchange.complete(Conn, check_self)
 
 -- What conn:lines has read past the last line comes first.
 local function read(self, max)
@@ -76,23 +73,8 @@ function Conn:lines()
 	return next_line, self
 end
 
-local function write(self, ...)
-	for i = 1, select("#", ...) do
-		local data = tostring((select(i, ...)))
-		local ok, message, code = self.x:write(data)
-		if not ok then
-			return nil, message, code
-		end
-		self.queued = self.queued + #data
-	end
-	if self.queued < QUEUE then
-		return true
-	end
-	self.queued = 0
-	return self.x:flush()
-end
+local write = exchange.write
 
--- Waits when much is queued, so that a slow peer slows its writer.
 function Conn:write(...)
 	check_self(self, "write")
 	local n = select("#", ...)
@@ -118,19 +100,6 @@ end
 function Conn:close()
 	check_self(self, "close")
 	self.x:close()
-end
-
--- The connection outlives its handler, until it is closed.
-function Conn:hold()
-	check_self(self, "hold")
-	self.x:hold()
-	return self
-end
-
--- False once the peer is gone.
-function Conn:alive()
-	check_self(self, "alive")
-	return self.x:alive()
 end
 
 -- Runs as the body of a connection's task; its end gives the exchange back.

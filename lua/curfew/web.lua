@@ -1,21 +1,18 @@
 -- web.lua: req and res of an HTTP handler. A handler returns its reply, or sends it, now or later.
+local exchange = require "curfew.exchange"
 local headers = require "curfew.headers"
 local log = require "curfew.log".log
 local misuse = require "curfew.misuse"
 
 local getinfo = debug.getinfo -- a script may take debug away
-local QUEUE = 65536 -- bytes written before the writer waits for the client
 
 -- ---- res
 
 local Res = { __name = "curfew.res" }
 Res.__index = Res
 
-local function check_self(self, method)
-	if getmetatable(self) ~= Res then
-		misuse.raise("res:" .. method, "call it with a colon, res:%s(…), not with a dot", method)
-	end
-end
+local check_self = exchange.checker(Res, "res")
+exchange.complete(Res, check_self)
 
 local function check_status(what, status)
 	local n = type(status) == "number" and math.tointeger(status)
@@ -115,16 +112,7 @@ function Res:write(data)
 	elseif self.finished then
 		misuse.raise("res:write", "the reply was finished already")
 	end
-	local ok, message, code = self.x:write(data)
-	if not ok then
-		return nil, message, code
-	end
-	self.queued = self.queued + #data
-	if self.queued < QUEUE then
-		return true
-	end
-	self.queued = 0
-	return self.x:flush()
+	return exchange.write(self, data)
 end
 
 -- The end of a reply in pieces; data is its last one.
@@ -143,20 +131,6 @@ function Res:finish(data)
 	end
 	self.finished = true
 	return self.x:finish()
-end
-
--- The reply may come after all work of the request has ended (S6.3).
-function Res:hold()
-	check_self(self, "hold")
-	self.held = true
-	self.x:hold()
-	return self
-end
-
--- False once the client is gone.
-function Res:alive()
-	check_self(self, "alive")
-	return self.x:alive()
 end
 
 -- ---- req
