@@ -1,4 +1,6 @@
 /* exchange.c: a request or connection as scripts see it: userdata "curfew.exchange". */
+#include <errno.h>
+
 #include <lauxlib.h>
 
 #include "base/err.h"
@@ -10,6 +12,10 @@
 #include "policy/task.h"
 
 #define META "curfew.exchange"
+
+#define BEGUN     "a reply was begun already"
+#define NOT_BEGUN "no reply was begun"
+#define CLOSED    "the connection was closed"
 
 void cfw_push_exchange(lua_State *L, cfw_id id)
 {
@@ -33,22 +39,31 @@ static struct cfw_conversation *check(lua_State *L)
 	return NULL;
 }
 
-static int answer(lua_State *L, int rc, const char *what)
+/* What an operation came to; errno says why where it failed with CURFEW_ESYS. not_now: why it may be refused. */
+static int answer(lua_State *L, int rc, const char *what, const char *not_now)
 {
 	struct curfew_err err = {0};
 	if (rc >= 0) {
 		lua_pushboolean(L, 1);
 		return 1;
 	}
-	cfw_err_set(&err, rc, rc == CURFEW_ESTATE ? "%s: a reply was begun, or none was" : "%s failed", what);
+	if (rc == CURFEW_ESYS)
+		cfw_err_sys(&err, "%s", what);
+	else
+		cfw_err_set(&err, rc, "%s: %s", what,
+			    rc == CURFEW_ESTATE   ? not_now
+			    : rc == CURFEW_ENOMEM ? "out of memory"
+						  : "it failed");
 	return cfw_fail(L, &err);
 }
 
 /* One whose tasks have ended before (x:hold) is over with its reply. */
-static int answer_end(lua_State *L, int rc, const char *what)
+static int answer_end(lua_State *L, int rc, const char *what, const char *not_now)
 {
+	int saved = errno;
 	cfw_request_settle(cfw_policy_of(L), check_id(L));
-	return answer(L, rc, what);
+	errno = saved;
+	return answer(L, rc, what, not_now);
 }
 
 static int check_status(lua_State *L, int idx)
@@ -84,11 +99,11 @@ static int l_reply(lua_State *L)
 	if (!r)
 		return 3;
 	if (r->begun || r->ended)
-		return answer(L, CURFEW_ESTATE, "reply");
+		return answer(L, CURFEW_ESTATE, "reply", BEGUN);
 	int rc = r->x->ops->reply(r->x, status, cfw_convert_value(L, headers), body, n);
 	if (rc >= 0)
 		r->begun = r->ended = true;
-	return answer_end(L, rc, "reply");
+	return answer_end(L, rc, "reply", BEGUN);
 }
 
 static int l_begin(lua_State *L)
@@ -101,11 +116,11 @@ static int l_begin(lua_State *L)
 	if (!r)
 		return 3;
 	if (r->begun || r->ended || !r->x->ops->begin)
-		return answer(L, CURFEW_ESTATE, "begin");
+		return answer(L, CURFEW_ESTATE, "begin", BEGUN);
 	int rc = r->x->ops->begin(r->x, status, cfw_convert_value(L, headers));
 	if (rc >= 0)
 		r->begun = true;
-	return answer(L, rc, "begin");
+	return answer(L, rc, "begin", BEGUN);
 }
 
 static int l_write(lua_State *L)
@@ -116,8 +131,9 @@ static int l_write(lua_State *L)
 	struct cfw_conversation *r = check(L);
 	if (!r)
 		return 3;
-	bool may = !r->ended && (r->begun || r->x->kind == CFW_X_TCP);
-	return answer(L, may ? r->x->ops->write(r->x, data, n) : CURFEW_ESTATE, "write");
+	bool tcp = r->x->kind == CFW_X_TCP, may = !r->ended && (r->begun || tcp);
+	const char *not_now = tcp ? CLOSED : r->ended ? "the reply has ended" : NOT_BEGUN;
+	return answer(L, may ? r->x->ops->write(r->x, data, n) : CURFEW_ESTATE, "write", not_now);
 }
 
 static int l_finish(lua_State *L)
@@ -126,10 +142,10 @@ static int l_finish(lua_State *L)
 	if (!r)
 		return 3;
 	if (!r->begun || r->ended || !r->x->ops->end)
-		return answer(L, CURFEW_ESTATE, "finish");
+		return answer(L, CURFEW_ESTATE, "finish", r->ended ? "the reply has ended" : NOT_BEGUN);
 	int rc = r->x->ops->end(r->x);
 	r->ended = true;
-	return answer_end(L, rc, "finish");
+	return answer_end(L, rc, "finish", NOT_BEGUN);
 }
 
 static int l_flush(lua_State *L)
@@ -143,7 +159,7 @@ static int l_flush(lua_State *L)
 	int rc = r->x->ops->flush ? r->x->ops->flush(r->x, token) : CURFEW_ESTATE;
 	if (rc < 0) {
 		cfw_task_nowait(t);
-		return answer(L, rc, "flush");
+		return answer(L, rc, "flush", "the connection was closed, or is being flushed already");
 	}
 	return cfw_guard_wait(L, 0, cfw_task_go_on);
 }
@@ -160,7 +176,7 @@ static int l_read(lua_State *L)
 	int rc = r->x->ops->read ? r->x->ops->read(r->x, max < 0 ? 0 : (size_t)max, token) : CURFEW_ESTATE;
 	if (rc < 0) {
 		cfw_task_nowait(t);
-		return answer(L, rc, "read");
+		return answer(L, rc, "read", "the connection was closed, or is being read already");
 	}
 	return cfw_guard_wait(L, 0, cfw_task_go_on);
 }
@@ -172,7 +188,7 @@ static int l_close(lua_State *L)
 		return 3;
 	r->ended = true;
 	r->x->ops->close(r->x);
-	return answer_end(L, 0, "close");
+	return answer_end(L, 0, "close", CLOSED);
 }
 
 static int l_hold(lua_State *L)
@@ -181,7 +197,7 @@ static int l_hold(lua_State *L)
 	if (!r)
 		return 3;
 	r->held = true;
-	return answer(L, 0, "hold");
+	return answer(L, 0, "hold", CLOSED);
 }
 
 static int l_alive(lua_State *L)
