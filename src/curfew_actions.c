@@ -30,6 +30,7 @@ static void call_hook(struct curfew *c, const struct cfw_action *a)
 		return;
 	cfw_core_stop_view(c->core, &stop);
 	cfw_core_server_view(c->core, a->server, &server);
+	const struct cfw_text *text = stop.running ? cfw_text_find(c, stop.first.text) : NULL;
 	const struct cfw_entry *s = cfw_entry_get(c, a->server);
 	static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
 	char what[256];
@@ -42,6 +43,8 @@ static void call_hook(struct curfew *c, const struct cfw_action *a)
 		.phase = a->phase,
 		.mode = a->mode,
 		.trigger = stop.running ? stop.first : (struct cfw_trigger){.kind = CFW_T_KINDS},
+		.text = text ? text->text : NULL,
+		.traceback = text ? text->traceback : NULL,
 		.deadline_ns = a->deadline_ns,
 		.began_ns = stop.running ? stop.began_ns : cfw_now(c),
 		.result = a->phase == CFW_POST_STOP && s ? s->result : NULL,
@@ -69,6 +72,7 @@ static void start_server(struct curfew *c, const struct cfw_action *a)
 	if (s->result)
 		clear_marks(c, a->server);
 	s->result = NULL;
+	s->until_ns = a->deadline_ns;
 	s->kind->start(s->srv, a->attempt);
 }
 
@@ -112,7 +116,45 @@ static void reply(struct curfew *c, const struct cfw_action *a)
 		    text && text->text      ? text->text
 		    : a->outcome == CFW_CUT ? "passed its time"
 					    : "failed");
+	if (text && text->code) {
+		err.code = text->code;
+		err.sys_errno = text->sys_errno;
+	}
 	cfw_waiter_answer(c, a->request, &err);
+}
+
+/* What is asked for, or goes wrong, when the core has ended: the code still counts it (S4.3). */
+static int look_at_rest(struct curfew *c, int code)
+{
+	for (; c->inbox_at < c->inbox_n; c->inbox_at++) {
+		const struct cfw_trigger *t = &c->inbox[c->inbox_at].trigger;
+		int more = 0;
+		if (c->inbox[c->inbox_at].type != CFW_EV_TRIGGER)
+			continue;
+		if (t->kind == CFW_T_EXIT)
+			more = t->code;
+		if (t->kind == CFW_T_ERROR || t->kind == CFW_T_REJECTION) {
+			const char *text = curfew_text(c, t->text);
+			cfw_log_at(c->opt.log, CFW_ERROR, "uncaught error: %s", text ? text : "?");
+			more = 1;
+		}
+		if (more > code)
+			cfw_log_at(c->opt.log, CFW_WARN, "exit %d, asked for at the end", code = more);
+	}
+	return code;
+}
+
+/* Who was answered last, or waits to hear of the stop, goes on once before the end (S3.2), if there is time: when the core has ended
+ * nothing holds the process up any more. A callback is a step later than its answer. */
+static int last_word(struct curfew *c, int code)
+{
+	enum { STEPS = 3 };
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(c->core, &stop);
+	uint64_t until = cfw_time_min(cfw_time_add(cfw_now(c), 100 * CFW_MS), stop.margin_ns);
+	for (int i = 0; i < STEPS && cfw_now(c) < until && cfw_policy_deadline(c->policy) <= cfw_now(c); i++)
+		cfw_policy_step(c->policy, cfw_now(c));
+	return look_at_rest(c, code);
 }
 
 void cfw_finish(struct curfew *c, int code, bool kill)
@@ -165,7 +207,7 @@ void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 		reply(c, a);
 		break;
 	case CFW_ACT_EXIT:
-		cfw_finish(c, a->code, a->kill);
+		cfw_finish(c, a->kill ? a->code : last_word(c, a->code), a->kill);
 		break;
 	case CFW_ACTIONS:
 		break;

@@ -23,10 +23,12 @@ struct cfw_entry {
 	struct cfw_value *def;
 	const char *result; /* of its stop: "stopped", "cut", "failed"; NULL while none */
 	bool decides;       /* S2.15: its exit code is the result */
+	uint64_t until_ns;  /* when its last start was to be given up */
 };
 
 struct cfw_text {
-	uint32_t handle; /* 0: free */
+	uint32_t handle;     /* 0: free */
+	int code, sys_errno; /* of an error, as in struct curfew_err; 0 where they are not known */
 	char *text, *traceback;
 };
 
@@ -102,6 +104,8 @@ void cfw_wake(struct curfew *c); /* have curfew_step called soon; on the loop's 
 uint64_t cfw_now(const struct curfew *c);
 /* Keep a text (and traceback, may be NULL) for the journal; its handle, 0 when there is none. */
 uint32_t cfw_text_keep(struct curfew *c, const char *text, const char *traceback);
+/* The same for an error, with its code. */
+uint32_t cfw_text_keep_err(struct curfew *c, const struct curfew_err *err, const char *traceback);
 const struct cfw_text *cfw_text_find(const struct curfew *c, uint32_t handle);
 
 /* curfew_actions.c */

@@ -135,7 +135,12 @@ bool curfew_signal_has_rule(const struct curfew *c, int signo)
 static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback)
 {
 	struct curfew *c = ud;
-	if ((t->kind == CFW_T_ERROR || t->kind == CFW_T_REJECTION) && !c->start_asked) {
+	bool failure = t->kind == CFW_T_ERROR || t->kind == CFW_T_REJECTION;
+	if (failure && c->deactivated) { /* S3.5 */
+		cfw_log_with(c->opt.log, CFW_ERROR, text ? text : "out of memory", "traceback", traceback, NULL);
+		return 0;
+	}
+	if (failure && !c->start_asked) {
 		/* S2.5, S3.7: before the first start this is a policy that does not load */
 		cfw_log_with(c->opt.log, CFW_ERROR, text ? text : "the policy failed", "traceback", traceback, NULL);
 		c->failed = true;
@@ -175,6 +180,7 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 		if (!c->deactivated && c->opt.on_deactivate)
 			c->opt.on_deactivate(c->opt.ud);
 		c->deactivated = true;
+		cfw_policy_deactivate(c->policy);
 		cfw_policy_answer(c->policy, token, cfw_value_bool(true), NULL);
 		return 0;
 	}
@@ -243,6 +249,27 @@ static uint64_t op_hook_until(void *ud, uint32_t run)
 	return cfw_core_run_until(c->core, run);
 }
 
+static bool op_stop_cause(void *ud, enum cfw_mode *mode, struct cfw_trigger *t, const char **text, const char **traceback)
+{
+	const struct curfew *c = ud;
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(c->core, &stop);
+	if (!stop.running)
+		return false;
+	const struct cfw_text *kept = cfw_text_find(c, stop.first.text);
+	*mode = stop.mode;
+	*t = stop.first;
+	*text = kept ? kept->text : NULL;
+	*traceback = kept ? kept->traceback : NULL;
+	return true;
+}
+
+static uint64_t op_start_until(void *ud, cfw_id server)
+{
+	const struct cfw_entry *s = cfw_entry_get(ud, server);
+	return s ? s->until_ns : CFW_NEVER;
+}
+
 static void op_cut(void *ud)
 {
 	struct cfw_event e = {.type = CFW_EV_CUT};
@@ -307,6 +334,8 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.cancel = op_cancel,
 	.extend = op_extend,
 	.hook_until = op_hook_until,
+	.stop_cause = op_stop_cause,
+	.start_until = op_start_until,
 	.cut = op_cut,
 	.hook_done = op_hook_done,
 	.loaded = op_loaded,

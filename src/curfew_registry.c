@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/text.h"
 
 enum { SLOT_MASK = 0xfffff };
@@ -147,13 +148,38 @@ int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curf
 	return s->kind->signal(s->srv, signo);
 }
 
+uint32_t cfw_text_keep_err(struct curfew *c, const struct curfew_err *err, const char *traceback)
+{
+	uint32_t handle = cfw_text_keep(c, err->msg, traceback);
+	if (handle) {
+		c->texts[handle % CFW_TEXTS].code = err->code;
+		c->texts[handle % CFW_TEXTS].sys_errno = err->sys_errno;
+	}
+	return handle;
+}
+
+/* Some kinds name the server in their errors, as those of a bad definition must; whoever shows this one does so himself. */
+static uint32_t keep_reason(struct curfew *c, const struct cfw_report *r)
+{
+	struct curfew_err err = *r->err;
+	struct cfw_server_view view;
+	if (cfw_core_server_view(c->core, r->server, &view) == 0) {
+		size_t n = strlen(view.name);
+		if (strncmp(err.msg, view.name, n) == 0 && strncmp(err.msg + n, ": ", 2) == 0)
+			memmove(err.msg, err.msg + n + 2, strlen(err.msg + n + 2) + 1);
+	}
+	if (r->traceback) /* the line of the journal has no room for it */
+		cfw_log_with(c->opt.log, CFW_ERROR, err.msg, "traceback", r->traceback, NULL);
+	return cfw_text_keep_err(c, &err, r->traceback);
+}
+
 void cfw_report(void *ud, const struct cfw_report *r)
 {
 	struct curfew *c = ud;
 	struct cfw_entry *s = cfw_entry_get(c, r->server);
 	struct cfw_event e = {.server = r->server, .attempt = r->attempt, .signo = r->signo, .code = r->exit_code};
 	if (r->err && r->err->msg[0])
-		e.text = cfw_text_keep(c, r->err->msg, NULL);
+		e.text = keep_reason(c, r);
 	switch (r->what) {
 	case CFW_REPORT_STARTED:
 		e.type = CFW_EV_SERVER_STARTED;

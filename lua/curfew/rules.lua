@@ -6,11 +6,11 @@ local rules = {}
 
 local NEVER_SEEN = { SIGKILL = true, SIGSTOP = true } -- by no process
 
+local OURS = { crash = true, closed = true, rejection = true, stall = true } -- S10.1: raised by curfew alone
+
 -- The trigger's name as the core writes it.
-local function trigger_name(name)
-	if type(name) ~= "string" then
-		misuse.expected("curfew.on", 'a trigger such as "SIGTERM" or "closed", or a list of them', name)
-	elseif name == "*" or name:find "^custom:." then
+local function trigger_name(what, name)
+	if name:find "^custom:." then
 		return name
 	end
 	local known = c.trigger_names()
@@ -27,17 +27,17 @@ local function trigger_name(name)
 		if near == "" and not name:find "^[Ss][Ii][Gg]" and name:find "^[%w_.-]+$" then
 			near = ('; one of your own is written "custom:%s"'):format(name)
 		end
-		misuse.raise("curfew.on", "unknown trigger %s%s", misuse.show(name), near)
+		misuse.raise(what, "unknown trigger %s%s", misuse.show(name), near)
 	end
 	local full = name:upper():gsub("^SIG", "")
 	full = "SIG" .. full
 	if NEVER_SEEN[full] then
-		misuse.raise("curfew.on", "no process can catch %s", full)
+		misuse.raise(what, "no process can catch %s", full)
 	end
 	return full
 end
 
--- name: a trigger, "custom:NAME" for what curfew.trigger("NAME") raises, "*" for whatever has no rule of its own, or a list of
+-- name: a trigger, "custom:NAME" for one of the script's own, "*" for whatever has no rule of its own, or a list of
 -- them. rule: a decision, or a function that takes the trigger
 -- and returns one, or nil where it has nothing to say. The newest rule is asked first.
 function rules.on(name, rule)
@@ -47,7 +47,10 @@ function rules.on(name, rule)
 	end
 	local full = {}
 	for i = 1, #names do
-		full[i] = trigger_name(names[i])
+		if type(names[i]) ~= "string" then
+			misuse.expected("curfew.on", 'a trigger such as "SIGTERM" or "closed", or a list of them', names[i])
+		end
+		full[i] = names[i] == "*" and "*" or trigger_name("curfew.on", names[i])
 	end
 	if type(rule) ~= "function" and not c.decision_of(rule) then
 		misuse.expected("curfew.on", "a function or a decision such as curfew.graceful(0)", rule)
@@ -60,14 +63,18 @@ function rules.on(name, rule)
 	end
 end
 
--- Raise a trigger by its name, one of the script's own included.
+-- Raise a trigger by its name, "custom:NAME" for one of the script's own.
 function rules.trigger(name, code)
 	if type(name) ~= "string" or name == "" or name == "*" then
 		misuse.expected("curfew.trigger", "the name of a trigger", name)
 	elseif code ~= nil then
 		require "curfew.schema".integer(0, 255)(code, "curfew.trigger")
 	end
-	return misuse.result("curfew.trigger", c.trigger(name, code))
+	local full = trigger_name("curfew.trigger", name)
+	if OURS[full] then
+		misuse.raise("curfew.trigger", 'only curfew itself raises "%s"', full)
+	end
+	return misuse.result("curfew.trigger", c.trigger(full, code))
 end
 
 return rules

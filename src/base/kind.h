@@ -33,7 +33,8 @@ struct cfw_report {
 	uint32_t attempt;             /* the number that start, stop or cut came with */
 	int exit_code;                /* of a process; -1 where there is none */
 	int signo;                    /* the signal that ended it; 0 where none did */
-	const struct curfew_err *err; /* NULL where nothing went wrong; copied */
+	const struct curfew_err *err; /* NULL where nothing went wrong; copied. The server's name need not stand in front */
+	const char *traceback;        /* of a script's error; NULL where there is none; copied */
 };
 
 /* What every kind and service is given: owned by the instance, valid as long as it. */

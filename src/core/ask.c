@@ -24,7 +24,8 @@ static void note(struct cfw_core *c, enum cfw_journal_what what, const struct cf
 						       .server = t->server,
 						       .a = d.what,
 						       .b = by_default,
-						       .code = d.code});
+						       .code = d.code,
+						       .text = t->text});
 }
 
 /* S7.4: refused during a stop, put off while starting; those that overlap become one. */

@@ -23,11 +23,14 @@ struct cfw_lua_server {
 };
 
 struct cfw_task_call {
-	struct cfw_hook_call hook; /* result and what are ours */
+	struct cfw_hook_call hook;          /* its strings are ours */
+	struct cfw_task *task;              /* of a hook */
+	struct cfw_task_call *next, **prev; /* in its bucket; prev NULL: in none */
 	struct cfw_lua_server *server;
 	enum { CALL_START, CALL_STOP, CALL_ABORT } which;
 	uint64_t deadline_ns;
 	uint32_t attempt;
+	struct curfew_err *refused; /* start returned nil and a message: malloc */
 };
 
 static void set_seconds(lua_State *L, const char *key, uint64_t ns)
@@ -36,6 +39,12 @@ static void set_seconds(lua_State *L, const char *key, uint64_t ns)
 		return;
 	lua_pushnumber(L, (lua_Number)ns / 1e9);
 	lua_setfield(L, -2, key);
+}
+
+static void set_mode(lua_State *L, enum cfw_mode mode)
+{
+	lua_pushstring(L, mode == CFW_ABORT ? "abort" : "graceful");
+	lua_setfield(L, -2, "mode");
 }
 
 /* The Lua layer's function for calling a script's, then the script's; or, where the layer gave none, the script's alone. */
@@ -63,11 +72,10 @@ static int begin_hook(lua_State *L, struct cfw_task *t, lua_State *co)
 		lua_setfield(L, -2, "server");
 	}
 	if (h->trigger.kind != CFW_T_KINDS) {
-		cfw_push_trigger(L, &h->trigger, NULL, NULL);
+		cfw_push_trigger(L, &h->trigger, h->text, h->traceback);
 		lua_setfield(L, -2, "trigger");
 	}
-	lua_pushstring(L, h->mode == CFW_ABORT ? "abort" : "graceful");
-	lua_setfield(L, -2, "mode");
+	set_mode(L, h->mode);
 	lua_pushstring(L, phases[h->phase]);
 	lua_setfield(L, -2, "phase");
 	set_seconds(L, "deadline", h->deadline_ns);
@@ -76,6 +84,22 @@ static int begin_hook(lua_State *L, struct cfw_task *t, lua_State *co)
 	lua_setfield(L, -2, "result");
 	lua_xmove(L, co, n + 2);
 	return n + 1;
+}
+
+static char *copy(const char *s)
+{
+	return s ? strdup(s) : NULL;
+}
+
+/* A cancel finds its hook by the run's number, however many run. */
+static void enter(struct cfw_policy *p, struct cfw_task_call *c)
+{
+	struct cfw_task_call **bucket = &p->hooks[c->hook.run % CFW_HOOK_BUCKETS];
+	c->next = *bucket;
+	c->prev = bucket;
+	if (c->next)
+		c->next->prev = &c->next;
+	*bucket = c;
 }
 
 void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call)
@@ -89,23 +113,25 @@ void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call)
 		return;
 	}
 	c->hook = *call;
-	c->hook.result = call->result ? strdup(call->result) : NULL;
-	c->hook.what = call->what ? strdup(call->what) : NULL;
+	c->hook.result = copy(call->result);
+	c->hook.what = copy(call->what);
+	c->hook.text = copy(call->text);
+	c->hook.traceback = copy(call->traceback);
+	c->task = t;
 	t->call = c;
 	t->run = call->run;
+	enter(p, c);
 	t->begin = begin_hook;
 	cfw_task_ready(t);
 }
 
 void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run)
 {
-	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
-		struct cfw_task *t = cfw_task_get(p, id);
-		if (t->kind == CFW_TASK_HOOK && t->run == run) {
-			cfw_task_cancel(t, true);
-			return;
-		}
-	}
+	struct cfw_task_call *c = p->hooks[run % CFW_HOOK_BUCKETS];
+	while (c && c->hook.run != run)
+		c = c->next;
+	if (c)
+		cfw_task_cancel(c->task, true);
 }
 
 static void end_hook(struct cfw_task *t)
@@ -125,10 +151,26 @@ static void end_hook(struct cfw_task *t)
 
 /* ---- the kind "server" ----------------------------------------------------------------------------------------------------- */
 
-static void report(struct cfw_lua_server *s, enum cfw_report_what what, uint32_t attempt, const struct curfew_err *err)
+static void report(struct cfw_lua_server *s, enum cfw_report_what what, uint32_t attempt, const struct curfew_err *err,
+		   const char *traceback)
 {
-	struct cfw_report r = {.what = what, .server = s->id, .attempt = attempt, .exit_code = -1, .err = err};
+	struct cfw_report r = {
+		.what = what, .server = s->id, .attempt = attempt, .exit_code = -1, .err = err, .traceback = traceback};
 	s->env->report(s->env->ud, &r);
+}
+
+/* Why it stops: where the server stops alone there is no trigger. */
+static void set_cause(lua_State *L, struct cfw_policy *p, unsigned which)
+{
+	struct cfw_trigger trigger;
+	enum cfw_mode mode = which == CALL_ABORT ? CFW_ABORT : CFW_GRACEFUL;
+	const char *text = NULL, *traceback = NULL;
+	bool known = which != CALL_START && p->ops->stop_cause && p->ops->stop_cause(p->ud, &mode, &trigger, &text, &traceback);
+	set_mode(L, mode);
+	if (!known)
+		return;
+	cfw_push_trigger(L, &trigger, text, traceback);
+	lua_setfield(L, -2, "trigger");
 }
 
 static int begin_server(lua_State *L, struct cfw_task *t, lua_State *co)
@@ -137,12 +179,13 @@ static int begin_server(lua_State *L, struct cfw_task *t, lua_State *co)
 	const struct cfw_task_call *c = t->call;
 	const int refs[] = {c->server->start, c->server->stop, c->server->abort};
 	int n = push_entry(L, t->p, CFW_ENTRY_SERVER, refs[c->which]);
-	lua_createtable(L, 0, 3);
+	lua_createtable(L, 0, 5);
 	lua_pushinteger(L, c->server->id);
 	lua_setfield(L, -2, "server");
 	lua_pushstring(L, names[c->which]);
 	lua_setfield(L, -2, "phase");
 	set_seconds(L, "deadline", c->deadline_ns);
+	set_cause(L, t->p, c->which);
 	lua_xmove(L, co, n + 2);
 	return n + 1;
 }
@@ -178,14 +221,52 @@ static void end_server(struct cfw_task *t)
 	if (t->end == CFW_END_EXIT)
 		cfw_err_set(&err, CURFEW_ELUA, "%s called os.exit", names[c->which]);
 	else if (t->end != CFW_END_OK)
-		cfw_err_set(&err, CURFEW_ELUA, "%s%s%s", t->text ? t->text : "not enough memory", t->trace ? "\n" : "",
-			    t->trace ? t->trace : "");
+		cfw_err_set(&err, CURFEW_ELUA, "%s", t->text ? t->text : "not enough memory");
+	else if (c->refused)
+		err = *c->refused;
+	enum cfw_report_what what = CFW_REPORT_STOPPED;
 	if (c->which == CALL_START)
-		report(s, err.code ? CFW_REPORT_START_FAILED : CFW_REPORT_STARTED, c->attempt, err.code ? &err : NULL);
+		what = err.code ? CFW_REPORT_START_FAILED : CFW_REPORT_STARTED;
 	else if (err.code && t->end != CFW_END_EXIT && t->end != CFW_END_MARGIN && c->which == CALL_STOP)
-		report(s, CFW_REPORT_DIED, c->attempt, &err);
-	else
-		report(s, CFW_REPORT_STOPPED, c->attempt, err.code ? &err : NULL);
+		what = CFW_REPORT_DIED;
+	report(s, what, c->attempt, err.code ? &err : NULL, t->trace);
+}
+
+/* Code and errno of a failed operation's third value, "ENOENT". */
+static void set_code(struct curfew_err *err, const char *name)
+{
+	enum { LAST_ERRNO = 133 };
+	struct curfew_err own = {0};
+	for (int e = 1; name && e <= LAST_ERRNO; e++) {
+		const char *known = strerrorname_np(e);
+		if (known && !strcmp(known, name)) {
+			err->code = CURFEW_ESYS;
+			err->sys_errno = e;
+			return;
+		}
+	}
+	for (own.code = CURFEW_ENOMEM; name && own.code >= CURFEW_ELIMIT; own.code--)
+		if (!strcmp(cfw_err_name(&own), name))
+			err->code = own.code;
+}
+
+/* A start that failed as operations do, nil, message, code, or that returned false. nil alone is what a function without a return
+ * gives. Raises nothing. */
+void cfw_call_results(struct cfw_task *t, int nres)
+{
+	struct cfw_task_call *c = t->call;
+	int first = lua_gettop(t->co) - nres + 1, top = lua_gettop(t->co);
+	bool refused =
+		nres && (lua_isnil(t->co, first) ? nres > 1 && !lua_isnil(t->co, first + 1) : !lua_toboolean(t->co, first));
+	if (c->which != CALL_START || !refused || !(c->refused = calloc(1, sizeof *c->refused)))
+		return;
+	bool said = first < top && lua_type(t->co, first + 1) == LUA_TSTRING;
+	cfw_err_set(c->refused, CURFEW_ELUA, "%s",
+		    said                      ? lua_tostring(t->co, first + 1)
+		    : lua_isnil(t->co, first) ? "start returned nil and something that is no message"
+					      : "start returned false");
+	if (said && first + 1 < top && lua_type(t->co, first + 2) == LUA_TSTRING)
+		set_code(c->refused, lua_tostring(t->co, first + 2));
 }
 
 static int ref_of(const struct cfw_value *def, const char *key)
@@ -242,14 +323,15 @@ static void server_start(void *srv, uint32_t attempt)
 {
 	struct cfw_lua_server *s = srv;
 	struct curfew_err err;
-	if (run(s, CALL_START, attempt, CFW_NEVER))
+	const struct cfw_policy_ops *ops = s->p ? s->p->ops : NULL;
+	if (run(s, CALL_START, attempt, ops && ops->start_until ? ops->start_until(s->p->ud, s->id) : CFW_NEVER))
 		return;
 	if (s->p && s->start == LUA_NOREF) {
-		report(s, CFW_REPORT_STARTED, attempt, NULL);
+		report(s, CFW_REPORT_STARTED, attempt, NULL, NULL);
 		return;
 	}
 	cfw_err_set(&err, CURFEW_ENOMEM, "out of memory");
-	report(s, CFW_REPORT_START_FAILED, attempt, &err);
+	report(s, CFW_REPORT_START_FAILED, attempt, &err, NULL);
 }
 
 static void server_stop(void *srv, const struct cfw_stop *stop)
@@ -257,7 +339,7 @@ static void server_stop(void *srv, const struct cfw_stop *stop)
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
 	if (!run(s, CALL_STOP, stop->attempt, stop->deadline_ns))
-		report(s, CFW_REPORT_STOPPED, stop->attempt, NULL);
+		report(s, CFW_REPORT_STOPPED, stop->attempt, NULL, NULL);
 }
 
 /* From any state: what runs is cancelled, then abort has its say. */
@@ -266,7 +348,7 @@ static void server_cut(void *srv, uint32_t attempt)
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
 	if (!run(s, CALL_ABORT, attempt, CFW_NEVER))
-		report(s, CFW_REPORT_STOPPED, attempt, NULL);
+		report(s, CFW_REPORT_STOPPED, attempt, NULL, NULL);
 }
 
 const struct cfw_kind cfw_policy_kind = {
@@ -291,13 +373,20 @@ void cfw_call_end(struct cfw_task *t)
 
 void cfw_call_free(struct cfw_task_call *c)
 {
-	char *strings[2];
 	if (!c)
 		return;
-	memcpy(&strings[0], &c->hook.result, sizeof strings[0]);
-	memcpy(&strings[1], &c->hook.what, sizeof strings[1]);
-	free(strings[0]);
-	free(strings[1]);
+	const char *const strings[] = {c->hook.result, c->hook.what, c->hook.text, c->hook.traceback};
+	for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
+		char *own;
+		memcpy(&own, &strings[i], sizeof own);
+		free(own);
+	}
+	if (c->prev) {
+		*c->prev = c->next;
+		if (c->next)
+			c->next->prev = c->prev;
+	}
+	free(c->refused);
 	free(c);
 }
 

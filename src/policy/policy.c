@@ -68,8 +68,7 @@ struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, co
 /* What <close> variables spawn meanwhile has not begun, so this ends. */
 static void cancel_all(struct cfw_policy *p)
 {
-	cfw_id id;
-	while ((id = cfw_slots_next(&p->tasks, 0)))
+	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id)) || (id = cfw_slots_next(&p->tasks, 0));)
 		cfw_task_cancel(cfw_task_get(p, id), true);
 }
 
@@ -200,6 +199,12 @@ void cfw_policy_abandon_current(struct cfw_policy *p, int code)
 	p->exit_code = code;
 	t->end = CFW_END_EXIT;
 	cfw_task_finish(t, false);
+}
+
+void cfw_policy_deactivate(struct cfw_policy *p)
+{
+	p->deactivated = true;
+	cfw_timers_cancel_future(p);
 }
 
 bool cfw_policy_busy(const struct cfw_policy *p)

@@ -48,7 +48,8 @@ struct cfw_policy_ops {
 	/* A rule was set for this trigger (a signal may have to be caught for it). */
 	int (*rule_added)(void *ud, enum cfw_trigger_kind kind, int signo, struct curfew_err *err);
 
-	/* Queued for the core. text and traceback belong to an error or rejection trigger (copied); custom_name to CFW_T_CUSTOM. */
+	/* Queued for the core. text and traceback belong to an error or rejection trigger (copied); for CFW_T_CUSTOM text is its whole
+	 * name, "custom:deploy". */
 	int (*trigger)(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback);
 	/* Answer the token when it is over: nil and an error where it failed. */
 	int (*request)(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
@@ -57,7 +58,10 @@ struct cfw_policy_ops {
 	int (*extend)(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err); /* S4.6 */
 	uint64_t (*hook_until)(void *ud,
 			       uint32_t run); /* when a running hook will be cut, as things stand; 0 when it does not run */
-	void (*cut)(void *ud);                /* Lua that was no hook was cut off at the margin: 255 (S4.11). Queued */
+	/* The stop that runs: its mode, its first cause with text and traceback (NULL where there is none). False when none runs. */
+	bool (*stop_cause)(void *ud, enum cfw_mode *mode, struct cfw_trigger *t, const char **text, const char **traceback);
+	uint64_t (*start_until)(void *ud, cfw_id server); /* when the start of this server, which runs, is given up */
+	void (*cut)(void *ud); /* Lua that was no hook was cut off at the margin: 255 (S4.11). Queued */
 	/* A hook's coroutine has ended. traceback may be NULL. Queued. */
 	void (*hook_done)(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
 	/* The main script (of that load) has ended; err NULL when well. Queued. */
@@ -86,7 +90,7 @@ void cfw_policy_configure(struct cfw_policy *p, const struct cfw_policy_config *
 int cfw_policy_load(struct cfw_policy *p, const char *chunk, const char *src, size_t n, struct curfew_err *err);
 
 /* S2.11, S2.12: ask the rules; decides at once. CFW_D_NONE when all is silent or broken (what failed was logged). text and
- * traceback may be NULL; custom_name for CFW_T_CUSTOM. Includes the default policy written in Lua. */
+ * traceback may be NULL; text is the whole name for CFW_T_CUSTOM. Includes the default policy written in Lua. */
 struct cfw_decision cfw_policy_ask(struct cfw_policy *p, const struct cfw_trigger *t, const char *text, const char *traceback);
 
 struct cfw_hook_call {
@@ -95,11 +99,12 @@ struct cfw_hook_call {
 	cfw_id server;
 	enum cfw_phase phase;
 	enum cfw_mode mode;
-	struct cfw_trigger trigger; /* the cause of the stop; kind CFW_T_KINDS for start hooks */
-	uint64_t deadline_ns;       /* when it will be cut */
-	uint64_t began_ns;          /* of the stop (or start): ctx.elapsed counts from it */
-	const char *result;         /* post_stop: "stopped", "cut", "failed"; NULL else */
-	const char *what;           /* for errors: "pre_stop of web (policy.lua:12)" */
+	struct cfw_trigger trigger;   /* the cause of the stop; kind CFW_T_KINDS for start hooks */
+	const char *text, *traceback; /* of that trigger; may be NULL; copied */
+	uint64_t deadline_ns;         /* when it will be cut */
+	uint64_t began_ns;            /* of the stop (or start): ctx.elapsed counts from it */
+	const char *result;           /* post_stop: "stopped", "cut", "failed"; NULL else */
+	const char *what;             /* for errors: "pre_stop of web (policy.lua:12)" */
 };
 /* Begin the hook's coroutine; it runs in the next step. ops->hook_done follows, also when this fails. */
 void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call);
@@ -119,6 +124,8 @@ uint64_t cfw_policy_deadline(const struct cfw_policy *p); /* its next timer; 0 w
 /* The process is being ended from within a call of ours (S5.3): whatever runs now will never go on, a hook among
  * it is done as by os.exit(code); others may be stepped. */
 void cfw_policy_abandon_current(struct cfw_policy *p, int code);
+/* S3.5: timers set so far are cancelled, and os.exit is Lua's own again. */
+void cfw_policy_deactivate(struct cfw_policy *p);
 /* Tasks, timers or requests are left (the other half of S2.8). Bare event subscriptions do not count. */
 bool cfw_policy_busy(const struct cfw_policy *p);
 

@@ -1,4 +1,5 @@
 /* process.c: exit, configure, log, life, where; the Lua layer's entries. */
+#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -21,8 +22,11 @@ static bool in_hook(const struct cfw_policy *p)
 int cfw_l_exit(lua_State *L)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
+	bool os_exit = lua_toboolean(L, lua_upvalueindex(1));
 	int code;
-	if (lua_toboolean(L, lua_upvalueindex(1)) && lua_isboolean(L, 1))
+	if (os_exit && p->deactivated)
+		exit(lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, EXIT_SUCCESS));
+	if (os_exit && lua_isboolean(L, 1))
 		code = lua_toboolean(L, 1) ? 0 : 1;
 	else
 		code = cfw_check_code(L, 1, 0);

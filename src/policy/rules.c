@@ -211,7 +211,7 @@ static int check_rule(lua_State *L, struct cfw_rule *r, const char *name)
 		return 0;
 	if (!strncmp(name, "custom:", 7)) {
 		r->kind = CFW_T_CUSTOM;
-		if (!(r->custom = strdup(name + 7)))
+		if (!(r->custom = strdup(name)))
 			return cfw_fail_with(L, "out of memory", "ENOMEM");
 	} else if (cfw_trigger_parse(name, &r->kind, &r->signo)) {
 		lua_pushfstring(L, "unknown trigger \"%s\"", name);
@@ -286,8 +286,7 @@ static int l_signal_number(lua_State *L)
 /* What only curfew may raise (S10.1). */
 static bool is_ours(enum cfw_trigger_kind kind)
 {
-	return kind == CFW_T_CRASH || kind == CFW_T_CLOSED || kind == CFW_T_REJECTION || kind == CFW_T_STALL ||
-	       kind == CFW_T_START_FAILED || kind == CFW_T_IDLE;
+	return kind == CFW_T_CRASH || kind == CFW_T_CLOSED || kind == CFW_T_REJECTION || kind == CFW_T_STALL;
 }
 
 static int l_trigger(lua_State *L)
@@ -296,9 +295,12 @@ static int l_trigger(lua_State *L)
 	const char *name = luaL_checkstring(L, 1);
 	struct cfw_trigger t = {.code = cfw_check_code(L, 2, 0)};
 	const char *custom = NULL;
-	if (!strncmp(name, "custom:", 7) || cfw_trigger_parse(name, &t.kind, &t.signo)) {
+	if (!strncmp(name, "custom:", 7)) {
 		t.kind = CFW_T_CUSTOM;
-		custom = strncmp(name, "custom:", 7) ? name : name + 7;
+		custom = name;
+	} else if (cfw_trigger_parse(name, &t.kind, &t.signo)) {
+		lua_pushfstring(L, "unknown trigger \"%s\"", name);
+		return cfw_fail_with(L, lua_tostring(L, -1), "ENOENT");
 	} else if (is_ours(t.kind)) {
 		lua_pushfstring(L, "only curfew itself raises \"%s\"", name);
 		return cfw_fail_with(L, lua_tostring(L, -1), "EPERM");

@@ -7,7 +7,7 @@
 struct cfw_trigger;
 
 /* { name, count, code, server = id, error, traceback, at, signal }; text and traceback may be NULL; text is the name of a custom
- * trigger. Raises out of memory. */
+ * trigger, "custom:deploy". Raises out of memory. */
 void cfw_push_trigger(lua_State *L, const struct cfw_trigger *t, const char *text, const char *traceback);
 
 #endif

@@ -19,6 +19,9 @@ struct cfw_lua_server;
 struct cfw_rejection;
 struct cfw_rule;
 struct cfw_task;
+struct cfw_task_call;
+
+enum { CFW_HOOK_BUCKETS = 512 }; /* a power of two */
 
 /* Memory behind a userdata. Its __gc frees it; but Lua gives a finalizer up that finds no stack at the memory limit, so what is
  * left is freed with the policy. */
@@ -48,12 +51,14 @@ struct cfw_policy {
 	struct cfw_guard guard;
 	unsigned closing; /* <close> variables of a cut coroutine run */
 	bool asking;      /* a rule runs */
+	bool deactivated; /* S3.5 */
 	int exit_code;    /* of the exit call that ended the last slice */
 	lua_State *chain[CFW_CHAIN_MAX];
 	size_t chain_n;
 	char *cut_text, *cut_trace;
 
 	struct cfw_task *current;
+	struct cfw_task_call *hooks[CFW_HOOK_BUCKETS]; /* those of hooks, by the number of their run */
 	struct cfw_slots tasks, timed, requests, subs; /* tasks: of struct cfw_task *; timed: of struct cfw_timed * */
 	struct cfw_task *ready, **ready_end;
 	struct cfw_task *loads, **loads_end; /* main scripts that wait for their turn */

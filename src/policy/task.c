@@ -185,6 +185,8 @@ static int slice(lua_State *L)
 	t->load_spent_ns += p->guard.spent_ns;
 	if (t->end == CFW_END_OK && t->handle)
 		keep_results(L, t, nres);
+	if (t->end == CFW_END_OK && t->kind == CFW_TASK_SERVER)
+		cfw_call_results(t, nres);
 	if (t->end == CFW_END_ERROR)
 		cfw_failure_take(p, L, t->co, &t->text, &t->trace);
 	return 0;

@@ -83,7 +83,7 @@ struct cfw_task {
 	int handle_ref;
 	struct cfw_waiter *waiters;
 
-	struct cfw_task_call *call; /* of a hook or a server's function */
+	struct cfw_task_call *call; /* of a hook or a server's function; freed with the task */
 
 	enum cfw_end end;
 	char *text, *trace;
@@ -129,9 +129,12 @@ void cfw_timer_ended(struct cfw_policy *p, cfw_id timed);
 bool cfw_sub_function(struct cfw_policy *p, lua_State *L, cfw_id sub);
 size_t cfw_sub_size(void); /* of an item of p->subs */
 void cfw_timers_free(struct cfw_policy *p);
+void cfw_timers_cancel_future(struct cfw_policy *p); /* all but those that are due already */
 void cfw_events_step(struct cfw_policy *p);
 void cfw_events_free(struct cfw_policy *p);
 /* calls.c */
+/* Look at the nres results on t->co of a server's function. */
+void cfw_call_results(struct cfw_task *t, int nres);
 void cfw_call_end(struct cfw_task *t);
 void cfw_call_free(struct cfw_task_call *call);
 void cfw_servers_free(struct cfw_policy *p);

@@ -189,6 +189,16 @@ void cfw_timers_free(struct cfw_policy *p)
 		forget(get(p, id));
 }
 
+void cfw_timers_cancel_future(struct cfw_policy *p)
+{
+	uint64_t now = cfw_policy_now(p);
+	for (cfw_id id = 0; (id = cfw_slots_next(&p->timed, id));) {
+		struct cfw_timed *d = get(p, id);
+		if (d->repeat_ns || d->timer.at_ns > now)
+			forget(d);
+	}
+}
+
 void cfw_open_timers(lua_State *L)
 {
 	static const luaL_Reg funcs[] = {

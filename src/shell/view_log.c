@@ -46,6 +46,13 @@ static void put_text(struct line *l, const char *before)
 		cfw_buf_printf(&l->words, "%s%s", before, text);
 }
 
+/* The trigger of an entry: "SIGTERM", "exit", "custom:deploy". */
+static void put_trigger(struct line *l)
+{
+	const char *name = l->e->trigger_kind == CFW_T_CUSTOM && l->text ? l->text(l->ud, l->e->text) : NULL;
+	cfw_buf_puts(&l->words, name ? name : cfw_view_trigger_word(l->e));
+}
+
 /* How a server or a process ended by itself. */
 static void put_end(struct line *l)
 {
@@ -102,7 +109,9 @@ static bool say_trigger(struct line *l)
 		put_text(l, ": ");
 		return true;
 	}
-	cfw_buf_printf(&l->words, "trigger %s (", cfw_view_trigger_word(e));
+	cfw_buf_puts(&l->words, "trigger ");
+	put_trigger(l);
+	cfw_buf_puts(&l->words, " (");
 	cfw_view_put_ordinal(&l->words, e->a);
 	cfw_buf_putc(&l->words, ')');
 	return true;
@@ -129,7 +138,7 @@ static bool say_decision(struct line *l)
 	bool found = cfw_view_find_cause(l->core, e, &t);
 	if (e->server)
 		put_server(l);
-	cfw_buf_puts(&l->words, cfw_view_trigger_word(e));
+	put_trigger(l);
 	if (found && t.count > 1) {
 		cfw_buf_puts(&l->words, " (");
 		cfw_view_put_ordinal(&l->words, t.count);
@@ -160,8 +169,12 @@ static bool say_stop(struct line *l)
 	const char *what = e->a == CFW_GRACEFUL ? "graceful" : e->ns > e->at_ns ? "abort" : "kill";
 	cfw_buf_printf(&l->words, "stop: %s, code %d", e->b ? "turned into an abort" : what, e->code);
 	if (known) {
-		cfw_buf_puts(&l->words, ", ");
-		cfw_view_put_cause(l->core, &cause, &l->words);
+		const char *own = cause.kind == CFW_T_CUSTOM && l->text ? l->text(l->ud, cause.text) : NULL;
+		cfw_buf_puts(&l->words, own ? ", because of " : ", ");
+		if (own)
+			cfw_buf_puts(&l->words, own);
+		else
+			cfw_view_put_cause(l->core, &cause, &l->words);
 	}
 	if (e->ns != CFW_NEVER && e->ns > e->at_ns) {
 		cfw_buf_puts(&l->words, "; ends within ");

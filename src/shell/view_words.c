@@ -86,7 +86,7 @@ static void put_cause_words(const struct cfw_core *core, const struct cfw_trigge
 	case CFW_T_CUSTOM:
 	case CFW_T_KINDS:
 	default:
-		cfw_buf_puts(out, "because of a trigger of the host's");
+		cfw_buf_puts(out, "because of a trigger of the policy's own");
 	}
 }
 
@@ -125,7 +125,8 @@ bool cfw_view_find_cause(const struct cfw_core *core, const struct cfw_journal_e
 		if (!decision.seq && j->what == CFW_J_DECISION && stops(j->a))
 			decision = *j;
 		if (decision.seq && j->what == CFW_J_TRIGGER && j->trigger_kind == decision.trigger_kind &&
-		    j->signo == decision.signo && j->server == decision.server) {
+		    j->signo == decision.signo && j->server == decision.server &&
+		    (j->trigger_kind != CFW_T_CUSTOM || j->text == decision.text)) {
 			*t = (struct cfw_trigger){.kind = j->trigger_kind,
 						  .signo = j->signo,
 						  .code = j->code,
@@ -141,6 +142,7 @@ bool cfw_view_find_cause(const struct cfw_core *core, const struct cfw_journal_e
 					  .signo = decision.signo,
 					  .code = decision.code,
 					  .server = decision.server,
+					  .text = decision.text,
 					  .at_ns = decision.at_ns};
 		return true;
 	}

@@ -226,11 +226,11 @@ tap.ok(trace.longer > trace.remaining, "S4.6: … moves the deadline")
 tap.same({ curfew.start() }, { true }, "S3.4: start works again")
 local counted
 curfew.on("custom:deploy", function(t) counted = t.name .. t.count return curfew.ignore end)
-tap.ok(curfew.trigger "deploy", "a trigger of one's own")
+tap.ok(curfew.trigger "custom:deploy", "a trigger of one's own")
 local deadline = curfew.now() + 5
 while not counted and curfew.now() < deadline do
 	curfew.sleep("1ms")
 end
-tap.is(counted, "deploy1", "… and its rule")
+tap.is(counted, "custom:deploy1", "… and its rule")
 
 tap.done()

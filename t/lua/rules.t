@@ -77,15 +77,16 @@ m:run [[
 		memory_limit = "64MB", hook_cpu_limit = "100ms", load_limit = "5s", control = "/run/curfew.sock",
 		health = { listen = "127.0.0.1:9090" }, watch = false, log = { level = "info", format = "json" },
 	}
-	curfew.trigger("deploy")
-	curfew.trigger("deploy", 3) ]]
+	curfew.trigger("custom:deploy")
+	curfew.trigger("custom:deploy", 3)
+	curfew.trigger("term") ]]
 tap.same(m.configured, { {
 	exit_timeout = 5000000000, max_exit_timeout = 60000000000, start_timeout = 30000000000, stall_limit = 10000000000,
 	stop_margin = 500000000, strict = true, memory_limit = 67108864, hook_cpu_limit = 100000000, load_limit = 5000000000,
 	control = "/run/curfew.sock", health = { listen = { "127.0.0.1:9090" } }, watch = false,
 	log = { level = "info", format = "json" },
 } }, "configure: nanoseconds and bytes")
-tap.same(m.triggers, { { name = "deploy" }, { name = "deploy", code = 3 } }, "curfew.trigger")
+tap.same(m.triggers, { { name = "custom:deploy" }, { name = "custom:deploy", code = 3 }, { name = "SIGTERM" } }, "curfew.trigger")
 
 m.life = "starting"
 tap.same({ m:run [[local curfew = require "curfew" return curfew.state, curfew.start(), curfew.stop(),

@@ -244,7 +244,15 @@ curfew.on: expected a function or a decision such as curfew.graceful(0), got "gr
 curfew.on: expected a function or a decision such as curfew.graceful(0), got nil]] },
 	{ "a trigger without a name", "curfew.trigger()", [[
 curfew.trigger: expected the name of a trigger, got nil]] },
-	{ "a trigger's code", 'curfew.trigger("deploy", 256)', [[
+	{ "raising a misspelt trigger", 'curfew.trigger("rejecton")', [[
+curfew.trigger: unknown trigger "rejecton", did you mean "rejection"?]] },
+	{ "raising one's own by its bare name", 'curfew.trigger("deploy")', [[
+curfew.trigger: unknown trigger "deploy"; one of your own is written "custom:deploy"]] },
+	{ "raising what only curfew may", 'curfew.trigger("closed")', [[
+curfew.trigger: only curfew itself raises "closed"]] },
+	{ "raising what no process can catch", 'curfew.trigger("KILL")', [[
+curfew.trigger: no process can catch SIGKILL]] },
+	{ "a trigger's code", 'curfew.trigger("custom:deploy", 256)', [[
 curfew.trigger: expected a whole number from 0 to 255, got 256]] },
 
 	-- life

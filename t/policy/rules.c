@@ -128,19 +128,19 @@ static void names(void)
 	struct fake *f =
 		with("say(tostring(c.rule('SIGHUP', D('reload')))) say(select(2, c.rule('SIGNOPE', D('ignore')))) "
 		     "say(c.signal_number('TERM'), tostring(c.signal_number('nope'))) say(tostring(#c.trigger_names() > 8)) "
-		     "say((select(2, pcall(c.rule, 'exit', 1)))) c.trigger('deploy', 3) c.trigger('stop') "
-		     "say(select(3, c.trigger('crash')))");
+		     "say((select(2, pcall(c.rule, 'exit', 1)))) c.trigger('custom:deploy', 3) c.trigger('stop') "
+		     "say(select(3, c.trigger('crash'))) say(select(2, c.trigger('deploy')))");
 	ok(has(said(f), "true;unknown trigger \"SIGNOPE\" ENOENT;15 nil;true;"), "unknown triggers are refused");
 	is_str(fake_text(&f->rules), "SIGHUP;", "the instance hears which triggers have a rule");
 	ok(has(said(f), "policy.lua:1: on(\"exit\"): expected a function or a decision, got number;"),
 	   "a rule is a function or a decision");
-	is_str(asked(f), "custom 3 deploy;stop;", "custom triggers and named ones are raised");
-	ok(has(said(f), "EPERM;"), "S10.1: what only curfew may raise is refused");
+	is_str(asked(f), "custom 3 custom:deploy;stop;", "custom triggers and named ones are raised");
+	ok(has(said(f), "EPERM;unknown trigger \"deploy\" ENOENT;"), "S10.1: what only curfew may raise is refused");
 	fake_free(f);
 	struct cfw_trigger custom = {.kind = CFW_T_CUSTOM};
-	f = with("c.rule('custom:deploy', function(t) assert(t.name == 'deploy') return D('graceful', 2) end)");
-	is_int(cfw_policy_ask(f->p, &custom, "deploy", NULL).code, 2, "a rule for a custom trigger");
-	is_int(cfw_policy_ask(f->p, &custom, "other", NULL).what, CFW_D_NONE, "and none for another");
+	f = with("c.rule('custom:deploy', function(t) assert(t.name == 'custom:deploy') return D('graceful', 2) end)");
+	is_int(cfw_policy_ask(f->p, &custom, "custom:deploy", NULL).code, 2, "a rule for a custom trigger");
+	is_int(cfw_policy_ask(f->p, &custom, "custom:other", NULL).what, CFW_D_NONE, "and none for another");
 	fake_free(f);
 }
 
