@@ -27,11 +27,13 @@ static int usage(void)
 
 static void parse_ports(struct probe_options *o, char *list)
 {
-	o->ports = calloc(strlen(list) / 2 + 1, sizeof *o->ports);
-	if (!o->ports)
-		probe_fail("out of memory");
-	for (char *p = strtok(list, ","); p; p = strtok(NULL, ","))
-		o->ports[o->nports++] = (uint16_t)strtoul(p, NULL, 10);
+	static uint16_t ports[4096];
+	o->ports = ports;
+	for (char *p = strtok(list, ","); p; p = strtok(NULL, ",")) {
+		if (o->nports == sizeof ports / sizeof *ports)
+			probe_fail("too many ports");
+		ports[o->nports++] = (uint16_t)strtoul(p, NULL, 10);
+	}
 }
 
 /* A thousand connections or children need more descriptors than many a shell allows. */

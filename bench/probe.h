@@ -10,8 +10,8 @@
 
 struct probe_options {
 	char **command;
-	int signo;       /* what ends it */
-	uint16_t *ports; /* on 127.0.0.1 */
+	int signo;             /* what ends it */
+	const uint16_t *ports; /* on 127.0.0.1 */
 	int nports;
 	bool http;         /* ready is a 200, not a connect */
 	const char *ready; /* ready is when this file exists */

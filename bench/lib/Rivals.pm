@@ -7,6 +7,8 @@ use POSIX ();
 
 my %path;    # of what was found
 my $modules; # where exiting and @hapi/hapi are
+my %origins; # process ids of those that run
+END { kill TERM => keys %origins if %origins }
 
 sub find {
 	my ($bin) = @_;
@@ -59,11 +61,12 @@ sub origin {
 	if (!$pid) {
 		exec "$x->{bin}/min_http", 20, $port or POSIX::_exit(127);
 	}
+	$origins{$pid} = 1;
 	for (1 .. 1000) {
 		last if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Proto => 'tcp');
 		select undef, undef, undef, .005;
 	}
-	return ($port, sub { kill TERM => $pid; waitpid $pid, 0 });
+	return ($port, sub { kill TERM => $pid; waitpid $pid, 0; delete $origins{$pid} });
 }
 
 # ---- HTTP servers
