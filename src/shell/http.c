@@ -15,8 +15,11 @@
 #include "shell/http_server.h"
 
 enum { MAX_BODY = 1 << 20, MAX_HEADERS = 32 << 10 };
-#define KEEP_ALIVE   (60 * CFW_SEC)
-#define IDLE_GRACE   (100 * CFW_MS)
+#define KEEP_ALIVE (60 * CFW_SEC)
+#define IDLE_GRACE (100 * CFW_MS)
+/* Half a request, or a reply of which the client takes nothing, may stand still for so long. */
+#define READ_STALL   (30 * CFW_SEC)
+#define WRITE_STALL  (60 * CFW_SEC)
 #define ACCEPT_PAUSE 50 /* ms without accepting after accept failed (no descriptors left) */
 
 /* ---- from the definition to a server ---- */
@@ -61,6 +64,8 @@ static void *open_server(void *kind_ud, const struct cfw_env *env, cfw_id id, co
 	s->keep_alive_ns = cfw_value_get_ns(def, "keep_alive", KEEP_ALIVE);
 	s->grace_ns = cfw_value_get_ns(def, "idle_grace", IDLE_GRACE);
 	s->drain_ns = cfw_value_get_ns(def, "drain", CFW_NEVER);
+	s->read_stall_ns = cfw_value_get_ns(def, "read_stall", READ_STALL); /* a script cannot give these two */
+	s->write_stall_ns = cfw_value_get_ns(def, "write_stall", WRITE_STALL);
 	s->max_body = get_limit(def, "max_body", MAX_BODY);
 	s->max_headers = get_limit(def, "max_headers", MAX_HEADERS);
 	s->has_handler = cfw_value_type(handler) == CFW_V_REF;
@@ -315,9 +320,10 @@ static void cut(void *srv, uint32_t attempt)
 {
 	struct cfw_http *s = srv;
 	s->attempt = attempt;
-	if (s->phase != CFW_HTTP_DOWN)
-		cfw_http_log_cut(s, "cut");
-	cfw_http_stopped(s);
+	if (s->phase == CFW_HTTP_DOWN)
+		cfw_http_stopped(s);
+	else
+		cfw_http_cut(s);
 }
 
 /* ---- reads ---- */

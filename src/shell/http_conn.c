@@ -19,8 +19,6 @@
 
 /* Most that is read ahead of a reply that is not out yet; what is past it stays in the kernel. */
 enum { READ_AHEAD = 64 << 10 };
-/* A reply of which the client takes nothing for so long is given up. */
-static const struct timeval write_stall = {60, 0};
 #define WATCH_AFTER (25 * CFW_MS)
 
 static uint64_t now_ns(const struct cfw_http *s)
@@ -48,12 +46,33 @@ static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, 
 		bufferevent_disable(c->bev, EV_READ); /* evhttp enables it for the next request */
 }
 
+/* What evhttp says by itself, to what it cannot read (400, 413, 501), is a reply like others; only "100 Continue" is none. It
+ * writes the status line first, in one piece. */
+static void on_output(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *conn)
+{
+	struct cfw_http_conn *c = conn;
+	char line[10] = "";
+	if (!info->n_added || info->orig_size || c->req || c->refused)
+		return;
+	if (evbuffer_copyout(buf, line, sizeof line) < (ev_ssize_t)sizeof line || line[9] < '2' || line[9] > '5')
+		return;
+	c->refused = true;
+	c->srv->stats.requests++;
+	c->srv->stats.replies[line[9] - '0']++;
+}
+
+static void forget_buffers(struct cfw_http_conn *c)
+{
+	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->in);
+	evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->out);
+}
+
 static void on_close(struct evhttp_connection *con, void *conn)
 {
 	struct cfw_http_conn *c = conn;
 	struct cfw_http *s = c->srv;
 	(void)con;
-	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->in);
+	forget_buffers(c);
 	if (c->req)
 		cfw_http_request_lost(c->req);
 	TAILQ_REMOVE(&s->conns[c->state], c, link);
@@ -73,13 +92,16 @@ struct bufferevent *cfw_http_conn_new(struct event_base *base, void *srv)
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
 	if (c && bev)
 		c->in = evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
-	if (!c || !c->in) {
+	if (c && c->in && !(c->out = evbuffer_add_cb(bufferevent_get_output(bev), on_output, c)))
+		evbuffer_remove_cb_entry(bufferevent_get_input(bev), c->in);
+	if (!c || !c->out) {
 		/* evhttp makes a bufferevent of its own for NULL. Its connection will be served, though a drain does not see it. */
 		free(c);
 		return bev;
 	}
 	c->srv = s;
 	c->bev = bev;
+	struct timeval write_stall = {(time_t)(s->write_stall_ns / CFW_SEC), (suseconds_t)(s->write_stall_ns % CFW_SEC / 1000)};
 	bufferevent_set_timeouts(bev, NULL, &write_stall);
 	bufferevent_incref(bev);
 	if (TAILQ_EMPTY(&s->fresh))
@@ -98,7 +120,7 @@ void cfw_http_adopt(struct cfw_http *s)
 		TAILQ_REMOVE(&s->fresh, c, link);
 		bufferevent_getcb(c->bev, &read, &write, &event, &con);
 		if (!event || !con) { /* evhttp has given it up again */
-			evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->in);
+			forget_buffers(c);
 			bufferevent_decref(c->bev);
 			free(c);
 			continue;
@@ -151,6 +173,8 @@ void cfw_http_conn_rest(struct cfw_http_conn *c)
 	bool more = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
 	c->req = NULL;
 	cfw_http_conn_move(c, more ? CFW_HTTP_READING : CFW_HTTP_IDLE);
+	if (c->srv->phase == CFW_HTTP_FLUSHING)
+		cfw_http_turn_soon(c->srv);
 }
 
 void cfw_http_conn_close(struct cfw_http_conn *c)

@@ -4,8 +4,12 @@
  *   stop        the kernel lets nobody new in; those it had let in are accepted and served (DRAIN_QUEUE)
  *   grace       idle and never-used connections may still send for idle_grace, counted for each from its own last reply or its
  *               connect, at the earliest from the stop; what sends is served, what does not is closed (DRAIN_CONNS)
- *   the end     when the last connection is gone, or drain is over; the core's own deadline comes as cut */
+ *   the end     when the last connection is gone, or drain is over; the core's own deadline comes as cut
+ *
+ * A cut spares what only has to be written: a reply that is complete, such as the 500 of the request whose error ends the process
+ * (S4.2, S6.4). What the kernel does not take at once has FLUSH_TIME (FLUSHING). */
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
 
 #include "base/log.h"
@@ -15,10 +19,11 @@
 
 /* Half a request that stands still: served, it may take this long between two packets; in a drain less, so that a client that
  * went away half way does not hold up the end. */
-#define READ_STALL       (30 * CFW_SEC)
 #define READ_STALL_DRAIN (1 * CFW_SEC)
 /* What a request may have been on its way when idle_grace ends. */
 #define GRACE_SLACK (10 * CFW_MS)
+/* Within the 100 ms that an abort waits for those it has cut (S4.2). */
+#define FLUSH_TIME (90 * CFW_MS)
 enum { LOG_AT_MOST = 10 };
 
 static uint64_t now_ns(const struct cfw_http *s)
@@ -36,38 +41,58 @@ uint64_t cfw_http_limit(const struct cfw_http *s, enum cfw_http_state state, uin
 			return cfw_time_add(since_ns, s->keep_alive_ns);
 		return cfw_time_add(cfw_time_max(since_ns, s->stop_ns), cfw_time_add(s->grace_ns, GRACE_SLACK));
 	case CFW_HTTP_READING:
-		return draining ? cfw_time_max(since_ns, s->stop_ns) + READ_STALL_DRAIN : since_ns + READ_STALL;
+		if (!draining)
+			return cfw_time_add(since_ns, s->read_stall_ns);
+		return cfw_time_max(since_ns, s->stop_ns) + cfw_time_min(s->read_stall_ns, READ_STALL_DRAIN);
 	default:
 		return CFW_NEVER;
 	}
 }
 
-void cfw_http_log_cut(struct cfw_http *s, const char *why)
+/* Nothing but to be written is left of its reply. */
+static bool is_complete(const struct cfw_http_conn *c)
 {
-	size_t busy = s->n[CFW_HTTP_BUSY] + s->n[CFW_HTTP_WATCHED], logged = 0;
-	char buf[32];
-	if (!s->n_conns)
+	return c->refused || (c->req && c->req->ev && c->req->ended);
+}
+
+static void log_request(const struct cfw_http *s, const struct cfw_http_conn *c)
+{
+	const struct cfw_http_request *r = c->req;
+	char age[32], peer[CFW_PEER_TEXT];
+	cfw_listen_peer(evhttp_connection_get_addr(c->con), peer, sizeof peer);
+	cfw_format_duration(age, sizeof age, now_ns(s) - c->since_ns);
+	cfw_log_with(s->env->log, CFW_WARN, "request cut", "server", s->name, "method", cfw_http_method_name(r->ev), "target",
+		     evhttp_request_get_uri(r->ev), "peer", peer, "age", age, "state",
+		     r->ended   ? "writing the reply"
+		     : r->begun ? "streaming"
+				: "waiting for its handler",
+		     NULL);
+}
+
+/* S9.4: say what is in flight and will be lost, and count it. spare: not the complete replies. */
+static void log_cut(struct cfw_http *s, const char *why, bool spare)
+{
+	size_t busy = 0, conns = s->n_conns, logged = 0;
+	struct cfw_http_conn *c;
+	for (enum cfw_http_state st = CFW_HTTP_NEW; st < CFW_HTTP_STATES; st++)
+		for (c = TAILQ_FIRST(&s->conns[st]); c; c = TAILQ_NEXT(c, link)) {
+			if (spare && is_complete(c))
+				conns--;
+			else
+				busy += st >= CFW_HTTP_BUSY;
+		}
+	if (!conns)
 		return;
 	s->stats.cut += busy;
-	cfw_log_at(s->env->log, CFW_WARN, "%s: %s with %zu requests in flight on %zu connections", s->name, why, busy,
-		   s->n_conns);
-	for (enum cfw_http_state st = CFW_HTTP_WATCHED; st >= CFW_HTTP_BUSY; st--) {
-		struct cfw_http_conn *c = NULL;
-		TAILQ_FOREACH(c, &s->conns[st], link)
-		{
-			char peer[CFW_PEER_TEXT];
-			if (!c->req || !c->req->ev || logged++ == LOG_AT_MOST)
+	cfw_log_at(s->env->log, CFW_WARN, "%s: %s with %zu requests in flight on %zu connections", s->name, why, busy, conns);
+	for (enum cfw_http_state st = CFW_HTTP_WATCHED; st >= CFW_HTTP_BUSY; st--)
+		for (c = TAILQ_FIRST(&s->conns[st]); c; c = TAILQ_NEXT(c, link)) {
+			if (!c->req || !c->req->ev || (spare && is_complete(c)))
+				continue;
+			if (logged++ == LOG_AT_MOST)
 				return;
-			cfw_listen_peer(evhttp_connection_get_addr(c->con), peer, sizeof peer);
-			cfw_log_with(s->env->log, CFW_WARN, "request cut", "server", s->name, "method",
-				     cfw_http_method_name(c->req->ev), "target", evhttp_request_get_uri(c->req->ev), "peer",
-				     peer, "age", cfw_format_duration(buf, sizeof buf, now_ns(s) - c->since_ns), "state",
-				     c->req->ended   ? "writing the reply"
-				     : c->req->begun ? "streaming"
-						     : "waiting for its handler",
-				     NULL);
+			log_request(s, c);
 		}
-	}
 }
 
 /* Does the kernel still hold connections that it let in? */
@@ -100,13 +125,70 @@ static void bar_listeners(struct cfw_http *s)
 		cfw_listen_bar(&s->listeners[i]);
 }
 
+/* Give the kernel what it takes of a reply, without a turn of the loop: there may be none any more, and mostly it takes all. */
+static void write_out(struct cfw_http_conn *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	bufferevent_disable(c->bev, EV_READ);
+	evbuffer_unfreeze(out, 1); /* as the bufferevent itself does to write */
+	(void)evbuffer_write(out, bufferevent_getfd(c->bev));
+	evbuffer_freeze(out, 1);
+}
+
+/* Close all but those that still have a complete reply to write. */
+static void keep_writers(struct cfw_http *s)
+{
+	for (enum cfw_http_state st = CFW_HTTP_NEW; st < CFW_HTTP_STATES; st++)
+		for (struct cfw_http_conn *c = TAILQ_FIRST(&s->conns[st]), *next; c; c = next) {
+			next = TAILQ_NEXT(c, link);
+			if (!is_complete(c) || !evbuffer_get_length(bufferevent_get_output(c->bev)))
+				cfw_http_conn_close(c);
+		}
+}
+
+static void flush_step(struct cfw_http *s)
+{
+	keep_writers(s);
+	if (s->n_conns && now_ns(s) < s->drain_end_ns) {
+		cfw_http_sweep_by(s, s->drain_end_ns);
+		return;
+	}
+	log_cut(s, "cut", false);
+	cfw_http_stopped(s);
+}
+
+void cfw_http_cut(struct cfw_http *s)
+{
+	if (s->phase == CFW_HTTP_FLUSHING) {
+		log_cut(s, "cut", false);
+		cfw_http_stopped(s);
+		return;
+	}
+	cfw_http_adopt(s);
+	close_listeners(s, true);
+	s->lame = true;
+	s->accept_failed = false;
+	for (enum cfw_http_state st = CFW_HTTP_NEW; st < CFW_HTTP_STATES; st++)
+		for (struct cfw_http_conn *c = TAILQ_FIRST(&s->conns[st]); c; c = TAILQ_NEXT(c, link))
+			if (is_complete(c))
+				write_out(c);
+	log_cut(s, "cut", true);
+	s->phase = CFW_HTTP_FLUSHING;
+	s->drain_end_ns = now_ns(s) + FLUSH_TIME;
+	flush_step(s);
+}
+
 void cfw_http_drain_step(struct cfw_http *s)
 {
 	uint64_t now = now_ns(s), grace_end = cfw_time_add(s->stop_ns, s->grace_ns);
 	if (s->phase < CFW_HTTP_DRAIN_QUEUE)
 		return;
+	if (s->phase == CFW_HTTP_FLUSHING) {
+		flush_step(s);
+		return;
+	}
 	if (now >= s->drain_end_ns) {
-		cfw_http_log_cut(s, "drain is over");
+		log_cut(s, "drain is over", false);
 		cfw_http_stopped(s);
 		return;
 	}

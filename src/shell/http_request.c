@@ -287,7 +287,7 @@ void cfw_http_serve(struct evhttp_request *ev, void *srv)
 	s->stats.requests++;
 	cfw_http_conn_move(c, CFW_HTTP_BUSY);
 	r->bodyless = evhttp_request_get_command(ev) == EVHTTP_REQ_HEAD;
-	int status = check_headers(r);
+	int status = s->phase == CFW_HTTP_FLUSHING ? 503 : check_headers(r);
 	if (status)
 		r->close = true;
 	else

@@ -40,9 +40,11 @@ struct cfw_http_conn {
 	struct bufferevent *bev;       /* evhttp's; a reference is ours until adopted */
 	struct evhttp_connection *con; /* NULL until adopted */
 	struct evbuffer_cb_entry *in;  /* ours on the input buffer */
+	struct evbuffer_cb_entry *out; /* ours on the output buffer */
 	struct cfw_http_request *req;  /* under way, else NULL */
 	uint64_t since_ns;
 	enum cfw_http_state state;
+	bool refused; /* evhttp has answered by itself what it could not read, and closes behind it */
 };
 TAILQ_HEAD(cfw_http_conns, cfw_http_conn);
 
@@ -71,6 +73,7 @@ enum cfw_http_phase {
 	CFW_HTTP_SERVING,
 	CFW_HTTP_DRAIN_QUEUE, /* listeners are barred, what the kernel had queued is taken in */
 	CFW_HTTP_DRAIN_CONNS, /* nobody is waiting to come in; connections end */
+	CFW_HTTP_FLUSHING,    /* cut: what is complete is written, nothing else */
 };
 
 struct cfw_http_stats {
@@ -85,7 +88,7 @@ struct cfw_http {
 	struct cfw_routes *routes;
 	int64_t handler; /* fallback */
 	bool has_handler;
-	uint64_t keep_alive_ns, drain_ns, grace_ns;
+	uint64_t keep_alive_ns, drain_ns, grace_ns, read_stall_ns, write_stall_ns;
 	int64_t max_body, max_headers;
 	struct cfw_listen_addr *addrs;
 	int n_addrs;
@@ -93,8 +96,8 @@ struct cfw_http {
 	/* While it runs. */
 	enum cfw_http_phase phase;
 	bool lame;
-	uint32_t attempt; /* of the stop */
-	uint64_t last_accept_ns, stop_ns, drain_end_ns;
+	uint32_t attempt;                               /* of the stop */
+	uint64_t last_accept_ns, stop_ns, drain_end_ns; /* also where FLUSHING ends */
 	struct evhttp *http;
 	struct cfw_listener *listeners; /* n_addrs */
 	struct evhttp_bound_socket **bound;
@@ -145,7 +148,7 @@ void cfw_http_drain(struct cfw_http *s);      /* begin */
 void cfw_http_drain_step(struct cfw_http *s); /* go as far as it goes; nothing unless a drain runs. May report STOPPED */
 /* When a connection in state that waits since since_ns is to be closed, in the present phase; CFW_NEVER. */
 uint64_t cfw_http_limit(const struct cfw_http *s, enum cfw_http_state state, uint64_t since_ns);
-/* S9.4: say what is in flight and will be lost, and count it. */
-void cfw_http_log_cut(struct cfw_http *s, const char *why);
+/* End it: at once what is not complete, in a moment what only has to be written (S4.2). Reports STOPPED. Not when down. */
+void cfw_http_cut(struct cfw_http *s);
 
 #endif

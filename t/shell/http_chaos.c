@@ -185,6 +185,10 @@ static int one_round(const struct cfw_kind *kind, const char *addr)
 	}
 	if (!h->stopped)
 		h->kind->cut(h->srv, 3);
+	for (uint64_t end = cfw_time_now() + CFW_SEC; !h->stopped && cfw_time_now() < end;) {
+		act_on_some(h); /* complete replies are still being written */
+		h_turn(h);
+	}
 	wrong += h->stopped != 1 || h->closed;
 	while (n_held) {
 		n_held--;
