@@ -102,7 +102,7 @@ LUA
 # Its own output: a reader that stopped, one that left, descriptors that were never open
 for my $mode (qw(log inherit)) {
 	pipe my $reader, my $writer or die;
-	my $r = run_it(<<LUA, before => [ '--exit-timeout', '3s' ], child => sub { POSIX::dup2(fileno $writer, 2) });
+	my $r = run_it(<<LUA, before => [ '--exit-timeout', '20s' ], child => sub { POSIX::dup2(fileno $writer, 2) });
 local p = curfew.process { name = "p", stdout = "$mode", stderr = "$mode", command = { "sh", "-c", "exec yes >&2" } }
 p:pre_stop(function() curfew.fs.write("pre", "") end)
 p:post_start(function() curfew.after("100ms", function() curfew.fs.write("up", "") end) end)
