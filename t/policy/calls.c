@@ -1,4 +1,4 @@
-/* Hooks, the kind "server", loading, memory, freeing. */
+/* Hooks, loading, memory, freeing. */
 #define _GNU_SOURCE
 #include "fake.h"
 
@@ -43,6 +43,56 @@ static void hooks(void)
 	fake_free(f);
 }
 
+static void causes(void)
+{
+	struct fake *f = fake_new(0);
+	fake_load(f, "c.hook_new{phase = 'pre_stop', fn = function(x) say(x.trigger.name, x.trigger.error, "
+		     "x.trigger.traceback) end} "
+		     "c.hook_new{phase = 'pre_stop', fn = function(x) say(x.trigger.name, tostring(x.trigger.error)) end} "
+		     "c.hook_new{phase = 'pre_stop', fn = function(x) local u = c.deadline(x.run) say(tostring(u)) end}");
+	char text[] = "boom", trace[] = "stack traceback:";
+	struct cfw_hook_call call = {
+		.run = 1, .ref = f->refs[0], .trigger = {.kind = CFW_T_ERROR}, .text = text, .traceback = trace};
+	cfw_policy_call(f->p, &call);
+	text[0] = trace[0] = 'X'; /* they were copied */
+	call = (struct cfw_hook_call){.run = 2, .ref = f->refs[1], .trigger = {.kind = CFW_T_CUSTOM}, .text = "custom:deploy"};
+	cfw_policy_call(f->p, &call);
+	fake_run(f, f->now);
+	is_str(said(f), "error boom stack traceback:;custom:deploy nil;", "a hook's trigger: name, error, traceback");
+	cfw_buf_reset(&f->said);
+	static const uint64_t untils[] = {5 * CFW_SEC / 2, CFW_NEVER, 0};
+	for (uint32_t i = 0; i < 3; i++) {
+		f->until = untils[i];
+		fake_call(f, 2, 3 + i);
+		fake_run(f, f->now);
+	}
+	is_str(said(f), "2.5;inf;nil;", "S4.6: when a hook will be cut, as things stand: in time, never, it does not run");
+	fake_free(f);
+}
+
+/* Cancels by the number of the run. */
+static void cancels(void)
+{
+	enum { RUNS = 20000, STRIDE = 512 /* these share a bucket */ };
+	struct fake *f = fake_new(0);
+	fake_load(f, "c.hook_new{phase = 'pre_stop', fn = function() c.wait_event('go') end}");
+	for (uint32_t i = 1; i <= RUNS; i++)
+		fake_call(f, 0, i);
+	fake_run(f, f->now);
+	uint64_t began = cfw_time_now();
+	for (uint32_t i = RUNS; i; i--)
+		if (i != STRIDE + 1 && i != RUNS)
+			cfw_policy_call_cancel(f->p, i);
+	tap_diag("%d hooks cancelled: %.2f ms", RUNS, (double)(cfw_time_now() - began) / 1e6);
+	cfw_policy_call_cancel(f->p, RUNS + STRIDE);
+	cfw_policy_emit(f->p, "go", NULL);
+	fake_run(f, f->now);
+	is_int(f->dones, 2, "those that were not cancelled end");
+	ok(f->done[0].run + f->done[1].run == STRIDE + 1 + RUNS && f->done[0].outcome == CFW_OK, "and no other");
+	ok(!cfw_policy_busy(f->p), "nothing is left");
+	fake_free(f);
+}
+
 static void many(void)
 {
 	struct fake *f = fake_new(0);
@@ -72,66 +122,6 @@ static void fairness(void)
 	is_int(f->dones, 1000, "all end");
 	is_int(cfw_policy_deadline(f->p), CFW_NEVER, "nothing is due");
 	fake_free(f);
-}
-
-/* ---- the kind "server" ----------------------------------------------------------------------------------------------------- */
-
-static struct cfw_buf reports;
-
-static void report(void *ud, const struct cfw_report *r)
-{
-	static const char *const names[] = {"started", "start_failed", "stopped", "closed", "died"};
-	(void)ud;
-	cfw_buf_printf(&reports, "%s %u%s%.40s;", names[r->what], r->attempt, r->err ? " " : "", r->err ? r->err->msg : "");
-}
-
-static void kind(void)
-{
-	struct fake *f = fake_new(5 * CFW_MS);
-	struct curfew_err err = {0};
-	struct cfw_env env = {.report = report};
-	fake_load(
-		f,
-		"c.server_new{name = 'good', start = function(x) c.sleep(5) say(x.phase, x.server) end, stop = function(x) "
-		"c.sleep(5) say(x.phase, tostring(x.deadline)) end, abort = function(x) say(x.phase) end} "
-		"c.server_new{name = 'bad', start = function() error('no start') end, stop = function() error('no stop') end} "
-		"c.server_new{name = 'bare'} "
-		"c.server_new{name = 'stuck', start = function() local x <close> = setmetatable({}, {__close = function() "
-		"say('closed') "
-		"end}) c.wait_event('never') end, stop = function() while true do end end}");
-	void *s[4];
-	for (cfw_id i = 0; i < 4; i++)
-		s[i] = cfw_policy_kind.open(f->p, &env, i + 1, f->def[i], &err);
-	struct cfw_stop stop = {.attempt = 2, .deadline_ns = 9 * CFW_SEC};
-	for (int i = 0; i < 4; i++)
-		cfw_policy_kind.start(s[i], 1);
-	fake_run(f, f->now + 100);
-	ok(has(fake_text(&reports), "started 1;") && has(fake_text(&reports), "start_failed 1 policy.lua:1: no start"),
-	   "S3.2: starts");
-	cfw_buf_reset(&reports);
-	cfw_policy_kind.cut(s[3], 1);
-	is_str(fake_text(&reports), "stopped 1;", "cut ends a start that waits");
-	ok(has(said(f), "closed;"), "its coroutine is closed");
-	cfw_buf_reset(&reports);
-	for (int i = 0; i < 4; i++)
-		cfw_policy_kind.stop(s[i], &stop);
-	fake_run(f, f->now + 100);
-	ok(has(fake_text(&reports), "stopped 2;"), "S4.1: stops");
-	ok(has(fake_text(&reports), "died 2 policy.lua:1: no stop"), "S4.11: a stop that fails is a death unasked");
-	ok(has(fake_text(&reports), "died 2 passed hook_cpu_limit (5ms)"), "S4.11: so is one that loops");
-	ok(has(said(f), "start 1;") && has(said(f), "stop 9.0;"), "what the functions are told");
-	cfw_buf_reset(&reports);
-	cfw_policy_kind.cut(s[0], 3);
-	is_str(fake_text(&reports), "", "cut with an abort function: once that has ended");
-	fake_run(f, f->now);
-	is_str(fake_text(&reports), "stopped 3;", "then stopped");
-	cfw_policy_kind.free(s[0]);
-	cfw_policy_kind.start(s[1], 4);
-	fake_free(f);
-	for (int i = 1; i < 4; i++)
-		cfw_policy_kind.free(s[i]);
-	ok(true, "servers may outlive the policy");
-	cfw_buf_clear(&reports);
 }
 
 static void loading(void)
@@ -317,9 +307,10 @@ static void freeing(void)
 int main(void)
 {
 	hooks();
+	causes();
+	cancels();
 	many();
 	fairness();
-	kind();
 	loading();
 	files();
 	memory();

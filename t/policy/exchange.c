@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "fake.h"
 
+#include <errno.h>
+
 #include "base/exchange.h"
 
 /* A server's side: writes down what is done to it. */
@@ -11,6 +13,7 @@ struct conversation {
 	struct cfw_value *request;
 	cfw_token read, flushed;
 	bool refuse; /* replies fail: one was begun */
+	int broken;  /* errno of writes and reads */
 };
 
 static struct conversation *of(struct cfw_exchange *x)
@@ -42,6 +45,10 @@ static int x_end(struct cfw_exchange *x)
 
 static int x_write(struct cfw_exchange *x, const void *data, size_t n)
 {
+	if (of(x)->broken) {
+		errno = of(x)->broken;
+		return CURFEW_ESYS;
+	}
 	cfw_buf_printf(&of(x)->did, "write %.*s;", (int)n, (const char *)data);
 	return 0;
 }
@@ -54,6 +61,8 @@ static int x_flush(struct cfw_exchange *x, uint64_t token)
 
 static int x_read(struct cfw_exchange *x, size_t max, uint64_t token)
 {
+	if (of(x)->broken)
+		return CURFEW_ESTATE;
 	cfw_buf_printf(&of(x)->did, "read %zu;", max);
 	of(x)->read = token;
 	return 0;
@@ -113,6 +122,42 @@ static void does(enum cfw_exchange_kind kind, const char *body, const char *want
 	is_str(asked(f), "", "%s: no trigger", words);
 	fake_free(f);
 	forget(&c);
+}
+
+/* What operations that fail say; broken: errno of the connection. */
+static void says(enum cfw_exchange_kind kind, int broken, const char *body, const char *want, const char *words)
+{
+	struct conversation c;
+	converse(&c, kind);
+	c.broken = broken;
+	struct fake *f = fake_new(0);
+	char script[1024];
+	snprintf(script, sizeof script,
+		 "c.on_serve(function(kind, h, x) return h(x) end) c.server_new{name = 'web', handler = function(x) "
+		 "local function tell(...) say(select(2, ...), select(3, ...)) end %s end}",
+		 body);
+	fake_load(f, script);
+	cfw_policy_serve(f->p, 1, cfw_value_to_int(cfw_value_get(f->def[0], "handler"), 0), &c.x);
+	fake_run(f, f->now + CFW_SEC);
+	is_str(said(f), want, "%s", words);
+	fake_free(f);
+	forget(&c);
+}
+
+static void reasons(void)
+{
+	says(CFW_X_TCP, ECONNRESET, "tell(x:write('a'))", "write: Connection reset by peer ECONNRESET;",
+	     "a write to a peer that has gone: errno");
+	says(CFW_X_TCP, EPIPE, "tell(x:read())", "read: the connection was closed, or is being read already EBUSY;",
+	     "a read that is refused");
+	says(CFW_X_TCP, 0, "x:close() tell(x:write('a'))", "write: the connection was closed EBUSY;", "a write after a close");
+	says(CFW_X_HTTP, 0, "tell(x:write('a')) tell(x:finish())",
+	     "write: no reply was begun EBUSY;finish: no reply was begun EBUSY;", "pieces of a reply that was not begun");
+	says(CFW_X_HTTP, 0, "x:begin(200) tell(x:begin(200)) tell(x:reply(200)) x:finish() tell(x:write('a')) tell(x:finish())",
+	     "begin: a reply was begun already EBUSY;reply: a reply was begun already EBUSY;write: the reply has ended EBUSY;"
+	     "finish: the reply has ended EBUSY;",
+	     "a second reply, and more of one that has ended");
+	says(CFW_X_HTTP, EPIPE, "x:begin(200) tell(x:write('a'))", "write: Broken pipe EPIPE;", "a client that has gone");
 }
 
 static void replies(void)
@@ -262,6 +307,7 @@ static void gone(void)
 
 int main(void)
 {
+	reasons();
 	replies();
 	held();
 	failures();

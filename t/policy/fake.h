@@ -50,6 +50,12 @@ struct fake {
 	size_t servers;
 	struct cfw_buf rules;
 	int wakes;
+	void (*in_configure)(struct fake *f); /* called by c.configure{} while a script runs */
+	uint64_t until;                       /* of every hook; 0: it does not run */
+	uint64_t start_until;
+	bool stopping; /* because of cause, with this text and traceback */
+	struct cfw_trigger cause;
+	const char *cause_text, *cause_trace;
 };
 
 static uint64_t fake_now(void *ud)
@@ -130,7 +136,9 @@ static struct cfw_value *fake_server_info(void *ud, cfw_id server, bool with_sta
 
 static int fake_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
 {
-	(void)ud;
+	struct fake *f = ud;
+	if (f->in_configure)
+		f->in_configure(f);
 	return cfw_value_get(conf, "bad") ? cfw_err_set(err, CURFEW_EINVAL, "no such setting: bad") : 0;
 }
 
@@ -198,6 +206,30 @@ static int fake_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *e
 	return ns > CFW_SEC ? cfw_err_set(err, CURFEW_EREFUSED, "past the margin") : 0;
 }
 
+static uint64_t fake_hook_until(void *ud, uint32_t run)
+{
+	(void)run;
+	return ((struct fake *)ud)->until;
+}
+
+static bool fake_stop_cause(void *ud, enum cfw_mode *mode, struct cfw_trigger *t, const char **text, const char **traceback)
+{
+	const struct fake *f = ud;
+	if (!f->stopping)
+		return false;
+	*mode = CFW_ABORT;
+	*t = f->cause;
+	*text = f->cause_text;
+	*traceback = f->cause_trace;
+	return true;
+}
+
+static uint64_t fake_start_until(void *ud, cfw_id server)
+{
+	(void)server;
+	return ((struct fake *)ud)->start_until;
+}
+
 static void fake_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)
 {
 	struct fake *f = ud;
@@ -233,6 +265,9 @@ static const struct cfw_policy_ops fake_ops = {
 	.service = fake_service,
 	.cancel = fake_cancel,
 	.extend = fake_extend,
+	.hook_until = fake_hook_until,
+	.stop_cause = fake_stop_cause,
+	.start_until = fake_start_until,
 	.hook_done = fake_hook_done,
 	.loaded = fake_loaded,
 	.life = fake_life,
@@ -247,6 +282,7 @@ static inline struct fake *fake_new(uint64_t limit_ns)
 	if (!f)
 		exit(1);
 	f->now = CFW_SEC;
+	f->start_until = CFW_NEVER;
 	f->sink = (struct cfw_log){CFW_DEBUG, fake_emit, f};
 	f->page = cfw_page_new();
 	cfw_policy_config_default(&config);
