@@ -48,12 +48,29 @@ static void put_frame(struct cfw_buf *b, const lua_Debug *ar)
 		cfw_buf_puts(b, "?");
 }
 
+/* lua_getstack walks from the top: one by one a recursion of 200,000 levels would take seconds. */
+static int count_levels(lua_State *co)
+{
+	lua_Debug ar;
+	int least = 0, beyond = 1; /* levels below least exist, beyond does not */
+	while (lua_getstack(co, beyond - 1, &ar)) {
+		least = beyond;
+		beyond *= 2;
+	}
+	while (beyond - least > 1) {
+		int mid = least + (beyond - least) / 2;
+		if (lua_getstack(co, mid - 1, &ar))
+			least = mid;
+		else
+			beyond = mid;
+	}
+	return least;
+}
+
 void cfw_traceback(struct cfw_buf *b, lua_State *co)
 {
-	int levels = 0;
+	int levels = count_levels(co);
 	lua_Debug ar;
-	while (lua_getstack(co, levels, &ar))
-		levels++;
 	if (!b->len)
 		cfw_buf_puts(b, "stack traceback:");
 	for (int level = 0; lua_getstack(co, level, &ar); level++) {

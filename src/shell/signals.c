@@ -16,7 +16,7 @@
 #include "shell/watchdog.h"
 
 enum { FORCE_AFTER = 3 };
-static const uint64_t stalled_after_ns = 250 * CFW_MS;
+static const uint64_t stalled_after_ns = CFW_SEC; /* a loop on a machine that is short of CPU is late, not stalled */
 static const uint64_t moment_ns = 10 * CFW_MS;
 
 struct caught {
@@ -191,7 +191,7 @@ struct cfw_signals *cfw_signals_new(const struct curfew_loop *loop, struct cfw_p
 	atomic_store(&state.fd, s->fd);
 	atomic_store(&state.pid, getpid());
 	atomic_store(&state.page, page);
-	if (take(s, SIGPIPE, SIG_IGN, err) < 0 || take(s, SIGCHLD, on_signal, err) < 0) {
+	if (take(s, SIGPIPE, SIG_IGN, err) < 0 || take(s, SIGXFSZ, SIG_IGN, err) < 0 || take(s, SIGCHLD, on_signal, err) < 0) {
 		cfw_signals_free(s);
 		return NULL;
 	}

@@ -14,7 +14,7 @@ struct cfw_signals;
 /* Called on the loop, once a signal number that came in since, with how often it was delivered. */
 typedef void cfw_signal_fn(void *ud, int signo, unsigned times);
 
-/* SIGPIPE is ignored, SIGCHLD is caught. NULL and err when another owner lives or a call failed. */
+/* SIGPIPE and SIGXFSZ (a log that may not grow) are ignored, SIGCHLD is caught. NULL and err when another owner lives or a call failed. */
 struct cfw_signals *cfw_signals_new(const struct curfew_loop *loop, struct cfw_page *page, cfw_signal_fn *fn, void *ud,
 				    struct curfew_err *err);
 /* Give every disposition back as it was found; idempotent with NULL. */

@@ -405,7 +405,7 @@ static void test_stalled(void)
 	pid = start_stalled();
 	began = cfw_time_now();
 	send_and_wait(pid, SIGTERM);
-	wait_until(atomic_load(&page->pending_since_ns) + 260 * CFW_MS);
+	wait_until(atomic_load(&page->pending_since_ns) + 1010 * CFW_MS);
 	send_and_wait(pid, SIGTERM);
 	ok(alive(pid), "S2.19: two signals do not force a stalled loop");
 	kill(pid, SIGTERM);
@@ -417,16 +417,16 @@ static void test_stalled(void)
 	for (int i = 0; i < 3; i++)
 		send_and_wait(pid, SIGTERM);
 	uint64_t since = atomic_load(&page->pending_since_ns);
-	ok(cfw_time_now() - since >= 250 * CFW_MS || alive(pid), "S2.19: three at once do not: the loop may just be busy");
+	ok(cfw_time_now() - since >= CFW_SEC || alive(pid), "S2.19: three at once do not: the loop may just be busy");
 	for (int i = 0; i < 5; i++)
 		send_and_wait(pid, SIGUSR1);
-	wait_until(since + 260 * CFW_MS);
+	wait_until(since + 1010 * CFW_MS);
 	kill(pid, SIGTERM);
-	is_int(end_of(pid, began), 255, "S2.19: the next after a quarter of a second does");
+	is_int(end_of(pid, began), 255, "S2.19: the next after a second does");
 
 	pid = start_stalled();
 	send_and_wait(pid, SIGUSR1);
-	wait_until(atomic_load(&page->pending_since_ns) + 260 * CFW_MS);
+	wait_until(atomic_load(&page->pending_since_ns) + 1010 * CFW_MS);
 	for (int i = 0; i < 5; i++)
 		send_and_wait(pid, SIGUSR1);
 	ok(alive(pid), "S2.19: signals that do not stop force nothing");
