@@ -128,7 +128,8 @@ static void open_globals(lua_State *L)
 	lua_pop(L, 1);
 	lua_getglobal(L, "os");
 	lua_pushboolean(L, 1);
-	lua_pushcclosure(L, cfw_l_exit, 1);
+	lua_getfield(L, -2, "exit");
+	lua_pushcclosure(L, cfw_l_exit, 2);
 	lua_setfield(L, -2, "exit");
 	lua_pop(L, 1);
 	lua_getglobal(L, "debug");

@@ -1,5 +1,4 @@
 /* process.c: exit, configure, log, life, where; the Lua layer's entries. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -24,8 +23,12 @@ int cfw_l_exit(lua_State *L)
 	struct cfw_policy *p = cfw_policy_of(L);
 	bool os_exit = lua_toboolean(L, lua_upvalueindex(1));
 	int code;
-	if (os_exit && p->deactivated)
-		exit(lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : (int)luaL_optinteger(L, 1, EXIT_SUCCESS));
+	if (os_exit && p->deactivated) { /* S3.5; but the state is not closed: it is what runs */
+		lua_settop(L, 1);
+		lua_pushvalue(L, lua_upvalueindex(2));
+		lua_insert(L, 1);
+		lua_call(L, 1, 0);
+	}
 	if (os_exit && lua_isboolean(L, 1))
 		code = lua_toboolean(L, 1) ? 0 : 1;
 	else

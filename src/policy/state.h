@@ -110,6 +110,6 @@ void cfw_open_registry(lua_State *L);
 void cfw_open_rules(lua_State *L);
 void cfw_open_process(lua_State *L);
 void cfw_open_exchange(lua_State *L);
-int cfw_l_exit(lua_State *L); /* os.exit and c.exit: upvalue 1 true for os.exit's arguments */
+int cfw_l_exit(lua_State *L); /* os.exit and c.exit: upvalue 1 true for os.exit, with Lua's own as upvalue 2 */
 
 #endif
