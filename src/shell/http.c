@@ -3,13 +3,10 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
-#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/time.h"
 #include "base/value.h"
 #include "shell/http_server.h"
@@ -18,9 +15,8 @@ enum { MAX_BODY = 1 << 20, MAX_HEADERS = 32 << 10 };
 #define KEEP_ALIVE (60 * CFW_SEC)
 #define IDLE_GRACE (100 * CFW_MS)
 /* Half a request, or a reply of which the client takes nothing, may stand still for so long. */
-#define READ_STALL   (30 * CFW_SEC)
-#define WRITE_STALL  (60 * CFW_SEC)
-#define ACCEPT_PAUSE 50 /* ms without accepting after accept failed (no descriptors left) */
+#define READ_STALL  (30 * CFW_SEC)
+#define WRITE_STALL (60 * CFW_SEC)
 
 /* ---- from the definition to a server ---- */
 
@@ -39,6 +35,14 @@ static void free_server(void *srv)
 	cfw_routes_free(s->routes);
 	cfw_listen_addrs_free(s->addrs, s->n_addrs);
 	free(s);
+}
+
+static void on_accepting(void *srv)
+{
+	struct cfw_http *s = srv;
+	cfw_accept_enable(&s->accept, true);
+	if (s->phase >= CFW_HTTP_DRAIN_QUEUE)
+		cfw_http_turn_soon(s);
 }
 
 static void *open_server(void *kind_ud, const struct cfw_env *env, cfw_id id, const struct cfw_value *def,
@@ -61,6 +65,7 @@ static void *open_server(void *kind_ud, const struct cfw_env *env, cfw_id id, co
 	s->env = env;
 	s->id = id;
 	s->name = cfw_value_get_str(def, "name", "http");
+	s->accept = (struct cfw_accept){.name = s->name, .log = env->log, .resumed = on_accepting, .ud = s};
 	s->keep_alive_ns = cfw_value_get_ns(def, "keep_alive", KEEP_ALIVE);
 	s->grace_ns = cfw_value_get_ns(def, "idle_grace", IDLE_GRACE);
 	s->drain_ns = cfw_value_get_ns(def, "drain", CFW_NEVER);
@@ -117,61 +122,8 @@ void cfw_http_turn_soon(struct cfw_http *s)
 {
 	static const struct timeval now;
 	/* While accepting is paused there is nothing to be had by turning; the resume event comes back here. */
-	if (!s->accept_failed && !event_pending(&s->turn, EV_TIMEOUT, NULL))
+	if (!s->accept.failed && !event_pending(&s->turn, EV_TIMEOUT, NULL))
 		event_add(&s->turn, &now);
-}
-
-/* evhttp keeps the argument of a listener for itself, so from a listener alone the server cannot be told. The resume event is
- * always pending, mostly for a day that never comes: it is how on_accept_error finds its server. */
-static void set_resume(struct cfw_http *s, bool soon)
-{
-	static const struct timeval pause = {0, ACCEPT_PAUSE * 1000}, never = {1 << 28, 0};
-	event_add(&s->resume, soon ? &pause : &never);
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *srv)
-{
-	struct cfw_http *s = srv;
-	(void)fd, (void)what;
-	set_resume(s, false);
-	s->accept_failed = false;
-	for (int i = 0; i < s->n_addrs; i++)
-		if (s->bound[i])
-			evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound[i]));
-	if (s->phase >= CFW_HTTP_DRAIN_QUEUE)
-		cfw_http_turn_soon(s);
-}
-
-struct search {
-	const void *http;
-	struct cfw_http *found;
-};
-
-static int find_server(const struct event_base *base, const struct event *e, void *arg)
-{
-	struct search *search = arg;
-	(void)base;
-	if (event_get_callback(e) == on_resume && ((struct cfw_http *)event_get_callback_arg(e))->http == search->http)
-		search->found = event_get_callback_arg(e);
-	return !!search->found;
-}
-
-/* accept failed, most often for want of descriptors: the listener stays readable, and the loop would spin. */
-static void on_accept_error(struct evconnlistener *listener, void *http)
-{
-	int e = EVUTIL_SOCKET_ERROR();
-	struct search search = {.http = http};
-	event_base_foreach_event(evconnlistener_get_base(listener), find_server, &search);
-	struct cfw_http *s = search.found;
-	if (!s)
-		return;
-	s->stats.accept_errors++;
-	evconnlistener_disable(listener);
-	if (s->accept_failed)
-		return;
-	s->accept_failed = true;
-	set_resume(s, true);
-	cfw_log_at(s->env->log, CFW_WARN, "%s: cannot accept a connection: %s", s->name, strerror(e));
 }
 
 /* ---- start ---- */
@@ -187,7 +139,7 @@ static int bind_one(struct cfw_http *s, int i, struct curfew_err *err)
 		cfw_listen_close(l);
 		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", s->name);
 	}
-	evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(s->bound[i]), on_accept_error);
+	cfw_accept_watch(&s->accept, i, evhttp_bound_socket_get_listener(s->bound[i]));
 	return 0;
 }
 
@@ -197,7 +149,7 @@ static int set_up(struct cfw_http *s)
 	s->listeners = calloc((size_t)s->n_addrs, sizeof *s->listeners);
 	s->bound = calloc((size_t)s->n_addrs, sizeof *s->bound);
 	s->scratch = evbuffer_new();
-	if (!s->http || !s->listeners || !s->bound || !s->scratch)
+	if (!s->http || !s->listeners || !s->bound || !s->scratch || cfw_accept_init(&s->accept, s->base, s->n_addrs))
 		return -1;
 	for (int i = 0; i < s->n_addrs; i++)
 		s->listeners[i].fd = -1;
@@ -213,16 +165,6 @@ static int set_up(struct cfw_http *s)
 	return 0;
 }
 
-static int write_address(struct cfw_http *s)
-{
-	struct cfw_buf b;
-	cfw_buf_init(&b);
-	for (int i = 0; i < s->n_addrs; i++)
-		cfw_buf_printf(&b, "%s%s", i ? ", " : "", s->listeners[i].text);
-	s->address = cfw_buf_take(&b);
-	return s->address ? 0 : -1;
-}
-
 static void start(void *srv, uint32_t attempt)
 {
 	struct cfw_http *s = srv;
@@ -234,15 +176,13 @@ static void start(void *srv, uint32_t attempt)
 	event_assign(&s->adopt, s->base, -1, 0, on_adopt, s);
 	event_assign(&s->turn, s->base, -1, 0, on_turn, s);
 	event_assign(&s->timer, s->base, -1, 0, on_timer, s);
-	event_assign(&s->resume, s->base, -1, 0, on_resume, s);
-	set_resume(s, false);
 	s->phase = CFW_HTTP_SERVING;
-	s->lame = s->accept_failed = false;
+	s->lame = false;
 	s->last_accept_ns = 0;
 	int rc = set_up(s) ? cfw_err_set(&err, CURFEW_ENOMEM, "%s: out of memory", s->name) : 0;
 	for (int i = 0; !rc && i < s->n_addrs; i++)
 		rc = bind_one(s, i, &err);
-	if (!rc && write_address(s))
+	if (!rc && !(s->address = cfw_listen_text(s->listeners, s->n_addrs)))
 		rc = cfw_err_set(&err, CURFEW_ENOMEM, "%s: out of memory", s->name);
 	if (rc)
 		cfw_http_down(s);
@@ -254,6 +194,7 @@ static void start(void *srv, uint32_t attempt)
 void cfw_http_listener_done(struct cfw_http *s, int i)
 {
 	if (s->bound[i]) {
+		cfw_accept_watch(&s->accept, i, NULL);
 		evhttp_del_accept_socket(s->http, s->bound[i]); /* closes the descriptor */
 		s->bound[i] = NULL;
 		s->listeners[i].fd = -1;
@@ -280,7 +221,7 @@ void cfw_http_down(struct cfw_http *s)
 	event_del(&s->adopt);
 	event_del(&s->turn);
 	event_del(&s->timer);
-	event_del(&s->resume);
+	cfw_accept_clear(&s->accept);
 	s->timer_ns = CFW_NEVER;
 	if (s->scratch)
 		evbuffer_free(s->scratch);
@@ -350,7 +291,7 @@ static struct cfw_value *stats(void *srv)
 	set(map, "gone", s->stats.gone);
 	set(map, "cut", s->stats.cut);
 	set(map, "bytes_out", s->stats.bytes_out);
-	set(map, "accept_errors", s->stats.accept_errors);
+	set(map, "accept_errors", s->accept.errors);
 	return map;
 }
 

@@ -98,8 +98,8 @@ static void log_cut(struct cfw_http *s, const char *why, bool spare)
 /* Does the kernel still hold connections that it let in? */
 static bool queue_left(struct cfw_http *s)
 {
-	bool left = s->accept_failed;
-	for (int i = 0; !s->accept_failed && i < s->n_addrs; i++)
+	bool left = s->accept.failed;
+	for (int i = 0; !s->accept.failed && i < s->n_addrs; i++)
 		left |= cfw_listen_queued(&s->listeners[i]);
 	return left;
 }
@@ -117,12 +117,6 @@ static bool any_listener(const struct cfw_http *s)
 		if (s->listeners[i].fd >= 0)
 			return true;
 	return false;
-}
-
-static void bar_listeners(struct cfw_http *s)
-{
-	for (int i = 0; i < s->n_addrs; i++)
-		cfw_listen_bar(&s->listeners[i]);
 }
 
 /* Give the kernel what it takes of a reply, without a turn of the loop: there may be none any more, and mostly it takes all. */
@@ -167,7 +161,7 @@ void cfw_http_cut(struct cfw_http *s)
 	cfw_http_adopt(s);
 	close_listeners(s, true);
 	s->lame = true;
-	s->accept_failed = false;
+	s->accept.failed = false; /* nor does the turn event wait for it */
 	for (enum cfw_http_state st = CFW_HTTP_NEW; st < CFW_HTTP_STATES; st++)
 		for (struct cfw_http_conn *c = TAILQ_FIRST(&s->conns[st]); c; c = TAILQ_NEXT(c, link))
 			if (is_complete(c))
@@ -201,7 +195,7 @@ void cfw_http_drain_step(struct cfw_http *s)
 	cfw_http_sweep(s);
 	cfw_http_sweep_by(s, s->drain_end_ns);
 	if (left) {
-		bar_listeners(s);
+		cfw_listen_bar_all(s->listeners, s->n_addrs);
 		cfw_http_turn_soon(s);
 		return;
 	}
@@ -225,6 +219,6 @@ void cfw_http_drain(struct cfw_http *s)
 	cfw_http_adopt(s);
 	s->phase = CFW_HTTP_DRAIN_QUEUE;
 	if (s->n_conns || cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > s->stop_ns)
-		bar_listeners(s);
+		cfw_listen_bar_all(s->listeners, s->n_addrs);
 	cfw_http_drain_step(s);
 }

@@ -14,6 +14,7 @@
 
 #include "base/exchange.h"
 #include "base/kind.h"
+#include "shell/accept.h"
 #include "shell/http_route.h"
 #include "shell/listen.h"
 
@@ -77,7 +78,7 @@ enum cfw_http_phase {
 };
 
 struct cfw_http_stats {
-	uint64_t accepted, requests, replies[6], errors_500, gone, cut, bytes_out, accept_errors;
+	uint64_t accepted, requests, replies[6], errors_500, gone, cut, bytes_out;
 };
 
 struct cfw_http {
@@ -107,9 +108,9 @@ struct cfw_http {
 	struct cfw_http_conn *touched; /* whose input moved last */
 	struct cfw_http_requests requests;
 	struct evbuffer *scratch;
-	struct event adopt, turn, timer, resume;
+	struct event adopt, turn, timer;
+	struct cfw_accept accept;
 	uint64_t timer_ns; /* when timer is due, CFW_NEVER when it is not set */
-	bool accept_failed;
 	struct cfw_http_stats stats;
 };
 

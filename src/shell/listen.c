@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/value.h"
 
@@ -259,6 +260,12 @@ void cfw_listen_bar(struct cfw_listener *l)
 	}
 }
 
+void cfw_listen_bar_all(struct cfw_listener *l, int n)
+{
+	for (int i = 0; i < n; i++)
+		cfw_listen_bar(&l[i]);
+}
+
 bool cfw_listen_queued(struct cfw_listener *l)
 {
 	struct pollfd p = {.fd = l->fd, .events = POLLIN};
@@ -277,6 +284,15 @@ void cfw_listen_close(struct cfw_listener *l)
 	l->fd = -1;
 	free(l->text);
 	l->text = NULL;
+}
+
+char *cfw_listen_text(const struct cfw_listener *l, int n)
+{
+	struct cfw_buf b;
+	cfw_buf_init(&b);
+	for (int i = 0; i < n; i++)
+		cfw_buf_printf(&b, "%s%s", i ? ", " : "", l[i].text);
+	return cfw_buf_take(&b);
 }
 
 const char *cfw_listen_peer(const struct sockaddr *sa, char *buf, size_t n)

@@ -51,6 +51,10 @@ void cfw_listen_bar(struct cfw_listener *l);
 /* Is somebody waiting in the accept queue? Of a barred unix socket the kernel does not say: true once, so that the loop has turned
  * in between, which accepts until there is nobody left. */
 bool cfw_listen_queued(struct cfw_listener *l);
+/* The same for all n of a server. */
+void cfw_listen_bar_all(struct cfw_listener *l, int n);
+/* "127.0.0.1:80, [::1]:80": where n of them really listen; the caller's, NULL when memory is gone. */
+char *cfw_listen_text(const struct cfw_listener *l, int n);
 /* Free what l owns and remove our socket file. The descriptor is closed unless someone else has taken it (fd set to -1). */
 void cfw_listen_close(struct cfw_listener *l);
 

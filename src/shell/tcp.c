@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -13,9 +12,10 @@
 #include "base/value.h"
 #include "shell/tcp_server.h"
 
-enum { ACCEPT_PAUSE = 50, LOG_AT_MOST = 10 }; /* ms without accepting after accept failed */
+enum { LOG_AT_MOST = 10 };
 
 static void step(struct cfw_tcp *s);
+static void on_accepting(void *srv);
 
 /* ---- from the definition to a server ---- */
 
@@ -44,6 +44,7 @@ static void *open_server(void *kind_ud, const struct cfw_env *env, cfw_id id, co
 	s->env = env;
 	s->id = id;
 	s->name = cfw_value_get_str(def, "name", "tcp");
+	s->accept = (struct cfw_accept){.name = s->name, .log = env->log, .resumed = on_accepting, .ud = s};
 	s->drain_ns = cfw_value_get_ns(def, "drain", CFW_NEVER);
 	s->max_connections = cfw_value_get_int(def, "max_connections", 0);
 	s->handler = cfw_value_to_int(handler, 0);
@@ -71,20 +72,10 @@ static bool is_full(const struct cfw_tcp *s)
 	return s->max_connections > 0 && s->n_conns >= s->max_connections;
 }
 
-static void pause_accepting(struct cfw_tcp *s)
+/* Nobody is accepted now; the rest waits in the kernel's queue. */
+static bool is_paused(const struct cfw_tcp *s)
 {
-	s->paused = true;
-	for (int i = 0; i < s->n_addrs; i++)
-		if (s->accepting[i])
-			evconnlistener_disable(s->accepting[i]);
-}
-
-static void resume_accepting(struct cfw_tcp *s)
-{
-	s->paused = s->accept_failed = false;
-	for (int i = 0; i < s->n_addrs; i++)
-		if (s->accepting[i])
-			evconnlistener_enable(s->accepting[i]);
+	return is_full(s) || s->accept.failed;
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len, void *srv)
@@ -94,29 +85,13 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	s->last_accept_ns = s->env->now_ns(s->env->ud);
 	cfw_tcp_conn_new(s, fd, peer);
 	if (is_full(s))
-		pause_accepting(s); /* the rest waits in the kernel's queue */
+		cfw_accept_enable(&s->accept, false);
 }
 
-/* accept failed, most often for want of descriptors: the listener stays readable, and the loop would spin. */
-static void on_accept_error(struct evconnlistener *l, void *srv)
-{
-	static const struct timeval pause = {0, ACCEPT_PAUSE * 1000};
-	struct cfw_tcp *s = srv;
-	(void)l;
-	s->accept_errors++;
-	cfw_log_at(s->env->log, CFW_WARN, "%s: cannot accept a connection: %s", s->name, strerror(EVUTIL_SOCKET_ERROR()));
-	pause_accepting(s);
-	s->accept_failed = true;
-	event_add(&s->resume, &pause);
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *srv)
+static void on_accepting(void *srv)
 {
 	struct cfw_tcp *s = srv;
-	(void)fd, (void)what;
-	s->accept_failed = false;
-	if (!is_full(s))
-		resume_accepting(s);
+	cfw_accept_enable(&s->accept, !is_full(s));
 	step(s);
 }
 
@@ -128,31 +103,32 @@ static void on_turn(evutil_socket_t fd, short what, void *srv)
 	step(srv);
 }
 
+static int listen_on(struct cfw_tcp *s, int i, struct curfew_err *err)
+{
+	int rc = cfw_listen_open(s->name, &s->addrs[i], &s->listeners[i], err);
+	if (rc)
+		return rc;
+	struct evconnlistener *l =
+		evconnlistener_new(s->base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, s->listeners[i].fd);
+	if (!l)
+		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", s->name);
+	cfw_accept_watch(&s->accept, i, l);
+	return 0;
+}
+
 static int listen_all(struct cfw_tcp *s, struct curfew_err *err)
 {
-	struct cfw_buf text;
 	s->listeners = calloc((size_t)s->n_addrs, sizeof *s->listeners);
-	s->accepting = calloc((size_t)s->n_addrs, sizeof *s->accepting);
-	if (!s->listeners || !s->accepting)
+	if (!s->listeners || cfw_accept_init(&s->accept, s->base, s->n_addrs))
 		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", s->name);
 	for (int i = 0; i < s->n_addrs; i++)
 		s->listeners[i].fd = -1;
-	cfw_buf_init(&text);
 	for (int i = 0; i < s->n_addrs; i++) {
-		int rc = cfw_listen_open(s->name, &s->addrs[i], &s->listeners[i], err);
-		if (!rc) {
-			s->accepting[i] = evconnlistener_new(
-				s->base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, s->listeners[i].fd);
-			rc = s->accepting[i] ? 0 : cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", s->name);
-		}
-		if (rc) {
-			cfw_buf_clear(&text);
+		int rc = listen_on(s, i, err);
+		if (rc)
 			return rc;
-		}
-		evconnlistener_set_error_cb(s->accepting[i], on_accept_error);
-		cfw_buf_printf(&text, "%s%s", i ? ", " : "", s->listeners[i].text);
 	}
-	s->address = cfw_buf_take(&text);
+	s->address = cfw_listen_text(s->listeners, s->n_addrs);
 	return s->address ? 0 : cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", s->name);
 }
 
@@ -162,9 +138,7 @@ static void start(void *srv, uint32_t attempt)
 	struct curfew_err err = {0};
 	TAILQ_INIT(&s->conns);
 	event_assign(&s->turn, s->base, -1, 0, on_turn, s);
-	event_assign(&s->resume, s->base, -1, 0, on_resume, s);
 	s->phase = CFW_TCP_SERVING;
-	s->paused = s->accept_failed = false;
 	s->last_accept_ns = 0;
 	int rc = listen_all(s, &err);
 	if (rc)
@@ -176,9 +150,10 @@ static void start(void *srv, uint32_t attempt)
 
 static void listener_done(struct cfw_tcp *s, int i)
 {
-	if (s->accepting[i]) {
-		evconnlistener_free(s->accepting[i]); /* closes the descriptor */
-		s->accepting[i] = NULL;
+	struct evconnlistener *l = s->accept.on ? s->accept.on[i] : NULL;
+	if (l) {
+		cfw_accept_watch(&s->accept, i, NULL);
+		evconnlistener_free(l); /* closes the descriptor */
 		s->listeners[i].fd = -1;
 	}
 	cfw_listen_close(&s->listeners[i]);
@@ -190,17 +165,15 @@ static void go_down(struct cfw_tcp *s)
 	if (s->phase == CFW_TCP_DOWN)
 		return;
 	s->phase = CFW_TCP_DOWN;
-	for (int i = 0; s->listeners && s->accepting && i < s->n_addrs; i++)
+	for (int i = 0; s->listeners && i < s->n_addrs; i++)
 		listener_done(s, i);
 	while ((c = TAILQ_FIRST(&s->conns)))
 		cfw_tcp_conn_cut(c);
 	event_del(&s->turn);
-	event_del(&s->resume);
+	cfw_accept_clear(&s->accept);
 	free(s->listeners);
-	free(s->accepting);
 	free(s->address);
 	s->listeners = NULL;
-	s->accepting = NULL;
 	s->address = NULL;
 }
 
@@ -235,12 +208,6 @@ static void turn_at(struct cfw_tcp *s, uint64_t ns)
 	event_add(&s->turn, &tv);
 }
 
-static void bar_listeners(struct cfw_tcp *s)
-{
-	for (int i = 0; i < s->n_addrs; i++)
-		cfw_listen_bar(&s->listeners[i]);
-}
-
 /* One step of the drain: S9.1 without idle_grace, for here only the two ends know what is idle. */
 static void step(struct cfw_tcp *s)
 {
@@ -254,14 +221,15 @@ static void step(struct cfw_tcp *s)
 		return;
 	}
 	if (s->phase == CFW_TCP_DRAIN_QUEUE) {
-		if (s->paused && !s->accept_failed && !is_full(s))
-			resume_accepting(s);
-		for (int i = 0; !s->paused && i < s->n_addrs; i++)
+		bool paused = is_paused(s);
+		if (!paused)
+			cfw_accept_enable(&s->accept, true);
+		for (int i = 0; !paused && i < s->n_addrs; i++)
 			left |= cfw_listen_queued(&s->listeners[i]);
-		if (left || s->paused) {
-			bar_listeners(s);
+		if (left || paused) {
+			cfw_listen_bar_all(s->listeners, s->n_addrs);
 			/* Full or failed: who leaves, or the resume event, brings us back. */
-			turn_at(s, s->paused ? 10 * CFW_MS : 0);
+			turn_at(s, paused ? 10 * CFW_MS : 0);
 			return;
 		}
 		for (int i = 0; i < s->n_addrs; i++)
@@ -276,8 +244,8 @@ static void step(struct cfw_tcp *s)
 
 void cfw_tcp_conn_gone(struct cfw_tcp *s)
 {
-	if (s->phase == CFW_TCP_SERVING && s->paused && !s->accept_failed && !is_full(s))
-		resume_accepting(s);
+	if (s->phase == CFW_TCP_SERVING && s->max_connections && !is_paused(s))
+		cfw_accept_enable(&s->accept, true);
 	else if (s->phase >= CFW_TCP_DRAIN_QUEUE)
 		turn_at(s, 0);
 }
@@ -293,7 +261,7 @@ static void stop(void *srv, const struct cfw_stop *how)
 		uint64_t now = s->env->now_ns(s->env->ud);
 		s->drain_end_ns = cfw_time_add(now, s->drain_ns);
 		if (s->n_conns || cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > now)
-			bar_listeners(s);
+			cfw_listen_bar_all(s->listeners, s->n_addrs);
 		step(s);
 	}
 }
@@ -316,7 +284,7 @@ static struct cfw_value *stats(void *srv)
 	cfw_value_set(map, "accepted", cfw_value_int((int64_t)s->accepted));
 	cfw_value_set(map, "cut", cfw_value_int((int64_t)s->cut));
 	cfw_value_set(map, "bytes_out", cfw_value_int((int64_t)s->bytes_out));
-	cfw_value_set(map, "accept_errors", cfw_value_int((int64_t)s->accept_errors));
+	cfw_value_set(map, "accept_errors", cfw_value_int((int64_t)s->accept.errors));
 	return map;
 }
 

@@ -10,10 +10,10 @@
 
 #include "base/exchange.h"
 #include "base/kind.h"
+#include "shell/accept.h"
 #include "shell/listen.h"
 
 struct bufferevent;
-struct evconnlistener;
 
 struct cfw_tcp_conn {
 	struct cfw_exchange x; /* first */
@@ -49,13 +49,12 @@ struct cfw_tcp {
 	uint32_t attempt;
 	uint64_t last_accept_ns, drain_end_ns;
 	struct cfw_listener *listeners; /* n_addrs */
-	struct evconnlistener **accepting;
 	char *address;
 	struct cfw_tcp_conns conns;
 	int64_t n_conns;
-	struct event turn, resume;
-	bool paused, accept_failed;
-	uint64_t accepted, cut, bytes_out, accept_errors;
+	struct event turn;
+	struct cfw_accept accept;
+	uint64_t accepted, cut, bytes_out;
 };
 
 /* tcp.c: a connection is gone: accept again, or go on with the drain. */
