@@ -21,6 +21,7 @@
 #include "curfew.h"
 #include "shell/command.h"
 #include "shell/display.h"
+#include "shell/health.h"
 #include "shell/http.h"
 #include "shell/out.h"
 #include "shell/signals.h"
@@ -37,6 +38,7 @@ struct run {
 	struct cfw_signals *signals;
 	struct cfw_display *display;
 	struct curfew *curfew;
+	struct cfw_health *health;
 	uint64_t logged;            /* journal entries rendered so far */
 	enum cfw_log_format format; /* as configured so far */
 	enum cfw_log_level level;
@@ -53,6 +55,8 @@ static void on_exit_code(void *ud, int code, bool kill)
 {
 	struct run *r = ud;
 	cfw_display_end(r->display);
+	cfw_health_close(r->health); /* the last to go; its unix socket with it */
+	r->health = NULL;
 	if (kill)
 		_exit(code); /* S4.14: nothing is flushed */
 	r->over = true;
@@ -82,6 +86,36 @@ static int on_signal_rule(void *ud, int signo, struct curfew_err *err)
 	return r->signals ? cfw_signals_catch(r->signals, signo, stopping, false, err) : 0;
 }
 
+/* S9.1: from the first stopping trigger on it says why not. */
+static bool is_ready(void *ud, char *why, size_t n)
+{
+	const struct run *r = ud;
+	const struct cfw_core *core = curfew_core(r->curfew);
+	enum cfw_life life = cfw_core_life(core);
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(core, &stop);
+	if (stop.running)
+		snprintf(why, n, "stopping: %s", cfw_trigger_name(stop.first.kind, stop.first.signo));
+	else
+		snprintf(why, n, "%s", life == CFW_L_NEW ? "starting" : cfw_life_name(life));
+	return !stop.running && life == CFW_L_STARTED;
+}
+
+static int listen_health(struct run *r, const struct cfw_value *listen, struct curfew_err *err)
+{
+	if (!listen || cfw_health_listens_on(r->health, listen))
+		return 0;
+	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), is_ready, r, err);
+	if (!h) { /* not for a script to live with: configure raises what is invalid, and only that */
+		err->sys_errno = 0;
+		return err->code = CURFEW_EINVAL;
+	}
+	cfw_health_close(r->health);
+	r->health = h;
+	cfw_log_at(cfw_logger_log(r->logger), CFW_INFO, "health: listening on %s", cfw_health_address(h));
+	return 0;
+}
+
 static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
 {
 	struct run *r = ud;
@@ -96,12 +130,12 @@ static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_er
 	r->format = (enum cfw_log_format)format;
 	r->level = (enum cfw_log_level)level;
 	cfw_logger_set(r->logger, r->format, r->level);
-	static const char *const later[] = {"control", "health", "watch", "stall_limit"};
+	static const char *const later[] = {"control", "watch", "stall_limit"};
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
 		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
 			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
 				   "configure: %s is not supported by this version and is ignored", later[i]);
-	return 0;
+	return listen_health(r, cfw_value_get(cfw_value_get(conf, "health"), "listen"), err);
 }
 
 static void reap(evutil_socket_t fd, short what, void *ud)
@@ -280,6 +314,7 @@ static void close_all(struct run *r)
 	r->curfew = NULL; /* the exit handler has nothing to do any more */
 	cfw_signals_free(r->signals);
 	cfw_watchdog_close();
+	cfw_health_close(r->health);
 	if (r->loop.ops)
 		curfew_libevent_free(&r->loop);
 	if (r->reaper)
