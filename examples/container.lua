@@ -7,7 +7,7 @@
 --
 --   APP          the command, a shell line            APP_READY   its address: ready when it accepts a connection
 --   APP_HOLD     time between "not ready" and TERM    APP_GRACE   time between TERM and KILL
---   HEALTH       where /readyz is answered
+--   HEALTH       where /readyz and /healthz are answered
 local curfew = require "curfew"
 
 local app_command = os.getenv "APP" or "exec sleep 1000000"
@@ -19,9 +19,9 @@ local grace = os.getenv "APP_GRACE" or "20s"
 curfew.configure {
 	exit_timeout = "28s",
 	log = { format = os.getenv "LOG_FORMAT" or "text" },
+	-- What the balancer asks. /readyz is 503 from the beginning of the stop on, while the application still serves.
+	health = { listen = os.getenv "HEALTH" or "127.0.0.1:9090" },
 }
-
-local ready = false
 
 local app = curfew.process {
 	name = "app",
@@ -30,32 +30,13 @@ local app = curfew.process {
 	stop = { { signal = "TERM", wait = grace }, { signal = "KILL" } },
 }
 
-local health = curfew.http {
-	name = "health",
-	listen = os.getenv "HEALTH" or "127.0.0.1:9090",
-	routes = {
-		-- What the balancer asks. 503 from the beginning of the stop on, while the application still serves.
-		["GET /readyz"] = function(req, res)
-			return ready and 200 or 503, ready and "ready\n" or "not ready\n"
-		end,
-		["GET /healthz"] = function(req, res)
-			return app.state == "started" and 200 or 500, app.state .. "\n"
-		end,
-	},
-}
-
--- The application stops first: health goes on answering meanwhile.
-app:after(health)
-
-app:post_start(function(ctx)
-	ready = true
-	curfew.log.info("app is ready, pid", app.pid, "- health at", health.address)
+app:post_start(function()
+	curfew.log.info("app is ready, pid", app.pid)
 end)
 
--- Requests are lost when the stop races the balancer's update: say "not ready", go on serving for a while, only then stop.
+-- Requests are lost when the stop races the balancer's update: "not ready" is said, go on serving for a while, only then stop.
 -- An abort has no time for that, and an application that has ended by itself serves nobody.
 app:pre_stop(function(ctx)
-	ready = false
 	if ctx.mode == "graceful" and ctx.trigger.name ~= "closed" then
 		curfew.log.info("holding for the balancer, then TERM; seconds left:", ("%.1f"):format(ctx:remaining()))
 		curfew.sleep(hold)

@@ -41,9 +41,12 @@ sub example {
 	is($r->wait_exit, 0, 'two-servers.lua ends with 0') or diag $r->log;
 }
 {
-	my $r = example('container.lua');
-	$r->wait_log(qr/started|ready|listening/i);
+	my $r = example('container.lua', env => { HEALTH => '127.0.0.1:0', APP_HOLD => '300ms' });
+	my $at = $r->wait_log(qr/health: listening on (\S+)/);
+	ok(Curfew::wait_until(sub { ((http_get($at, '/readyz'))[0] // 0) == 200 }), 'container.lua becomes ready') or diag $r->log;
 	$r->signal('TERM');
+	$r->wait_log(qr/holding for the balancer/);
+	is((http_get($at, '/readyz'))[0], 503, 'container.lua: not ready while it holds');
 	is($r->wait_exit, 0, 'container.lua ends with 0') or diag $r->log;
 }
 {
