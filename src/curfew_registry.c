@@ -1,5 +1,6 @@
 #include "curfew_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,13 +164,15 @@ static uint32_t keep_reason(struct curfew *c, const struct cfw_report *r)
 {
 	struct curfew_err err = *r->err;
 	struct cfw_server_view view;
-	if (cfw_core_server_view(c->core, r->server, &view) == 0) {
-		size_t n = strlen(view.name);
-		if (strncmp(err.msg, view.name, n) == 0 && strncmp(err.msg + n, ": ", 2) == 0)
-			memmove(err.msg, err.msg + n + 2, strlen(err.msg + n + 2) + 1);
-	}
+	char line[128];
+	if (cfw_core_server_view(c->core, r->server, &view) != 0)
+		return cfw_text_keep_err(c, &err, r->traceback);
+	size_t n = strlen(view.name);
+	if (strncmp(err.msg, view.name, n) == 0 && strncmp(err.msg + n, ": ", 2) == 0)
+		memmove(err.msg, err.msg + n + 2, strlen(err.msg + n + 2) + 1);
+	snprintf(line, sizeof line, "%.80s: traceback of the error", view.name);
 	if (r->traceback) /* the line of the journal has no room for it */
-		cfw_log_with(c->opt.log, CFW_ERROR, err.msg, "traceback", r->traceback, NULL);
+		cfw_log_with(c->opt.log, CFW_ERROR, line, "traceback", r->traceback, NULL);
 	return cfw_text_keep_err(c, &err, r->traceback);
 }
 
