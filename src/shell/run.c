@@ -307,11 +307,22 @@ static int load_all(struct run *r, struct curfew_err *err)
 	return rc;
 }
 
+/* The code is settled: a signal from here on has nobody to decide on it, and must not decide by its default disposition (S4.3). */
+static void block_signals(void)
+{
+	sigset_t all;
+	sigfillset(&all);
+	sigdelset(&all, cfw_watchdog_signo());
+	sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 static void close_all(struct run *r)
 {
 	cfw_display_free(r->display);
 	curfew_free(r->curfew);
 	r->curfew = NULL; /* the exit handler has nothing to do any more */
+	if (!r->deactivated)
+		block_signals();
 	cfw_signals_free(r->signals);
 	cfw_watchdog_close();
 	cfw_health_close(r->health);
