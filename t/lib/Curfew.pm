@@ -119,6 +119,14 @@ sub leftovers {
 	return @left;
 }
 
+# The same, once what was killed has had a moment to die.
+sub left_behind {
+	my ($self) = @_;
+	my @left;
+	wait_until(sub { @left = $self->leftovers; !@left }, 2);
+	return @left;
+}
+
 sub slurp {
 	my ($path) = @_;
 	open my $f, '<:raw', $path or return undef;

@@ -43,7 +43,7 @@ for my $c (@cases) {
 	my $code = $r->wait_exit;
 	my $good = is($code, $want, "$what: code $want");
 	$good &= like($r->log, $words, "$what: the message says where and what") if $want;
-	$good &= is(join(' ', $r->leftovers), '', "$what: no process is left");
+	$good &= is(join(' ', $r->left_behind), '', "$what: no process is left");
 	diag $r->log unless $good;
 }
 

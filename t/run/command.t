@@ -32,7 +32,7 @@ for my $case (['TERM', 143], ['INT', 130], ['QUIT', 131]) {
 	Curfew::wait_until(sub { my @p = $r->leftovers; grep { (slurp("/proc/$_/comm") // '') =~ /sleep/ } @p });
 	$r->signal($sig);
 	is($r->wait_exit, $want, "S2.15: SIG$sig is forwarded, the command's own end decides");
-	is(join(' ', $r->leftovers), '', "SIG$sig: no process is left");
+	is(join(' ', $r->left_behind), '', "SIG$sig: no process is left");
 }
 {
 	my $r = curfew(command => ['sh', '-c', 'trap "echo got; exit 0" TERM; echo up; while :; do sleep 0.02; done']);
@@ -56,7 +56,7 @@ for my $case (['TERM', 143], ['INT', 130], ['QUIT', 131]) {
 	Curfew::wait_until(sub { $r->output =~ /up/ });
 	$r->signal('TERM');
 	is($r->wait_exit, 255, 'S4.7: a command that ignores TERM is cut at the margin: 255');
-	is(join(' ', $r->leftovers), '', 'and nothing of it is left');
+	is(join(' ', $r->left_behind), '', 'and nothing of it is left');
 }
 {
 	my ($code, $r) = code_of('/no/such/command');
@@ -85,7 +85,7 @@ LUA
 	ok(Curfew::wait_until(sub { my @p = $r->leftovers; 4 <= grep { (slurp("/proc/$_/comm") // '') =~ /sleep/ } @p }), 'a command with a family');
 	$r->signal('TERM');
 	is($r->wait_exit, 143, 'S9.3: ends as its leader does');
-	is(join(' ', $r->leftovers), '', 'S9.3: no orphan is left, setsid or not');
+	is(join(' ', $r->left_behind), '', 'S9.3: no orphan is left, setsid or not');
 }
 
 # PID 1 of a container

@@ -54,7 +54,7 @@ sub example {
 	is($r->wait_exit, 0, 'demo.lua ends with 0') or diag $r->log;
 	like($r->log, qr/ (\d+) requests served, 0 failed/, 'demo.lua: no request failed');
 	like($r->log, qr/let the balancer notice/, 'demo.lua: the timeline names the hook');
-	is(join(' ', $r->leftovers), '', 'demo.lua leaves no process');
+	is(join(' ', $r->left_behind), '', 'demo.lua leaves no process');
 }
 SKIP: {
 	skip 'redis-server is not installed', 4 if system('command -v redis-server >/dev/null');
@@ -64,7 +64,7 @@ SKIP: {
 	$r->signal('TERM');
 	is($r->wait_exit, 0, 'redis.lua ends with 0') or diag $r->log;
 	like($r->log, qr/backup checked: [1-9]\d* acknowledged writes, 0 missing/, 'redis.lua: no acknowledged write is lost');
-	is(join(' ', $r->leftovers), '', 'redis.lua leaves no process');
+	is(join(' ', $r->left_behind), '', 'redis.lua leaves no process');
 }
 SKIP: {
 	skip 'postgresql is not installed', 4 if !glob '/usr/lib/postgresql/*/bin/postgres';
@@ -73,7 +73,7 @@ SKIP: {
 	$r->signal('TERM');
 	is($r->wait_exit(60), 0, 'postgres.lua ends with 0') or diag $r->log;
 	like($r->log, qr/dump checked: [1-9]\d* committed rows, 0 missing/, 'postgres.lua: no committed row is lost');
-	is(join(' ', $r->leftovers), '', 'postgres.lua leaves no process');
+	is(join(' ', $r->left_behind), '', 'postgres.lua leaves no process');
 }
 SKIP: {
 	skip 'nginx is not installed', 6 if system('command -v nginx >/dev/null');
@@ -91,7 +91,7 @@ SKIP: {
 	like($begun . $rest, qr/200 OK/, 'nginx.lua: the request under way') or diag $r->log;
 	is(length(($begun . $rest) =~ s/.*?\r\n\r\n//sr), 20000, 'nginx.lua: is finished');
 	is($r->wait_exit, 0, 'nginx.lua ends with 0') or diag $r->log;
-	is(join(' ', $r->leftovers), '', 'nginx.lua leaves no process');
+	is(join(' ', $r->left_behind), '', 'nginx.lua leaves no process');
 }
 
 my @missing = grep { !$seen{$_} } map { s{.*/}{}r } glob "$here/examples/*.lua";

@@ -60,7 +60,7 @@ for my $case (['leave(0)', 0], ['leave(7)', 7], ['leave(256)', 1], ['pcall(leave
 {
 	my $r = curfew(policy => sprintf($POLICY, 'if name == "a" then curfew.exec { "sleep", "99" } end', 'leave(2)'), before => ['--exit-timeout', '500ms']);
 	is($r->wait_exit, 255, 'S4.8: what waits for the lost loop is bounded by the exit timeout');
-	is(join(' ', $r->leftovers), '', 'and leaves no process');
+	is(join(' ', $r->left_behind), '', 'and leaves no process');
 }
 
 for my $case ([0, 0, 'pre in.*a stop'], [6, 6, 'pre in.*a abort']) {

@@ -25,7 +25,7 @@ LUA
 	$r->signal('TERM');
 	is($r->wait_exit, 255, 'kubernetes#115817: a slow hook and an ignored TERM: 255');
 	cmp_ok($r->took, '<', 1 + ($ENV{CURFEW_PATIENCE} ? 10 : 2), 'kubernetes#115817: within one exit timeout');
-	is(join(' ', $r->leftovers), '', 'baseimage-docker#506: what ignored TERM is gone');
+	is(join(' ', $r->left_behind), '', 'baseimage-docker#506: what ignored TERM is gone');
 }
 
 # Horust#58, pebble#410: TERM while starting hangs or orphans. A signal at every edge; S4.12 in each.
@@ -61,7 +61,7 @@ LUA
 			$bad++;
 			diag "run $i: $s\n" . $r->log;
 		}
-		my @left = $r->leftovers;
+		my @left = $r->left_behind;
 		if (@left) { $bad++; diag "run $i leaves @left" }
 		if ($code != 0 and $code != 1 and $code != 143 and $code != 129) { $bad++; diag "run $i: code $code\n" . $r->log }
 	}

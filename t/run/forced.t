@@ -89,7 +89,7 @@ LUA
 	my $code = $r->wait_exit;
 	is($code, 255, "S4.8: the loop blocked $where: 255") or diag $r->log;
 	cmp_ok($r->took, '<', 0.4 + $NOISE, "S4.8: $where: in time");
-	is(join(' ', $r->leftovers), '', "S4.8: $where: nothing is left");
+	is(join(' ', $r->left_behind), '', "S4.8: $where: nothing is left");
 }
 
 # S2.19: with the loop stalled the third stopping signal ends it at once, long before the exit timeout.
@@ -107,7 +107,7 @@ LUA
 	Curfew::wait_until(sub { $r->signal('TERM') if !$r->ended_now; $sent++; select undef, undef, undef, 0.1; $r->ended_now });
 	is($r->wait_exit, 255, 'S2.19: a third signal with the loop stalled forces the end');
 	cmp_ok($sent, '>=', 3, 'S2.19: not before the third');
-	is(join(' ', $r->leftovers), '', 'S2.19: and no child is left');
+	is(join(' ', $r->left_behind), '', 'S2.19: and no child is left');
 }
 
 # S2.19: a signal that came while another one was decided on keeps its own deadline, although that one is ignored.

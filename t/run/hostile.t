@@ -112,7 +112,7 @@ LUA
 	$r->signal('TERM');
 	is($r->wait_exit, 0, "a flood ($mode) and a reader that stopped: it stops");
 	ok(-e "$r->{dir}/pre", "S4.12: a flood ($mode) and a reader that stopped: the hook ran");
-	is(join(' ', $r->leftovers), '', "a flood ($mode) and a reader that stopped: nothing left");
+	is(join(' ', $r->left_behind), '', "a flood ($mode) and a reader that stopped: nothing left");
 }
 {
 	pipe my $reader, my $writer or die;
@@ -295,7 +295,7 @@ MORE
 		my $code = $r->wait_exit;
 		kill 'KILL', @rude;
 		waitpid $_, 0 for @rude;
-		my @left = $r->leftovers;
+		my @left = $r->left_behind;
 		my $marks = join ', ', sort grep { /pre/ } @{ $r->marks };
 		next if $marks eq 'pre p, pre w' and !@left and ($code == 0 or $code == 1 or $code == 255);
 		$bad++;

@@ -62,7 +62,7 @@ LUA
 	my $r = run_it('curfew.process { name = "p", command = { "sleep", "99" }, ready = { tcp = "127.0.0.1:1", timeout = "300ms" } }');
 	is($r->wait_exit, 1, 'never ready: a failed start');
 	like($r->log, qr/p\b.*(?:ready|timed out)/i, 'and it says so');
-	is(join(' ', $r->leftovers), '', 'its process is gone');
+	is(join(' ', $r->left_behind), '', 'its process is gone');
 }
 
 # stop steps
@@ -78,7 +78,7 @@ LUA
 	$r->signal('TERM');
 	is($r->wait_exit, 0, 'S9.3: the steps end with KILL: stopped as asked');
 	like($r->log, qr/\bhup\b.*\bterm\b/s, 'S9.3: HUP, its wait, TERM, its wait, KILL') || diag $r->log;
-	is(join(' ', $r->leftovers), '', 'nothing is left');
+	is(join(' ', $r->left_behind), '', 'nothing is left');
 }
 {
 	my $r = run_it('curfew.process { name = "p", command = { "sleep", "99" }, stop = { { signal = "TERM", wait = "10s" } } }:post_start(function() curfew.after(0, curfew.stop) end)');
@@ -154,7 +154,7 @@ LUA
 	ok(Curfew::wait_until(sub { 4 <= grep { (slurp("/proc/$_/comm") // '') =~ /sleep/ } $r->leftovers }), 'a server with a family');
 	$r->signal('TERM');
 	is($r->wait_exit, 0, 'field 12: it is stopped');
-	is(join(' ', $r->leftovers), '', 'field 12: with its whole tree, setsid or not');
+	is(join(' ', $r->left_behind), '', 'field 12: with its whole tree, setsid or not');
 }
 # an abort kills the tree as well
 {
@@ -162,7 +162,7 @@ LUA
 	$r->wait_log(qr/\bup\b/);
 	$r->signal('HUP');
 	is($r->wait_exit, 1, 'S4.2: abort');
-	is(join(' ', $r->leftovers), '', 'S4.2: child processes are killed with their whole tree');
+	is(join(' ', $r->left_behind), '', 'S4.2: child processes are killed with their whole tree');
 }
 
 # exec
@@ -180,7 +180,7 @@ curfew.exec({ "true" }, function(result) mark("callback " .. result.code) end)
 LUA
 	is($r->wait_exit, 0, 'curfew.exec');
 	is(marks_of($r), '3 in err, nil ENOENT, nil ETIMEDOUT, nil 4, popen, callback 0', 'results, failures, the replaced os.execute and io.popen') || diag $r->log;
-	is(join(' ', $r->leftovers), '', 'what passed its timeout is gone');
+	is(join(' ', $r->left_behind), '', 'what passed its timeout is gone');
 }
 
 done_testing;

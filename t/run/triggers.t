@@ -108,7 +108,7 @@ for my $row (@rows) {
 	my ($code, $marks, $r) = run_row($row);
 	my $good = is("$code: $marks", "$want_code: $want_marks", "$rule: $what");
 	diag $r->log unless $good;
-	is(join(' ', $r->leftovers), '', "$rule: $what: no process is left");
+	is(join(' ', $r->left_behind), '', "$rule: $what: no process is left");
 	$table .= sprintf "%-6s %-48s %3d  %s\n", $rule, $what, $code, $marks;
 }
 note "rule   trigger                                          code hooks in order\n$table";

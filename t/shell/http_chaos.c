@@ -104,17 +104,17 @@ static void misbehave(const char *addr, int *fd)
 {
 	static const char *const texts[] = {
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-		"HEAD / HTTP/1.1\r\n\r\n",
+		"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET / HTTP/1.0\r\n\r\n",
-		"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
-		"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
-		"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nGET /x HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
 		"01234",
-		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
 		"GET /",
-		" HTTP/1.1\r\n",
+		" HTTP/1.1\r\nHost: x\r\n",
 		"\r\n",
-		"PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
 		"\x01\x02\xff\r\n\r\n",
 	};
 	char buf[8192];

@@ -78,7 +78,7 @@ static void test_leaving(const char *addr)
 	ok(has(c, "first") && has(c, "Hello"), "a request pipelined behind a long one is served after it");
 	client_free(c);
 
-	c = hold(h, "GET /held HTTP/1.1\r\nConnection: close\r\n\r\n");
+	c = hold(h, "GET /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 	shutdown(c->fd, SHUT_WR);
 	began = cfw_time_now();
 	until(h, cfw_time_now() - began > 100 * CFW_MS);

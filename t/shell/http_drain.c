@@ -96,9 +96,9 @@ static void test_lame(void)
 	is_int(ask_once(h, &new, GET("/")), 200, "S9.1: new ones are served until the pre_stop hooks are done");
 	ok(has(new, "Connection: close\r\n"), "told to close as well");
 	client_free(new);
-	static const char *const others[] = {"GET /nowhere HTTP/1.1\r\n\r\n",
-					     "GET /stream HTTP/1.1\r\n\r\n",
-					     "HEAD / HTTP/1.1\r\n\r\n",
+	static const char *const others[] = {"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+					     "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n",
+					     "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
 					     "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
 					     "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 					     "broken\r\n\r\n"};
@@ -191,9 +191,9 @@ static void test_under_way(void)
 	client_send(reader, GET("/big"));
 	until(h, h->served == 2);
 	half = client_new(h);
-	client_send(half, "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nab");
+	client_send(half, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab");
 	stuck = client_new(h);
-	client_send(stuck, "GET / HTTP/1.1\r\nX: ");
+	client_send(stuck, "GET / HTTP/1.1\r\nHost: x\r\nX: ");
 	until(h, h_stat(h, "connections") == 4 && h_stat(h, "idle") == 0);
 	is_int(h_stat(h, "in_flight"), 2, "two requests are in flight");
 	h->last = NULL;

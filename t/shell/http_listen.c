@@ -36,7 +36,7 @@ static void stop_and_free(struct harness *h)
 static void serves(struct harness *h, const char *address, const char *want)
 {
 	struct client *c = client_to(address);
-	is_int(ask(h, c, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), 200, "serves at %s", want);
+	is_int(ask(h, c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 200, "serves at %s", want);
 	ok(!strncmp(body_of(c), want, strlen(want)), "whose clients are %s", body_of(c));
 	client_free(c);
 }
@@ -211,7 +211,7 @@ static void test_precedence(void)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct client *c;
 		char text[128], want[64];
-		snprintf(text, sizeof text, "%s HTTP/1.1\r\nConnection: close\r\n\r\n", cases[i].line);
+		snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", cases[i].line);
 		snprintf(want, sizeof want, "X-Route: %s\r\n", cases[i].route);
 		ask_once(h, &c, text);
 		ok(has(c, want), "%s goes to %s", cases[i].line, cases[i].route);
@@ -226,19 +226,19 @@ static void test_fallback(void)
 	struct client *c;
 	cfw_value_set(h->def, "handler", cfw_value_ref(5));
 	h_start(h);
-	is_int(ask_once(h, &c, "GET /any/where HTTP/1.1\r\n\r\n"), 200, "what no route takes goes to the handler");
-	is_int(ask(h, c, "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), 200, "another method of a known path, too");
+	is_int(ask_once(h, &c, "GET /any/where HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "what no route takes goes to the handler");
+	is_int(ask(h, c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 200, "another method of a known path, too");
 	client_free(c);
 	h->serve = NULL;
-	is_int(ask_once(h, &c, "GET / HTTP/1.1\r\n\r\n"), 500, "policy cannot take it: 500");
+	is_int(ask_once(h, &c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 500, "policy cannot take it: 500");
 	h->kind->lame(h->srv);
-	is_int(ask(h, c, "GET / HTTP/1.1\r\n\r\n"), 503, "during a stop: 503");
+	is_int(ask(h, c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 503, "during a stop: 503");
 	client_free(c);
 	stop_and_free(h);
 	h = h_new(&cfw_http_kind);
 	h_listen(h, "127.0.0.1:0");
 	h_start(h);
-	is_int(ask_once(h, &c, "GET / HTTP/1.1\r\n\r\n"), 404, "no route and no handler: 404");
+	is_int(ask_once(h, &c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 404, "no route and no handler: 404");
 	client_free(c);
 	stop_and_free(h);
 }

@@ -109,26 +109,26 @@ static void test_routes(struct harness *h)
 	is_int(ask_once(h, &c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "a route serves");
 	is_str(body_of(c), "Hello\n", "its body");
 	ok(has(c, "Content-Length: 6\r\n") && has(c, "text/plain"), "its headers");
-	is_int(ask(h, c, "GET /i/special HTTP/1.1\r\n\r\n"), 200, "the connection is kept");
+	is_int(ask(h, c, "GET /i/special HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "the connection is kept");
 	is_str(body_of(c), "Hello\n", "a literal segment comes before a parameter");
-	is_int(ask(h, c, "GET /i/a%20b%2Fc?q=1%20 HTTP/1.1\r\nX-A: 1\r\nx-a: 2\r\n\r\n"), 200, "a parameter");
+	is_int(ask(h, c, "GET /i/a%20b%2Fc?q=1%20 HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\n\r\n"), 200, "a parameter");
 	is_str(body_of(c),
 	       "method=GET path=/i/a b/c target=/i/a%20b%2Fc?q=1%20 query=q=1%20 version=1.1 x=1, 2 body= route=GET /i/:id "
 	       "id=a b/c rest=- "
 	       "peer=127.0.0.1",
 	       "what policy sees of a request");
-	is_int(ask(h, c, "PATCH /i/7 HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"), 200, "PATCH");
+	is_int(ask(h, c, "PATCH /i/7 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"), 200, "PATCH");
 	ok(has(c, "method=PATCH") && has(c, "body=ab"), "with its body");
-	is_int(ask(h, c, "DELETE /files/a/b HTTP/1.1\r\n\r\n"), 200, "ANY and a trailing star");
+	is_int(ask(h, c, "DELETE /files/a/b HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "ANY and a trailing star");
 	ok(has(c, "rest=a/b"), "the rest");
-	is_int(ask(h, c, "GET /files/ HTTP/1.1\r\n\r\n"), 200, "an empty rest");
-	is_int(ask(h, c, "GET /files HTTP/1.1\r\n\r\n"), 404, "no rest, no match");
-	is_int(ask(h, c, "GET /nowhere HTTP/1.1\r\n\r\n"), 404, "an unknown path");
-	is_int(ask(h, c, "DELETE /thing HTTP/1.1\r\n\r\n"), 405, "a known path, another method");
+	is_int(ask(h, c, "GET /files/ HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "an empty rest");
+	is_int(ask(h, c, "GET /files HTTP/1.1\r\nHost: x\r\n\r\n"), 404, "no rest, no match");
+	is_int(ask(h, c, "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"), 404, "an unknown path");
+	is_int(ask(h, c, "DELETE /thing HTTP/1.1\r\nHost: x\r\n\r\n"), 405, "a known path, another method");
 	ok(has(c, "Allow: PUT\r\n"), "405 says what is allowed");
-	is_int(ask(h, c, "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), 405, "POST where GET is");
+	is_int(ask(h, c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 405, "POST where GET is");
 	ok(has(c, "Allow: GET, HEAD\r\n"), "GET allows HEAD");
-	is_int(ask(h, c, "PROPFIND / HTTP/1.1\r\n\r\n"), 501, "a method that nobody knows");
+	is_int(ask(h, c, "PROPFIND / HTTP/1.1\r\nHost: x\r\n\r\n"), 501, "a method that nobody knows");
 	is_int(ask(h, c, "GET http://other.example/i/special HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "an absolute target");
 	is_int(ask(h, c, "GET http://other.example HTTP/1.1\r\nHost: x\r\n\r\n"), 200,
 	       "one without a path, on a connection kept");
@@ -138,24 +138,24 @@ static void test_routes(struct harness *h)
 static void test_bad_requests(struct harness *h)
 {
 	static const char *const bad[] = {
-		"GET /%zz HTTP/1.1\r\n\r\n",
-		"GET /%2 HTTP/1.1\r\n\r\n",
-		"GET /%00 HTTP/1.1\r\n\r\n",
-		"GET /files/../../etc HTTP/1.1\r\n\r\n",
-		"GET /files/%2e%2E/x HTTP/1.1\r\n\r\n",
-		"GET * HTTP/1.1\r\n\r\n",
-		"GET / HTTP/1.1\r\nX A: b\r\n\r\n",
-		"POST /echo HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc",
-		"POST /echo HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+		"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /%2 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /files/../../etc HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /files/%2e%2E/x HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nX A: b\r\n\r\n",
+		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
+		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
 		"nonsense\r\n\r\n",
-		"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
 	};
 	struct client *c;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		is_int(ask_once(h, &c, bad[i]), 400, "refused: %s", shown(bad[i]));
 		client_free(c);
 	}
-	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501,
+	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501,
 	       "an unknown transfer coding");
 	ok(has(c, "Connection: close"), "and the connection closes");
 	client_free(c);
@@ -167,11 +167,11 @@ static void test_bodies(struct harness *h)
 	char big[1300];
 	memset(big, 'x', sizeof big - 1);
 	big[sizeof big - 1] = 0;
-	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
 	       200, "a body in chunks");
 	is_str(body_of(c), "abcde", "comes as one");
 	client_clear(c);
-	client_send(c, "POST /echo HTTP/1.1\r\nContent-Length: 1299\r\n\r\n");
+	client_send(c, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1299\r\n\r\n");
 	client_send(c, big);
 	until(h, whole(c, false));
 	is_int(status_of(c), 413, "a body past max_body");
@@ -179,13 +179,13 @@ static void test_bodies(struct harness *h)
 	ok(c->eof && !c->reset, "closes the connection without a reset");
 	client_free(c);
 	c = client_new(h);
-	client_send(c, "GET / HTTP/1.1\r\nX: ");
+	client_send(c, "GET / HTTP/1.1\r\nHost: x\r\nX: ");
 	for (int i = 0; i < 4; i++)
 		client_send(c, big);
 	until(h, !client_poll(c));
 	is_int(status_of(c), 400, "headers past max_headers");
 	client_free(c);
-	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"), 100,
+	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"), 100,
 	       "100-continue");
 	is_int(ask(h, c, "ok"), 200, "then the body");
 	client_free(c);
@@ -194,19 +194,19 @@ static void test_bodies(struct harness *h)
 static void test_methods(struct harness *h)
 {
 	struct client *c;
-	is_int(ask_once(h, &c, "HEAD / HTTP/1.1\r\n\r\n"), 200, "HEAD is served by GET's route");
+	is_int(ask_once(h, &c, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "HEAD is served by GET's route");
 	ok(has(c, "Content-Length: 6\r\n"), "with the length of GET's body");
 	is_str(body_of(c), "", "and no body");
-	is_int(ask(h, c, "GET / HTTP/1.1\r\n\r\n"), 200, "the connection is in step after HEAD");
+	is_int(ask(h, c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "the connection is in step after HEAD");
 	is_str(body_of(c), "Hello\n", "its next reply is whole");
-	is_int(ask(h, c, "HEAD /stream HTTP/1.1\r\n\r\n"), 200, "HEAD of a stream");
+	is_int(ask(h, c, "HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "HEAD of a stream");
 	is_str(body_of(c), "", "has no body");
-	is_int(ask(h, c, "GET /empty HTTP/1.1\r\n\r\n"), 204, "204");
+	is_int(ask(h, c, "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n"), 204, "204");
 	ok(!has(c, "Content-Length") && !*body_of(c), "has neither length nor body");
-	is_int(ask(h, c, "GET / HTTP/1.1\r\n\r\n"), 200, "in step after 204");
-	is_int(ask(h, c, "GET /stream HTTP/1.1\r\n\r\n"), 200, "a reply in pieces");
+	is_int(ask(h, c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "in step after 204");
+	is_int(ask(h, c, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "a reply in pieces");
 	is_str(body_of(c), "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n", "is chunked for HTTP/1.1");
-	is_int(ask(h, c, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"), 200, "Connection: close");
+	is_int(ask(h, c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 200, "Connection: close");
 	ok(has(c, "Connection: close\r\n"), "is answered in kind");
 	until(h, !client_poll(c));
 	ok(c->eof, "and closes");
@@ -239,10 +239,10 @@ static void test_http_1_0(struct harness *h)
 static void test_errors(struct harness *h)
 {
 	struct client *c;
-	is_int(ask_once(h, &c, "GET /noreply HTTP/1.1\r\n\r\n"), 500, "S6.3: released without a reply is 500");
+	is_int(ask_once(h, &c, "GET /noreply HTTP/1.1\r\nHost: x\r\n\r\n"), 500, "S6.3: released without a reply is 500");
 	is_int(h_stat(h, "errors_500"), 1, "and counted");
-	is_int(ask(h, c, "GET /refused HTTP/1.1\r\n\r\n"), 500, "policy that cannot take it is 500");
-	is_int(ask(h, c, "GET /inject HTTP/1.1\r\n\r\n"), 200, "headers that would break the line");
+	is_int(ask(h, c, "GET /refused HTTP/1.1\r\nHost: x\r\n\r\n"), 500, "policy that cannot take it is 500");
+	is_int(ask(h, c, "GET /inject HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "headers that would break the line");
 	is_str(body_of(c), "safe", "do not get out");
 	ok(!has(c, "Cookie"), "no header of theirs");
 	for (int i = 0; i < 4; i++)
@@ -253,7 +253,7 @@ static void test_errors(struct harness *h)
 static void test_pipeline(struct harness *h)
 {
 	struct client *c = client_new(h);
-	client_send(c, "GET / HTTP/1.1\r\n\r\nGET /i/1 HTTP/1.1\r\n\r\nGET /nowhere HTTP/1.1\r\nConnection: close\r\n\r\n");
+	client_send(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /i/1 HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 	until(h, !client_poll(c));
 	char *first = strstr(c->buf, "Hello\n"), *second = strstr(c->buf, "id=1"), *third = strstr(c->buf, "HTTP/1.1 404");
 	ok(first && second && third && first < second && second < third, "pipelined requests are answered in order");
