@@ -7,8 +7,10 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/time.h"
 
 enum { PAUSE = 50 }; /* ms */
+#define LOG_AGAIN (10 * CFW_SEC)
 
 /* evhttp keeps the argument of a listener for itself, so from a listener alone the server cannot be told. The resume event is
  * always pending, mostly for a day that never comes: it is how on_error finds its server. */
@@ -46,6 +48,21 @@ static int find(const struct event_base *base, const struct event *e, void *arg)
 	return !!search->found;
 }
 
+/* They fail as long as descriptors are out, 20 times a second. */
+static void log_error(struct cfw_accept *a, int e)
+{
+	uint64_t now = cfw_time_now(), more = a->errors - a->logged_errors - 1;
+	if (a->logged_ns && now < cfw_time_add(a->logged_ns, a->again_ns ? a->again_ns : LOG_AGAIN))
+		return;
+	if (more)
+		cfw_log_at(a->log, CFW_WARN, "%s: cannot accept a connection: %s (and %llu more times since the last message)",
+			   a->name, strerror(e), (unsigned long long)more);
+	else
+		cfw_log_at(a->log, CFW_WARN, "%s: cannot accept a connection: %s", a->name, strerror(e));
+	a->logged_ns = now;
+	a->logged_errors = a->errors;
+}
+
 static void on_error(struct evconnlistener *listener, void *arg)
 {
 	int e = EVUTIL_SOCKET_ERROR();
@@ -61,7 +78,7 @@ static void on_error(struct evconnlistener *listener, void *arg)
 		return;
 	a->failed = true;
 	set_resume(a, true);
-	cfw_log_at(a->log, CFW_WARN, "%s: cannot accept a connection: %s", a->name, strerror(e));
+	log_error(a, e);
 }
 
 int cfw_accept_init(struct cfw_accept *a, struct event_base *base, int n)

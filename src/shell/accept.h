@@ -21,6 +21,8 @@ struct cfw_accept {
 	struct event resume;
 	bool failed; /* they rest */
 	uint64_t errors;
+	uint64_t again_ns;                 /* failures are logged so far apart at least; 0: 10 s */
+	uint64_t logged_ns, logged_errors; /* when last, and how many there had been; 0: never */
 };
 
 /* Of n listeners, none yet. name, log, resumed and ud are the caller's to set before. 0 or CURFEW_ENOMEM. errors stays. */
