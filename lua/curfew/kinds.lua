@@ -160,6 +160,7 @@ local process = {
 local http = {
 	listen = required(listen),
 	keep_alive = schema.duration,
+	request_timeout = schema.period,
 	drain = schema.duration,
 	idle_grace = schema.duration,
 	max_body = schema.size,

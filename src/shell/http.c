@@ -14,9 +14,12 @@
 enum { MAX_BODY = 1 << 20, MAX_HEADERS = 32 << 10 };
 #define KEEP_ALIVE (60 * CFW_SEC)
 #define IDLE_GRACE (100 * CFW_MS)
-/* Half a request, or a reply of which the client takes nothing, may stand still for so long. */
-#define READ_STALL  (30 * CFW_SEC)
+/* A request, head and body, has so long from its first byte. */
+#define REQUEST_TIMEOUT (30 * CFW_SEC)
+/* A reply of which the client takes nothing may stand still for so long. */
 #define WRITE_STALL (60 * CFW_SEC)
+/* What is held of a connection's bytes beyond the largest request. */
+#define READ_AHEAD (64 << 10)
 
 /* ---- from the definition to a server ---- */
 
@@ -24,6 +27,13 @@ static int64_t get_limit(const struct cfw_value *def, const char *key, int64_t o
 {
 	int64_t n = cfw_value_get_int(def, key, otherwise);
 	return n < 0 ? otherwise : n;
+}
+
+/* evhttp wants all of a body, or of a line of the head, in the buffer before it takes it. */
+static size_t high_water(const struct cfw_http *s)
+{
+	int64_t most = s->max_body > s->max_headers ? s->max_body : s->max_headers;
+	return most > INT64_MAX / 2 ? 0 : (size_t)most + READ_AHEAD;
 }
 
 static void free_server(void *srv)
@@ -69,10 +79,11 @@ static void *open_server(void *kind_ud, const struct cfw_env *env, cfw_id id, co
 	s->keep_alive_ns = cfw_value_get_ns(def, "keep_alive", KEEP_ALIVE);
 	s->grace_ns = cfw_value_get_ns(def, "idle_grace", IDLE_GRACE);
 	s->drain_ns = cfw_value_get_ns(def, "drain", CFW_NEVER);
-	s->read_stall_ns = cfw_value_get_ns(def, "read_stall", READ_STALL); /* a script cannot give these two */
-	s->write_stall_ns = cfw_value_get_ns(def, "write_stall", WRITE_STALL);
+	s->request_ns = cfw_value_get_ns(def, "request_timeout", REQUEST_TIMEOUT);
+	s->write_stall_ns = cfw_value_get_ns(def, "write_stall", WRITE_STALL); /* a script cannot give it */
 	s->max_body = get_limit(def, "max_body", MAX_BODY);
 	s->max_headers = get_limit(def, "max_headers", MAX_HEADERS);
+	s->high_water = high_water(s);
 	s->has_handler = cfw_value_type(handler) == CFW_V_REF;
 	s->handler = cfw_value_to_int(handler, 0);
 	s->timer_ns = CFW_NEVER;
@@ -160,8 +171,6 @@ static int set_up(struct cfw_http *s)
 	evhttp_set_default_content_type(s->http, "text/plain; charset=utf-8");
 	/* Methods that evhttp has no name for come too, with a bit of their own: we answer, and count, all but CONNECT. */
 	evhttp_set_allowed_methods(s->http, (ev_uint16_t)~EVHTTP_REQ_CONNECT);
-	/* A body too large is read to its end before it is answered: else the client would meet a reset, not a 413. */
-	evhttp_set_flags(s->http, EVHTTP_SERVER_LINGERING_CLOSE);
 	return 0;
 }
 
@@ -173,6 +182,7 @@ static void start(void *srv, uint32_t attempt)
 		TAILQ_INIT(&s->conns[i]);
 	TAILQ_INIT(&s->fresh);
 	LIST_INIT(&s->requests);
+	LIST_INIT(&s->lingering);
 	event_assign(&s->adopt, s->base, -1, 0, on_adopt, s);
 	event_assign(&s->turn, s->base, -1, 0, on_turn, s);
 	event_assign(&s->timer, s->base, -1, 0, on_timer, s);
@@ -212,6 +222,7 @@ void cfw_http_down(struct cfw_http *s)
 	if (s->http)
 		evhttp_free(s->http); /* frees the connections, each of which says so to us */
 	s->http = NULL;
+	cfw_http_linger_end(s);
 	struct cfw_http_request *r, *next;
 	for (r = LIST_FIRST(&s->requests); r; r = next) {
 		next = LIST_NEXT(r, link);
@@ -281,7 +292,7 @@ static struct cfw_value *stats(void *srv)
 	struct cfw_value *map = cfw_value_map(), *replies = cfw_value_map();
 	set(map, "requests", s->stats.requests);
 	set(map, "in_flight", s->n[CFW_HTTP_BUSY] + s->n[CFW_HTTP_WATCHED]);
-	set(map, "connections", s->n_conns);
+	set(map, "connections", s->n_conns + s->n_lingering);
 	set(map, "idle", s->n[CFW_HTTP_NEW] + s->n[CFW_HTTP_IDLE]);
 	set(map, "accepted", s->stats.accepted);
 	for (int i = 2; i <= 5; i++)

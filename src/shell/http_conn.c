@@ -12,23 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
-#include "base/log.h"
 #include "base/time.h"
 #include "shell/http_server.h"
 
 /* Most that is read ahead of a reply that is not out yet; what is past it stays in the kernel. */
 enum { READ_AHEAD = 64 << 10 };
 #define WATCH_AFTER (25 * CFW_MS)
+/* A request whose time is up has so long to be read nevertheless, where it is the loop that did not turn. */
+#define LATE (50 * CFW_MS)
 
 static uint64_t now_ns(const struct cfw_http *s)
 {
 	return s->env->now_ns(s->env->ud);
-}
-
-static bool under_way(const struct cfw_http_conn *c)
-{
-	return c->state == CFW_HTTP_BUSY || c->state == CFW_HTTP_WATCHED;
 }
 
 /* ---- from evhttp ---- */
@@ -40,25 +37,38 @@ static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, 
 	c->srv->touched = c;
 	if (!info->n_added)
 		return;
-	if (!under_way(c))
+	if (c->state == CFW_HTTP_READING)
+		c->last_ns = now_ns(c->srv);
+	else if (c->state == CFW_HTTP_NEW || c->state == CFW_HTTP_IDLE)
 		cfw_http_conn_move(c, CFW_HTTP_READING);
 	else if (evbuffer_get_length(buf) >= READ_AHEAD)
 		bufferevent_disable(c->bev, EV_READ); /* evhttp enables it for the next request */
 }
 
+static void count_refusal(struct cfw_http *s, int class)
+{
+	s->stats.requests++;
+	s->stats.replies[class]++;
+}
+
 /* What evhttp says by itself, to what it cannot read (400, 413, 501), is a reply like others; only "100 Continue" is none. It
- * writes the status line first, in one piece. */
+ * writes the status line first, in one piece. It closes behind it, but not behind CONNECT. */
 static void on_output(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *conn)
 {
 	struct cfw_http_conn *c = conn;
+	struct evbuffer_ptr at;
 	char line[10] = "";
-	if (!info->n_added || info->orig_size || c->req || c->refused)
+	if (c->refused && info->n_deleted && !evbuffer_get_length(buf))
+		cfw_http_sweep_by(c->srv, now_ns(c->srv));
+	if (!info->n_added || c->req || c->refused)
 		return;
-	if (evbuffer_copyout(buf, line, sizeof line) < (ev_ssize_t)sizeof line || line[9] < '2' || line[9] > '5')
+	/* A "100 Continue" may stand before it. */
+	if (evbuffer_ptr_set(buf, &at, info->orig_size, EVBUFFER_PTR_SET) ||
+	    evbuffer_copyout_from(buf, &at, line, sizeof line) < (ev_ssize_t)sizeof line || line[9] < '2' || line[9] > '5')
 		return;
 	c->refused = true;
-	c->srv->stats.requests++;
-	c->srv->stats.replies[line[9] - '0']++;
+	cfw_http_conn_move(c, CFW_HTTP_REFUSED);
+	count_refusal(c->srv, line[9] - '0');
 }
 
 static void forget_buffers(struct cfw_http_conn *c)
@@ -75,6 +85,8 @@ static void on_close(struct evhttp_connection *con, void *conn)
 	forget_buffers(c);
 	if (c->req)
 		cfw_http_request_lost(c->req);
+	else if (c->refused || c->last)
+		cfw_http_linger(c);
 	TAILQ_REMOVE(&s->conns[c->state], c, link);
 	s->n[c->state]--;
 	s->n_conns--;
@@ -103,6 +115,7 @@ struct bufferevent *cfw_http_conn_new(struct event_base *base, void *srv)
 	c->bev = bev;
 	struct timeval write_stall = {(time_t)(s->write_stall_ns / CFW_SEC), (suseconds_t)(s->write_stall_ns % CFW_SEC / 1000)};
 	bufferevent_set_timeouts(bev, NULL, &write_stall);
+	bufferevent_setwatermark(bev, EV_READ, 0, s->high_water);
 	bufferevent_incref(bev);
 	if (TAILQ_EMPTY(&s->fresh))
 		event_active(&s->adopt, EV_TIMEOUT, 0);
@@ -134,7 +147,7 @@ void cfw_http_adopt(struct cfw_http *s)
 		s->n[CFW_HTTP_NEW]++;
 		s->n_conns++;
 		s->stats.accepted++;
-		cfw_http_sweep_by(s, cfw_http_limit(s, CFW_HTTP_NEW, c->since_ns));
+		cfw_http_sweep_by(s, cfw_http_limit(c));
 	}
 }
 
@@ -161,11 +174,12 @@ void cfw_http_conn_move(struct cfw_http_conn *c, enum cfw_http_state to)
 	s->n[c->state]--;
 	/* A watched request keeps the time when it began. */
 	if (to != CFW_HTTP_WATCHED)
-		c->since_ns = now_ns(s);
+		c->since_ns = c->last_ns = now_ns(s);
+	c->late_ns = 0;
 	c->state = to;
 	TAILQ_INSERT_TAIL(&s->conns[to], c, link);
 	s->n[to]++;
-	cfw_http_sweep_by(s, to == CFW_HTTP_BUSY ? c->since_ns + WATCH_AFTER : cfw_http_limit(s, to, c->since_ns));
+	cfw_http_sweep_by(s, to == CFW_HTTP_BUSY ? c->since_ns + WATCH_AFTER : cfw_http_limit(c));
 }
 
 void cfw_http_conn_rest(struct cfw_http_conn *c)
@@ -208,6 +222,60 @@ static bool has_unread(const struct cfw_http_conn *c)
 	return ioctl(bufferevent_getfd(c->bev), FIONREAD, &n) == 0 && n > 0;
 }
 
+static void time_out(struct cfw_http_conn *c)
+{
+	static const char text[] = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+	if (!c->refused && !evbuffer_get_length(bufferevent_get_output(c->bev))) {
+		(void)!send(bufferevent_getfd(c->bev), text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		c->last = true;
+		count_refusal(c->srv, 4);
+	}
+	cfw_http_conn_close(c);
+}
+
+/* Its time is up; has it any left? Bytes that we have not read are no fault of the client. */
+static bool is_spared(struct cfw_http_conn *c, uint64_t now)
+{
+	if (c->late_ns || c->refused || !has_unread(c))
+		return false;
+	c->last_ns = now;
+	if (cfw_http_limit(c) <= now)
+		c->late_ns = now + LATE;
+	return true;
+}
+
+/* The part of the sweep for those that have sent nothing since. Returns when the next of them is due. */
+static uint64_t sweep_idle(struct cfw_http *s, enum cfw_http_state st, uint64_t now)
+{
+	struct cfw_http_conn *c;
+	while ((c = TAILQ_FIRST(&s->conns[st])) && cfw_http_limit(c) <= now) {
+		if (has_unread(c))
+			cfw_http_conn_move(c, CFW_HTTP_READING);
+		else
+			cfw_http_conn_close(c);
+	}
+	return c ? cfw_http_limit(c) : CFW_NEVER;
+}
+
+/* The part of the sweep for those with half a request, or a refusal to write, likewise. In a drain the order of their list says
+ * nothing, for there the last byte counts. */
+static uint64_t sweep_half(struct cfw_http *s, enum cfw_http_state st, uint64_t now)
+{
+	uint64_t next = CFW_NEVER;
+	for (struct cfw_http_conn *c = TAILQ_FIRST(&s->conns[st]), *after; c; c = after) {
+		after = TAILQ_NEXT(c, link);
+		bool written = c->refused && !evbuffer_get_length(bufferevent_get_output(c->bev));
+		if (written || (cfw_http_limit(c) <= now && !is_spared(c, now))) {
+			time_out(c);
+			continue;
+		}
+		next = cfw_time_min(next, cfw_http_limit(c));
+		if (s->phase == CFW_HTTP_SERVING && st == CFW_HTTP_READING && !c->late_ns)
+			break;
+	}
+	return next;
+}
+
 void cfw_http_sweep_by(struct cfw_http *s, uint64_t at_ns)
 {
 	if (at_ns >= s->timer_ns)
@@ -226,15 +294,9 @@ void cfw_http_sweep(struct cfw_http *s)
 		watch(c);
 	if (c)
 		next = c->since_ns + WATCH_AFTER;
-	for (enum cfw_http_state st = CFW_HTTP_NEW; st <= CFW_HTTP_IDLE; st++) {
-		while ((c = TAILQ_FIRST(&s->conns[st])) && cfw_http_limit(s, st, c->since_ns) <= now) {
-			if (has_unread(c))
-				cfw_http_conn_move(c, CFW_HTTP_READING);
-			else
-				cfw_http_conn_close(c);
-		}
-		if (c)
-			next = cfw_time_min(next, cfw_http_limit(s, st, c->since_ns));
-	}
+	next = cfw_time_min(next, sweep_idle(s, CFW_HTTP_NEW, now));
+	next = cfw_time_min(next, sweep_idle(s, CFW_HTTP_IDLE, now));
+	next = cfw_time_min(next, sweep_half(s, CFW_HTTP_READING, now));
+	next = cfw_time_min(next, sweep_half(s, CFW_HTTP_REFUSED, now));
 	cfw_http_sweep_by(s, next);
 }

@@ -17,8 +17,8 @@
 #include "base/time.h"
 #include "shell/http_server.h"
 
-/* Half a request that stands still: served, it may take this long between two packets; in a drain less, so that a client that
- * went away half way does not hold up the end. */
+/* Half a request that stands still: in a drain it may take so long between two packets, that a client that went away half way
+ * does not hold up the end. */
 #define READ_STALL_DRAIN (1 * CFW_SEC)
 /* What a request may have been on its way when idle_grace ends. */
 #define GRACE_SLACK (10 * CFW_MS)
@@ -31,19 +31,21 @@ static uint64_t now_ns(const struct cfw_http *s)
 	return s->env->now_ns(s->env->ud);
 }
 
-uint64_t cfw_http_limit(const struct cfw_http *s, enum cfw_http_state state, uint64_t since_ns)
+uint64_t cfw_http_limit(const struct cfw_http_conn *c)
 {
+	const struct cfw_http *s = c->srv;
 	bool draining = s->phase >= CFW_HTTP_DRAIN_QUEUE;
-	switch (state) {
+	switch (c->state) {
 	case CFW_HTTP_NEW:
 	case CFW_HTTP_IDLE:
 		if (!draining)
-			return cfw_time_add(since_ns, s->keep_alive_ns);
-		return cfw_time_add(cfw_time_max(since_ns, s->stop_ns), cfw_time_add(s->grace_ns, GRACE_SLACK));
+			return cfw_time_add(c->since_ns, s->keep_alive_ns);
+		return cfw_time_add(cfw_time_max(c->since_ns, s->stop_ns), cfw_time_add(s->grace_ns, GRACE_SLACK));
 	case CFW_HTTP_READING:
-		if (!draining)
-			return cfw_time_add(since_ns, s->read_stall_ns);
-		return cfw_time_max(since_ns, s->stop_ns) + cfw_time_min(s->read_stall_ns, READ_STALL_DRAIN);
+	case CFW_HTTP_REFUSED: {
+		uint64_t end = c->late_ns ? c->late_ns : cfw_time_add(c->since_ns, s->request_ns);
+		return draining ? cfw_time_min(end, cfw_time_max(c->last_ns, s->stop_ns) + READ_STALL_DRAIN) : end;
+	}
 	default:
 		return CFW_NEVER;
 	}
@@ -207,7 +209,7 @@ void cfw_http_drain_step(struct cfw_http *s)
 		return;
 	}
 	close_listeners(s, true);
-	if (!s->n_conns)
+	if (!s->n_conns && !s->n_lingering)
 		cfw_http_stopped(s);
 }
 

@@ -13,6 +13,9 @@
 #include "shell/http_server.h"
 
 enum { MAX_FIELDS = 256, NAME_MAX_LEN = 256 };
+/* Of others, HEAD among them, evhttp reads no body: what follows the head may be one. */
+#define WITH_BODY                                                                                                              \
+	(EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH)
 
 static const struct {
 	enum evhttp_cmd_type ev;
@@ -52,6 +55,7 @@ static void on_complete(struct evhttp_request *ev, void *req)
 	cfw_http_flushed(r, NULL);
 	r->ev = NULL;
 	r->conn = NULL;
+	c->last = r->close;
 	cfw_http_conn_rest(c); /* evhttp closes it next, or reads on */
 	if (!r->held)
 		cfw_http_request_free(r);
@@ -137,14 +141,20 @@ static bool lists(const char *list, const char *word)
 	return false;
 }
 
+/* evhttp would take "+4", too. */
+static bool is_length(const char *value)
+{
+	return *value && value[strspn(value, "0123456789")] == 0;
+}
+
 /* The status of the refusal, or 0. What two servers in a row could understand differently is refused, and the connection closed. */
 static int check_headers(struct cfw_http_request *r)
 {
 	const struct evkeyvalq *in = evhttp_request_get_input_headers(r->ev);
 	const struct evkeyval *h;
 	const char *length = NULL;
-	int fields = 0;
-	bool close = false, keep = false;
+	int fields = 0, hosts = 0;
+	bool close = false, keep = false, chunked = false;
 	TAILQ_FOREACH(h, in, next)
 	{
 		if (++fields > MAX_FIELDS)
@@ -152,18 +162,24 @@ static int check_headers(struct cfw_http_request *r)
 		if (!is_token(h->key))
 			return 400;
 		if (!strcasecmp(h->key, "content-length")) {
-			if (length && strcmp(length, h->value))
+			if (!is_length(h->value) || (length && strcmp(length, h->value)))
 				return 400;
 			length = h->value;
 		} else if (!strcasecmp(h->key, "transfer-encoding")) {
 			if (strcasecmp(h->value, "chunked"))
 				return 501;
+			chunked = true;
+		} else if (!strcasecmp(h->key, "host")) {
+			hosts++;
 		} else if (!strcasecmp(h->key, "connection")) {
 			close = close || lists(h->value, "close");
 			keep = keep || lists(h->value, "keep-alive");
 		}
 	}
-	r->close = close || (r->ev->minor < 1 && !keep);
+	if ((chunked && length) || hosts > 1 || (r->ev->minor > 0 && !hosts))
+		return 400;
+	bool body = chunked || (length && strcmp(length, "0") != 0);
+	r->close = close || (body && !(evhttp_request_get_command(r->ev) & WITH_BODY)) || (r->ev->minor < 1 && !keep);
 	return 0;
 }
 
@@ -277,6 +293,10 @@ void cfw_http_serve(struct evhttp_request *ev, void *srv)
 	char buf[80];
 	unsigned allow = 0;
 	struct cfw_http_conn *c = cfw_http_conn_of(s, evhttp_request_get_connection(ev));
+	if (c && c->refused) { /* CONNECT: evhttp said that it closes, and reads on */
+		cfw_http_conn_close(c);
+		return;
+	}
 	struct cfw_http_request *r = c ? new_request(c, ev) : NULL;
 	if (!r) {
 		evhttp_send_error(ev, 503, "Service Unavailable");

@@ -28,8 +28,9 @@ struct evhttp_request;
 /* A connection is in one of these lists, each in order of since_ns, the oldest first. */
 enum cfw_http_state {
 	CFW_HTTP_NEW,     /* never used: nothing came yet; since accepted */
-	CFW_HTTP_READING, /* part of a request is here; since the last bytes */
+	CFW_HTTP_READING, /* part of a request is here; since its first byte */
 	CFW_HTTP_IDLE,    /* between requests; since the last reply was written */
+	CFW_HTTP_REFUSED, /* evhttp has answered by itself what it could not read; since then */
 	CFW_HTTP_BUSY,    /* a request is under way, until its reply is written; since its last byte */
 	CFW_HTTP_WATCHED, /* the same, for so long that we look whether the client is still there */
 	CFW_HTTP_STATES
@@ -44,8 +45,11 @@ struct cfw_http_conn {
 	struct evbuffer_cb_entry *out; /* ours on the output buffer */
 	struct cfw_http_request *req;  /* under way, else NULL */
 	uint64_t since_ns;
+	uint64_t last_ns; /* READING: when the last bytes came */
+	uint64_t late_ns; /* READING: its time is up, but bytes lie unread: it is closed then; 0 else */
 	enum cfw_http_state state;
-	bool refused; /* evhttp has answered by itself what it could not read, and closes behind it */
+	bool refused; /* it is, or was, REFUSED; it is closed behind that */
+	bool last;    /* the reply behind which it is closed is written */
 };
 TAILQ_HEAD(cfw_http_conns, cfw_http_conn);
 
@@ -89,8 +93,9 @@ struct cfw_http {
 	struct cfw_routes *routes;
 	int64_t handler; /* fallback */
 	bool has_handler;
-	uint64_t keep_alive_ns, drain_ns, grace_ns, read_stall_ns, write_stall_ns;
+	uint64_t keep_alive_ns, drain_ns, grace_ns, request_ns, write_stall_ns;
 	int64_t max_body, max_headers;
+	size_t high_water; /* most that is held of what a connection sent and evhttp has not taken; 0: no bound */
 	struct cfw_listen_addr *addrs;
 	int n_addrs;
 
@@ -107,6 +112,8 @@ struct cfw_http {
 	size_t n_conns, n[CFW_HTTP_STATES];
 	struct cfw_http_conn *touched; /* whose input moved last */
 	struct cfw_http_requests requests;
+	LIST_HEAD(, cfw_http_linger) lingering;
+	size_t n_lingering;
 	struct evbuffer *scratch;
 	struct event adopt, turn, timer;
 	struct cfw_accept accept;
@@ -131,6 +138,10 @@ void cfw_http_conn_rest(struct cfw_http_conn *c);  /* its reply is written: IDLE
 void cfw_http_sweep(struct cfw_http *s);
 void cfw_http_sweep_by(struct cfw_http *s, uint64_t at_ns); /* set the timer unless it is due earlier */
 
+/* http_linger.c */
+void cfw_http_linger(struct cfw_http_conn *c); /* evhttp is about to close it: swallow first what the client still sends */
+void cfw_http_linger_end(struct cfw_http *s);  /* no longer */
+
 /* http_request.c */
 void cfw_http_serve(struct evhttp_request *ev, void *srv); /* for evhttp_set_gencb */
 void cfw_http_request_lost(struct cfw_http_request *r);    /* its connection is being freed */
@@ -147,8 +158,8 @@ void cfw_http_flushed(struct cfw_http_request *r, const struct curfew_err *err);
 /* http_drain.c */
 void cfw_http_drain(struct cfw_http *s);      /* begin */
 void cfw_http_drain_step(struct cfw_http *s); /* go as far as it goes; nothing unless a drain runs. May report STOPPED */
-/* When a connection in state that waits since since_ns is to be closed, in the present phase; CFW_NEVER. */
-uint64_t cfw_http_limit(const struct cfw_http *s, enum cfw_http_state state, uint64_t since_ns);
+/* When c, in its state, is to be closed, in the present phase; CFW_NEVER. */
+uint64_t cfw_http_limit(const struct cfw_http_conn *c);
 /* End it: at once what is not complete, in a moment what only has to be written (S4.2). Reports STOPPED. Not when down. */
 void cfw_http_cut(struct cfw_http *s);
 

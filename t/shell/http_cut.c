@@ -202,7 +202,7 @@ static void test_refused(void)
 
 static void test_read_stall(void)
 {
-	struct harness *h = set_up("read_stall", 60 * CFW_MS);
+	struct harness *h = set_up("request_timeout", 60 * CFW_MS);
 	struct client *c = client_new(h);
 	uint64_t began = cfw_time_now();
 	client_send(c, "GET /held HTTP/1.1\r\nHos");

@@ -227,7 +227,8 @@ static void test_fallback(void)
 	cfw_value_set(h->def, "handler", cfw_value_ref(5));
 	h_start(h);
 	is_int(ask_once(h, &c, "GET /any/where HTTP/1.1\r\nHost: x\r\n\r\n"), 200, "what no route takes goes to the handler");
-	is_int(ask(h, c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 200, "another method of a known path, too");
+	is_int(ask(h, c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 200,
+	       "another method of a known path, too");
 	client_free(c);
 	h->serve = NULL;
 	is_int(ask_once(h, &c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 500, "policy cannot take it: 500");

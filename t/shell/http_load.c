@@ -63,7 +63,8 @@ static void think(struct load *l, struct load_conn *c)
 
 static void send_request(struct load *l, struct load_conn *c)
 {
-	static const char keep[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n", once[] = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+	static const char keep[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+			  once[] = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 	const char *text = l->close_each ? once : keep;
 	c->len = 0;
 	c->state = WAITING;

@@ -167,7 +167,8 @@ static void test_bodies(struct harness *h)
 	char big[1300];
 	memset(big, 'x', sizeof big - 1);
 	big[sizeof big - 1] = 0;
-	is_int(ask_once(h, &c, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+	is_int(ask_once(h, &c,
+			"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
 	       200, "a body in chunks");
 	is_str(body_of(c), "abcde", "comes as one");
 	client_clear(c);
@@ -253,7 +254,8 @@ static void test_errors(struct harness *h)
 static void test_pipeline(struct harness *h)
 {
 	struct client *c = client_new(h);
-	client_send(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /i/1 HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	client_send(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /i/1 HTTP/1.1\r\nHost: x\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: "
+		       "x\r\nConnection: close\r\n\r\n");
 	until(h, !client_poll(c));
 	char *first = strstr(c->buf, "Hello\n"), *second = strstr(c->buf, "id=1"), *third = strstr(c->buf, "HTTP/1.1 404");
 	ok(first && second && third && first < second && second < third, "pipelined requests are answered in order");
