@@ -46,7 +46,7 @@ static int reserve(struct cfw_buf *b, size_t n)
 
 void cfw_buf_put(struct cfw_buf *b, const void *data, size_t n)
 {
-	if (!reserve(b, n))
+	if (!reserve(b, n) || !b->data)
 		return;
 	if (n)
 		memcpy(b->data + b->len, data, n);

@@ -51,7 +51,6 @@ int cfw_parse_duration(const char *s, uint64_t *ns, struct curfew_err *err)
 			if (p != s || *end)
 				goto bad;
 			total = n * 1e9;
-			p = end;
 			break;
 		}
 		size_t i = 0;

@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 	if (command)
 		return command->run(argc - 1, argv + 1);
 	const char *names[8] = {NULL};
-	for (size_t i = 0; cfw_commands[i] && i < 7; i++)
+	for (size_t i = 0; i < 7 && cfw_commands[i]; i++)
 		names[i] = cfw_commands[i]->name;
 	const char *near = cfw_nearest(argv[1], names);
 	size_t n = strlen(argv[1]);

@@ -59,9 +59,10 @@ static void story(void)
 	const struct cfw_journal_entry *stop = find(d, 1, CFW_J_STOP);
 	ok(stop && stop->a == CFW_GRACEFUL && stop->b == 0 && stop->ns == MS(1300) + MS(5000), "the stop and its deadline");
 	e = find(d, 1, CFW_J_HOOK_BEGIN);
-	ok(e && e->hook == slow->id && e->server == d->server[1].id && e->run != 0 && e->seq > stop->seq, "a hook's begin");
+	ok(e && e->hook == slow->id && e->server == d->server[1].id && e->run != 0 && stop && e->seq > stop->seq,
+	   "a hook's begin");
 	const struct cfw_journal_entry *end = find(d, 1, CFW_J_HOOK_END);
-	ok(end && end->run == e->run && end->a == CFW_FAILED && end->b == 1 && end->at_ns == MS(1500),
+	ok(e && end && end->run == e->run && end->a == CFW_FAILED && end->b == 1 && end->at_ns == MS(1500),
 	   "its end, by its own limit");
 	e = find(d, 1, CFW_J_MARGIN);
 	ok(e && e->a == 2 && e->at_ns == MS(5800), "the margin, and how many had not stopped");

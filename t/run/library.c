@@ -297,7 +297,7 @@ static void test_libevent(void)
 	ok(strncmp(err.msg, "x.lua:1:", 8) == 0, "with file and line");
 	is_int(curfew_load_file(i.c, "/no/such.lua", &err), CURFEW_ESYS, "a file that is not there");
 	curfew_free(i.c);
-		curfew_free(NULL);
+	curfew_free(NULL);
 	struct curfew_options o = {.size = 8, .loop = &loop, .on_exit = on_exit_code};
 	ok(!curfew_new(&o, &err) && err.code == CURFEW_EINVAL, "options of another version are refused");
 	ok(!curfew_new(NULL, &err), "so are none");
