@@ -39,9 +39,10 @@ int main(int argc, char **argv)
 	const struct cfw_command *command = cfw_command_find(argv[1]);
 	if (command)
 		return command->run(argc - 1, argv + 1);
-	const char *names[8] = {NULL};
-	for (size_t i = 0; i < 7 && cfw_commands[i]; i++)
-		names[i] = cfw_commands[i]->name;
+	const char *names[sizeof cfw_commands / sizeof *cfw_commands] = {NULL};
+	size_t known = 0;
+	for (const struct cfw_command *const *c = cfw_commands; *c; c++)
+		names[known++] = (*c)->name;
 	const char *near = cfw_nearest(argv[1], names);
 	size_t n = strlen(argv[1]);
 	if (near)
