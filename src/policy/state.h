@@ -74,6 +74,13 @@ struct cfw_policy {
 	struct cfw_lua_server *servers;
 	struct cfw_owned *owned;
 
+	struct cfw_out {
+		size_t dropped;      /* lines */
+		uint64_t waited_ns;  /* of what may be waited in all */
+		uint64_t checked_ns; /* when waited_ns was looked at last */
+		bool stuck, told, torn;
+	} out[2]; /* stdout, stderr */
+
 	struct cfw_rule *rules; /* oldest first */
 	size_t rules_n, rules_cap;
 };
@@ -99,6 +106,8 @@ void cfw_open_finalizers(lua_State *L);
 void cfw_finalizers_step(struct cfw_policy *p);
 void cfw_finalizers_end(struct cfw_policy *p); /* run what is left, within a bound */
 void cfw_open_coroutine(lua_State *L);
+void cfw_open_output(lua_State *L);        /* output.c: print and io.write */
+void cfw_output_end(struct cfw_policy *p); /* tell what was dropped */
 /* process.c: package.preload["curfew.core"] */
 int cfw_open_core(lua_State *L);
 
