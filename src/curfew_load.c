@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -19,12 +21,45 @@ int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, 
 	return rc;
 }
 
+/* A regular file or a pipe, which somebody writes to. Nothing that could hold up the start for ever: a FIFO is opened as it is. */
+static int open_policy(const char *path, bool *pipe, struct curfew_err *err)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st)) {
+		cfw_err_sys(err, "cannot read the policy %s", path);
+	} else {
+		*pipe = S_ISFIFO(st.st_mode);
+		if (S_ISREG(st.st_mode) || *pipe)
+			return fd;
+		cfw_err_set(err, CURFEW_EINVAL, "cannot read the policy %s: it is %s, no file", path,
+			    S_ISDIR(st.st_mode)   ? "a directory"
+			    : S_ISCHR(st.st_mode) ? "a device"
+						  : "something else");
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* Until something comes from a pipe, for a while: who writes may not have got that far. */
+static bool wait_readable(int fd)
+{
+	enum { PATIENCE_MS = 5000 };
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int n;
+	while ((n = poll(&p, 1, PATIENCE_MS)) < 0 && errno == EINTR)
+		;
+	return n > 0;
+}
+
 int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 {
 	enum { MOST = 16 << 20 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool pipe = false;
+	int fd = open_policy(path, &pipe, err);
 	if (fd < 0)
-		return cfw_err_sys(err, "cannot read the policy %s", path);
+		return err ? err->code : CURFEW_ESYS;
 	size_t n = 0, cap = 0;
 	char *src = NULL;
 	int rc = 0;
@@ -40,8 +75,16 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 		ssize_t got = read(fd, src + n, cap - n);
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
+		if (got < 0 && errno == EAGAIN && wait_readable(fd))
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			rc = cfw_err_set(err, CURFEW_ETIMEOUT, "cannot read the policy %s: a pipe, and nothing comes from it",
+					 path);
+		else if (got < 0)
 			rc = cfw_err_sys(err, "cannot read the policy %s", path);
+		else if (got == 0 && n == 0 && pipe)
+			rc = cfw_err_set(err, CURFEW_EINVAL, "cannot read the policy %s: a pipe that nobody has written to",
+					 path);
 		if (got <= 0)
 			break;
 		n += (size_t)got;

@@ -77,6 +77,7 @@ void cfw_policy_free(struct cfw_policy *p)
 	if (!p)
 		return;
 	p->stepping = true; /* no more wakes */
+	cfw_output_end(p);
 	if (p->L) {
 		cancel_all(p);
 		cfw_finalizers_end(p);
@@ -128,7 +129,8 @@ int cfw_policy_load(struct cfw_policy *p, const char *chunk, const char *src, si
 	}
 	int rc = cfw_guard_protect(p, compile, &load, &text);
 	if (rc) {
-		cfw_err_set(err, rc, "%s", text ? text : "not enough memory");
+		bool named = text && !strncmp(text, chunk, strlen(chunk)); /* by the compiler; of bytecode it says nothing */
+		cfw_err_set(err, rc, "%s%s%s", named ? "" : chunk, named ? "" : ": ", text ? text : "not enough memory");
 		free(text);
 		cfw_task_discard(load.task);
 		return rc;
