@@ -215,6 +215,8 @@ void curfew_free(struct curfew *c)
 	cfw_timers_clear(&c->timers);
 	for (size_t i = 0; i < CFW_TEXTS; i++)
 		free_text(&c->texts[i]);
+	while (c->ncustom)
+		free(c->custom[--c->ncustom]);
 	cfw_value_free(c->overrides);
 	free(c->kinds);
 	free(c->services);
@@ -324,7 +326,7 @@ static bool drain(struct curfew *c)
 {
 	bool moved = false;
 	struct cfw_action a;
-	if (cfw_core_deadline(c->core) <= cfw_now(c)) {
+	if (c->inbox_at == c->inbox_n && cfw_core_deadline(c->core) <= cfw_now(c)) { /* what came in time counts first */
 		struct cfw_event tick = {.type = CFW_EV_TICK};
 		feed(c, &tick);
 	}

@@ -115,6 +115,7 @@ static void reply(struct curfew *c, const struct cfw_action *a)
 		    server.name ? ": " : "",
 		    text && text->text      ? text->text
 		    : a->outcome == CFW_CUT ? "passed its time"
+		    : server.name           ? "not ready in time"
 					    : "failed");
 	if (text && text->code) {
 		err.code = text->code;

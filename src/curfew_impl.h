@@ -13,7 +13,7 @@
 #include "host/host.h"
 #include "policy/policy.h"
 
-enum { CFW_TEXTS = 256 };
+enum { CFW_TEXTS = 256, CFW_CUSTOMS = 63 };
 
 /* One server: what the core knows by id is here by kind. */
 struct cfw_entry {
@@ -71,6 +71,8 @@ struct curfew {
 	uint32_t requests; /* numbers given out */
 	struct cfw_text texts[CFW_TEXTS];
 	uint32_t ntexts;
+	char *custom[CFW_CUSTOMS]; /* names of scripts' own triggers, by their number - 1 */
+	size_t ncustom;
 
 	uint64_t journal_seen;
 	int wake_fd; /* eventfd of curfew_wake */

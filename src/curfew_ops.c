@@ -1,4 +1,5 @@
 /* curfew_ops.c: what policy asks for (struct cfw_policy_ops), carried to the core, the host and the embedder. */
+#define _GNU_SOURCE
 #include "curfew_impl.h"
 
 #include <stdlib.h>
@@ -132,6 +133,19 @@ bool curfew_signal_has_rule(const struct curfew *c, int signo)
 	return signo > 0 && signo < 64 && c->ruled >> signo & 1;
 }
 
+/* S2.13: a number for the name of a script's own trigger; 0 when there are too many to tell apart. */
+static uint32_t custom_number(struct curfew *c, const char *name)
+{
+	uint32_t i = 0;
+	while (i < c->ncustom && strcmp(c->custom[i], name) != 0)
+		i++;
+	if (i < c->ncustom)
+		return i + 1;
+	if (i == CFW_CUSTOMS || !(c->custom[i] = strdup(name)))
+		return 0;
+	return (uint32_t)++c->ncustom;
+}
+
 static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback)
 {
 	struct curfew *c = ud;
@@ -149,6 +163,8 @@ static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, c
 	}
 	struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = *t};
 	e.trigger.text = cfw_text_keep(c, text, traceback);
+	if (t->kind == CFW_T_CUSTOM && text)
+		e.trigger.custom = custom_number(c, text);
 	cfw_inbox_put(c, &e);
 	return 0;
 }

@@ -11,6 +11,8 @@ static uint32_t count(struct cfw_core *c, const struct cfw_trigger *t)
 {
 	if (t->kind == CFW_T_SIGNAL)
 		return ++c->signal_counts[(unsigned)t->signo < CFW_COUNTED_SIGNALS ? t->signo : 0];
+	if (t->kind == CFW_T_CUSTOM)
+		return ++c->custom_counts[t->custom < CFW_COUNTED_CUSTOM ? t->custom : 0];
 	struct cfw_server *s = t->kind == CFW_T_CLOSED ? cfw_server_get(c, t->server) : NULL;
 	return s ? ++s->closed_count : ++c->counts[t->kind];
 }
@@ -25,6 +27,7 @@ static void note(struct cfw_core *c, enum cfw_journal_what what, const struct cf
 						       .a = d.what,
 						       .b = by_default,
 						       .code = d.code,
+						       .run = t->count,
 						       .text = t->text});
 }
 

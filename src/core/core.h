@@ -51,7 +51,7 @@ enum cfw_trigger_kind {
 struct cfw_trigger {
 	enum cfw_trigger_kind kind;
 	int signo;        /* CFW_T_SIGNAL */
-	uint32_t custom;  /* CFW_T_CUSTOM */
+	uint32_t custom;  /* CFW_T_CUSTOM: the caller's number of its name, counted apart from others up to 63 (S2.13) */
 	int code;         /* exit: the code asked for; closed: the server's exit code or -1; else 0 */
 	int died_signo;   /* closed: the signal that ended the server, or 0 */
 	cfw_id server;    /* closed, start_failed: whose; else 0 */
@@ -314,7 +314,7 @@ enum cfw_journal_what {
 	CFW_J_LIFE,         /* .a: the new enum cfw_life */
 	CFW_J_SERVER,       /* .server, .a: the new enum cfw_server_state, .b: the old */
 	CFW_J_TRIGGER,      /* .trigger_kind .signo .a: count, .code */
-	CFW_J_DECISION,     /* .trigger_kind .signo .a: enum cfw_decision_what, .code; .b: 1 when it was the core's default */
+	CFW_J_DECISION,     /* .trigger_kind .signo .run: count, .a: enum cfw_decision_what, .code; .b: 1: the core's default */
 	CFW_J_REFUSED,      /* a decision that its trigger does not allow (S2.12): as CFW_J_DECISION */
 	CFW_J_STOP,         /* a stop began: .a mode, .ns deadline; or was turned into an abort: .b 1 */
 	CFW_J_EXTEND,       /* .hook, .ns: the new deadline */
@@ -325,7 +325,7 @@ enum cfw_journal_what {
 	CFW_J_CLOSED,       /* .server .code .signo: ended unasked */
 	CFW_J_BACKOFF,      /* .server .ns: when it is started again .a: which try */
 	CFW_J_CUT,          /* .server: cut off */
-	CFW_J_START_FAILED, /* .server .text */
+	CFW_J_START_FAILED, /* .server .text; .ns: how long it had, when that passed; 0 else */
 	CFW_J_LATE,         /* an answer to a question that is closed: .a: enum cfw_event_type */
 	CFW_J_EXIT,         /* .code */
 	CFW_JOURNAL_WHATS

@@ -14,7 +14,7 @@
 
 struct curfew_err;
 
-enum { CFW_COUNTED_SIGNALS = 128 };
+enum { CFW_COUNTED_SIGNALS = 128, CFW_COUNTED_CUSTOM = 64 };
 
 /* A link in one of the action lists: things wait in the order of seq across all lists. */
 struct cfw_wait {
@@ -34,7 +34,7 @@ enum cfw_after { CFW_AFTER_DOWN, CFW_AFTER_START, CFW_AFTER_BACKOFF, CFW_AFTER_C
 struct cfw_server {
 	char *name, *kind;
 	uint64_t start_timeout_ns, stop_timeout_ns, backoff_ns;
-	uint64_t since_ns, up_ns, deadline_ns; /* deadline_ns: of the action that waits or of the timer that runs */
+	uint64_t since_ns, go_ns, up_ns, deadline_ns; /* deadline_ns: of the action that waits or of the timer that runs */
 	struct cfw_wait wait;
 	cfw_id id;
 	uint32_t deps, dependants; /* first edge + 1 */
@@ -177,7 +177,7 @@ struct cfw_core {
 	bool cut_elsewhere; /* CFW_EV_CUT came before the stop */
 	cfw_id start_waiters, stop_waiters, reload_waiters;
 
-	uint32_t counts[CFW_T_KINDS], signal_counts[CFW_COUNTED_SIGNALS];
+	uint32_t counts[CFW_T_KINDS], signal_counts[CFW_COUNTED_SIGNALS], custom_counts[CFW_COUNTED_CUSTOM];
 	uint64_t late;
 	struct cfw_ring journal;
 };

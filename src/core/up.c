@@ -27,6 +27,7 @@ void cfw_do_go(struct cfw_core *c, struct cfw_server *s, const struct cfw_event 
 	s->was_started = s->was_cut = false;
 	s->fail_text = 0;
 	s->attempt++;
+	s->go_ns = c->now_ns;
 	s->deadline_ns = start_deadline(c, s);
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, s->deadline_ns);
 	if (!s->hooks[CFW_PRE_START]) {
@@ -119,13 +120,17 @@ static void raise_start_failed(struct cfw_core *c, const struct cfw_server *s)
 	cfw_trigger_raise(c, &(struct cfw_trigger){.kind = CFW_T_START_FAILED, .server = s->id, .text = s->fail_text});
 }
 
-/* ev: the report or the hook's end; its text is the reason. */
+/* ev: the report or the hook's end, whose text is the reason; or a tick: its time has passed. */
 void cfw_do_fail(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, CFW_NEVER);
 	cfw_hooks_cut(c, s, CFW_FAILED);
 	s->fail_text = ev ? ev->text : 0;
-	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_START_FAILED, .server = s->id, .text = s->fail_text});
+	bool late = ev && ev->type == CFW_EV_TICK;
+	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_START_FAILED,
+						       .server = s->id,
+						       .text = s->fail_text,
+						       .ns = late ? cfw_time_left(s->go_ns, s->deadline_ns) : 0});
 	if (!c->stop.running && s->retry && !s->stop_wanted) {
 		cfw_server_unwind(c, s, may_retry(s) ? CFW_AFTER_BACKOFF : CFW_AFTER_CLOSED);
 		return;
@@ -149,8 +154,7 @@ void cfw_do_fail_gone(struct cfw_core *c, struct cfw_server *s, const struct cfw
 
 void cfw_do_fail_late(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
-	(void)ev;
-	cfw_do_fail(c, s, NULL);
+	cfw_do_fail(c, s, ev);
 }
 
 void cfw_server_unwind(struct cfw_core *c, struct cfw_server *s, int after)
