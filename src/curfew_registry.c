@@ -195,6 +195,8 @@ void cfw_report(void *ud, const struct cfw_report *r)
 		e.code = 0;
 		if (s && s->decides && (!s->result || strcmp(s->result, "cut") != 0))
 			e.code = r->signo ? 128 + r->signo : r->exit_code > 0 ? r->exit_code : 0;
+		if (s && s->kind == &cfw_policy_kind && r->exit_code > 0) /* its abort failed, or called os.exit */
+			e.code = r->exit_code;
 		if (s && !s->result)
 			s->result = "stopped";
 		break;

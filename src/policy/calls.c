@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/time.h"
 #include "base/value.h"
@@ -211,13 +212,52 @@ static bool run(struct cfw_lua_server *s, unsigned which, uint32_t attempt, uint
 	return true;
 }
 
+/* S4.9, S4.11: nothing is asked any more when it ends, so the code comes with its report. */
+static void end_abort(struct cfw_task *t, const struct cfw_lua_server *s)
+{
+	struct cfw_report r = {.what = CFW_REPORT_STOPPED, .server = s->id, .attempt = t->call->attempt, .exit_code = -1};
+	if (t->end == CFW_END_EXIT) {
+		r.exit_code = t->p->exit_code;
+	} else if (t->end != CFW_END_OK && t->end != CFW_END_MARGIN) {
+		struct cfw_value *info = t->p->ops->server_info ? t->p->ops->server_info(t->p->ud, s->id, false) : NULL;
+		struct cfw_buf line;
+		cfw_buf_init(&line);
+		cfw_buf_printf(&line, "%s: abort failed: %s", cfw_value_get_str(info, "name", "?"),
+			       t->text ? t->text : "not enough memory");
+		cfw_log_with(cfw_policy_log(t->p), CFW_ERROR, line.data && !line.failed ? line.data : "an abort failed",
+			     "traceback", t->trace, NULL);
+		cfw_buf_clear(&line);
+		cfw_value_free(info);
+		r.exit_code = 1;
+	}
+	s->env->report(s->env->ud, &r);
+}
+
+bool cfw_call_is_abort(const struct cfw_task *t)
+{
+	return t->kind == CFW_TASK_SERVER && t->call->which == CALL_ABORT;
+}
+
+bool cfw_call_of(const struct cfw_task *t, cfw_id *server)
+{
+	*server = 0;
+	if (!t->call)
+		return false;
+	*server = t->call->server ? t->call->server->id : t->call->hook.server;
+	return true;
+}
+
 static void end_server(struct cfw_task *t)
 {
-	static const char *const names[] = {"start", "stop", "abort"};
+	static const char *const names[] = {"start", "stop"};
 	struct cfw_task_call *c = t->call;
 	struct cfw_lua_server *s = c->server;
 	struct curfew_err err = {0};
 	s->task = 0;
+	if (c->which == CALL_ABORT) {
+		end_abort(t, s);
+		return;
+	}
 	if (t->end == CFW_END_EXIT)
 		cfw_err_set(&err, CURFEW_ELUA, "%s called os.exit", names[c->which]);
 	else if (t->end != CFW_END_OK)
@@ -227,7 +267,7 @@ static void end_server(struct cfw_task *t)
 	enum cfw_report_what what = CFW_REPORT_STOPPED;
 	if (c->which == CALL_START)
 		what = err.code ? CFW_REPORT_START_FAILED : CFW_REPORT_STARTED;
-	else if (err.code && t->end != CFW_END_EXIT && t->end != CFW_END_MARGIN && c->which == CALL_STOP)
+	else if (err.code && t->end != CFW_END_EXIT && t->end != CFW_END_MARGIN)
 		what = CFW_REPORT_DIED;
 	report(s, what, c->attempt, err.code ? &err : NULL, t->trace);
 }

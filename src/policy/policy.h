@@ -51,7 +51,7 @@ struct cfw_policy_ops {
 	/* Queued for the core. text and traceback belong to an error or rejection trigger (copied); for CFW_T_CUSTOM text is its whole
 	 * name, "custom:deploy". */
 	int (*trigger)(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback);
-	/* Answer the token when it is over: nil and an error where it failed. */
+	/* Answer the token when it is over: nil and an error where it failed. Token 0: nobody waits. */
 	int (*request)(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
 	int (*service)(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
 	void (*cancel)(void *ud, cfw_token token);                                  /* of a service or a request */

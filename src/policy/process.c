@@ -12,10 +12,18 @@
 #include "policy/task.h"
 #include "version.h"
 
-/* A hook that calls os.exit is completed by it (S4.9); anywhere else it is the exit trigger (S2.3, S2.4). */
-static bool in_hook(const struct cfw_policy *p)
+/* A hook that calls os.exit is completed by it (S4.9), and so is the abort of a server in a stop; anywhere else it is the exit
+ * trigger (S2.3, S2.4). */
+static bool completes(const struct cfw_policy *p)
 {
-	return p->current && p->current->kind == CFW_TASK_HOOK && !p->closing && !p->asking;
+	struct cfw_trigger cause;
+	enum cfw_mode mode;
+	const char *text, *traceback;
+	if (!p->current || p->closing || p->asking)
+		return false;
+	if (cfw_call_is_abort(p->current))
+		return p->ops->stop_cause && p->ops->stop_cause(p->ud, &mode, &cause, &text, &traceback);
+	return p->current->kind == CFW_TASK_HOOK;
 }
 
 int cfw_l_exit(lua_State *L)
@@ -34,7 +42,7 @@ int cfw_l_exit(lua_State *L)
 	else
 		code = cfw_check_code(L, 1, 0);
 	p->exit_code = code;
-	if (!in_hook(p)) {
+	if (!completes(p)) {
 		struct cfw_trigger t = {.kind = CFW_T_EXIT, .code = code};
 		p->ops->trigger(p->ud, &t, NULL, NULL);
 	}

@@ -119,11 +119,43 @@ static int l_hook_new(lua_State *L)
 	return 1;
 }
 
+/* Would the answer wait for the hook or function that t itself is? A stop of all does so in any of them, a start of all and what is
+ * about one server in those of a server. */
+static bool waits_for_itself(const struct cfw_task *t, enum cfw_request what, cfw_id server)
+{
+	cfw_id own;
+	if (!cfw_call_of(t, &own))
+		return false;
+	switch (what) {
+	case CFW_REQ_STOP:
+		return true;
+	case CFW_REQ_START:
+		return own != 0;
+	case CFW_REQ_SERVER_START:
+	case CFW_REQ_SERVER_STOP:
+	case CFW_REQ_SERVER_RESTART:
+		return own == server;
+	case CFW_REQ_RELOAD:
+	case CFW_REQ_DEACTIVATE:
+		break;
+	}
+	return false;
+}
+
 int cfw_request_wait(lua_State *L, enum cfw_request what, cfw_id server, bool flag)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct curfew_err err = {0};
 	struct cfw_task *t = cfw_guard_may_wait(L);
+	bool stop = what == CFW_REQ_STOP || what == CFW_REQ_SERVER_STOP;
+	if (waits_for_itself(t, what, server)) {
+		if (!stop)
+			return cfw_fail_with(L, "it would wait for itself: this function is a part of it", "EDEADLK");
+		if (p->ops->request(p->ud, 0, what, server, flag, &err) < 0)
+			return cfw_fail(L, &err);
+		lua_pushboolean(L, 1); /* asked for; nobody waits */
+		return 1;
+	}
 	if (what == CFW_REQ_START || what == CFW_REQ_SERVER_START)
 		p->start_asked = true;
 	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);

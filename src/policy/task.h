@@ -136,6 +136,9 @@ void cfw_events_free(struct cfw_policy *p);
 /* Look at the nres results on t->co of a server's function. */
 void cfw_call_results(struct cfw_task *t, int nres);
 void cfw_call_end(struct cfw_task *t);
+bool cfw_call_is_abort(const struct cfw_task *t);
+/* The server whose hook or function t is, 0 for a global hook's and where it is neither. */
+bool cfw_call_of(const struct cfw_task *t, cfw_id *server);
 void cfw_call_free(struct cfw_task_call *call);
 void cfw_servers_free(struct cfw_policy *p);
 /* rules.c */
