@@ -89,7 +89,13 @@ static bool say_server(struct line *l)
 	if (!wanted(l, news ? CFW_INFO : CFW_DEBUG))
 		return false;
 	put_server(l);
-	cfw_buf_puts(&l->words, is == CFW_S_DOWN ? "stopped" : cfw_server_state_name(is));
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(l->core, &stop);
+	bool aborted = was == CFW_S_CUTTING && stop.running && stop.mode == CFW_ABORT && l->e->at_ns < stop.margin_ns;
+	if (is == CFW_S_DOWN)
+		cfw_buf_puts(&l->words, aborted ? "ended by the abort" : "stopped");
+	else
+		cfw_buf_puts(&l->words, cfw_server_state_name(is));
 	return true;
 }
 
@@ -158,6 +164,13 @@ static bool say_decision(struct line *l)
 	return true;
 }
 
+/* S4.9: the entry before an abort that a hook's os.exit asked for. */
+static const struct cfw_journal_entry *exit_of_hook(const struct line *l)
+{
+	const struct cfw_journal_entry *j = l->e->b ? cfw_core_journal(l->core, l->e->seq - 1) : NULL;
+	return j && j->seq == l->e->seq - 1 && j->what == CFW_J_HOOK_END && j->a == CFW_EXIT_CALL ? j : NULL;
+}
+
 /* The budget of a new stop counts from its trigger, not from policy's answer (S4.6). */
 static bool say_stop(struct line *l)
 {
@@ -168,7 +181,15 @@ static bool say_stop(struct line *l)
 	l->level = e->b ? CFW_WARN : CFW_INFO;
 	const char *what = e->a == CFW_GRACEFUL ? "graceful" : e->ns > e->at_ns ? "abort" : "kill";
 	cfw_buf_printf(&l->words, "stop: %s, code %d", e->b ? "turned into an abort" : what, e->code);
-	if (known) {
+	const struct cfw_journal_entry *hook = exit_of_hook(l);
+	if (hook) {
+		struct cfw_journal_entry mine = *hook; /* naming the server must not move it */
+		cfw_buf_puts(&l->words, ", because ");
+		if (mine.server)
+			cfw_buf_printf(&l->words, "%s: ", cfw_view_server_name(l->core, mine.server));
+		cfw_view_put_hook(l->core, mine.hook, &l->words);
+		cfw_buf_puts(&l->words, " called os.exit");
+	} else if (known) {
 		const char *own = cause.kind == CFW_T_CUSTOM && l->text ? l->text(l->ud, cause.text) : NULL;
 		cfw_buf_puts(&l->words, own ? ", because of " : ", ");
 		if (own)
@@ -238,11 +259,22 @@ static bool say_hook_end(struct line *l)
 	return true;
 }
 
+/* A pair of functions never ends by itself: its stop has failed. */
+static bool is_functions(const struct cfw_core *core, cfw_id server)
+{
+	struct cfw_server_view v;
+	return cfw_core_server_view(core, server, &v) == 0 && v.kind && !strcmp(v.kind, "server");
+}
+
 static bool say_closed(struct line *l)
 {
-	l->level = l->e->code > 0 || l->e->signo ? CFW_ERROR : CFW_WARN;
+	bool functions = is_functions(l->core, l->e->server);
+	l->level = l->e->code > 0 || l->e->signo || functions ? CFW_ERROR : CFW_WARN;
 	put_server(l);
-	put_end(l);
+	if (functions)
+		cfw_buf_puts(&l->words, "stop failed");
+	else
+		put_end(l);
 	put_text(l, ": ");
 	return true;
 }
@@ -265,13 +297,13 @@ static bool say_cut(struct line *l)
 	bool aborted = stop.running && stop.mode == CFW_ABORT, late = at >= stop.margin_ns;
 	bool killed = aborted && stop.deadline_ns == CFW_NEVER; /* S4.14: over before any deadline */
 	put_server(l);
-	l->level = aborted && !late ? CFW_INFO : CFW_WARN;
+	l->level = killed ? CFW_INFO : aborted && !late ? CFW_DEBUG : CFW_WARN;
 	if (killed)
 		cfw_buf_puts(&l->words, "killed");
 	else if (late)
 		cfw_buf_puts(&l->words, at >= stop.deadline_ns ? "cut off at the exit timeout" : "cut off at the margin");
 	else
-		cfw_buf_puts(&l->words, aborted ? "ended by the abort" : "cut off");
+		cfw_buf_puts(&l->words, aborted ? "the abort ends it" : "cut off");
 	return true;
 }
 
@@ -281,6 +313,10 @@ static bool say_start_failed(struct line *l)
 	put_server(l);
 	cfw_buf_puts(&l->words, "failed to start");
 	put_text(l, ": ");
+	if (l->e->ns && !l->e->text) {
+		cfw_buf_puts(&l->words, ": not ready within ");
+		put_duration(&l->words, l->e->ns);
+	}
 	return true;
 }
 
@@ -304,8 +340,8 @@ enum { NAMED = 4 };
 
 /* What went wrong since the last stop began: "cut off: db; failed: web". */
 struct flaws {
-	cfw_id cut[NAMED], failed[NAMED], died[NAMED];
-	unsigned cuts, fails, deaths;
+	cfw_id cut[NAMED], failed[NAMED], stops[NAMED], died[NAMED], left[NAMED];
+	unsigned cuts, fails, bad_stops, deaths, remain;
 };
 
 static void add(cfw_id *list, unsigned *n, cfw_id id)
@@ -340,13 +376,22 @@ static struct flaws gather_flaws(const struct line *l)
 		late |= j->what == CFW_J_MARGIN || j->what == CFW_J_TIMEOUT;
 		if (j->what == CFW_J_CUT && (late || !aborted))
 			add(f.cut, &f.cuts, j->server);
-		if (j->what == CFW_J_CLOSED)
+		if (j->what == CFW_J_CLOSED && is_functions(l->core, j->server))
+			add(f.stops, &f.bad_stops, j->server);
+		else if (j->what == CFW_J_CLOSED)
 			add(f.died, &f.deaths, j->server);
 		if (j->what == CFW_J_HOOK_END && j->a == CFW_CUT)
 			add(f.cut, &f.cuts, j->server);
 		if (j->what == CFW_J_HOOK_END && j->a == CFW_FAILED)
 			add(f.failed, &f.fails, j->server);
 	}
+	struct cfw_server_view v;
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(l->core, &stop);
+	bool killed = stop.deadline_ns == CFW_NEVER; /* then nobody was to be waited for */
+	for (cfw_id id = 0; aborted && !late && !killed && (id = cfw_core_server_next(l->core, id));)
+		if (cfw_core_server_view(l->core, id, &v) == 0 && v.state == CFW_S_CUTTING)
+			add(f.left, &f.remain, id);
 	return f;
 }
 
@@ -367,7 +412,9 @@ static bool say_exit(struct line *l)
 	cfw_buf_printf(&l->words, "exit %d", l->e->code);
 	put_names(l, "; cut off: ", "a global hook", f.cut, f.cuts);
 	put_names(l, "; hooks failed: ", "global", f.failed, f.fails);
+	put_names(l, "; stop failed: ", "?", f.stops, f.bad_stops);
 	put_names(l, "; died meanwhile: ", "?", f.died, f.deaths);
+	put_names(l, "; not waited for: ", "?", f.left, f.remain);
 	return true;
 }
 

@@ -125,7 +125,7 @@ bool cfw_view_find_cause(const struct cfw_core *core, const struct cfw_journal_e
 		if (!decision.seq && j->what == CFW_J_DECISION && stops(j->a))
 			decision = *j;
 		if (decision.seq && j->what == CFW_J_TRIGGER && j->trigger_kind == decision.trigger_kind &&
-		    j->signo == decision.signo && j->server == decision.server &&
+		    j->signo == decision.signo && j->server == decision.server && (!decision.run || j->a == decision.run) &&
 		    (j->trigger_kind != CFW_T_CUSTOM || j->text == decision.text)) {
 			*t = (struct cfw_trigger){.kind = j->trigger_kind,
 						  .signo = j->signo,
@@ -143,6 +143,7 @@ bool cfw_view_find_cause(const struct cfw_core *core, const struct cfw_journal_e
 					  .code = decision.code,
 					  .server = decision.server,
 					  .text = decision.text,
+					  .count = decision.run,
 					  .at_ns = decision.at_ns};
 		return true;
 	}

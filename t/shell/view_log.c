@@ -143,7 +143,6 @@ static void test_abort(void)
 	       "error web: pre_stop \"slow\" passed its own limit, after 300ms\n"
 	       "warn stop: turned into an abort, code 1, because of SIGHUP (1st); ends within 4.5s\n"
 	       "info web: ended by the abort\n"
-	       "info web: stopped\n"
 	       "warn exit 1; hooks failed: web\n",
 	       "S4.5: an abort on top of a graceful stop");
 	world_close();
@@ -177,7 +176,6 @@ static void test_deaths(void)
 	       "error db: ended by itself, code 3: no such host\n"
 	       "info stop: abort, code 255, because db ended by itself; ends within 5s\n"
 	       "info web: ended by the abort\n"
-	       "info web: stopped\n"
 	       "warn exit 255\n",
 	       "S2.7: one that nothing answers: its code, its text, and the stop that follows from it");
 	world_close();
