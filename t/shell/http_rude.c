@@ -132,6 +132,22 @@ static void test_not_rude(void)
 	h_free(h);
 }
 
+/* What has come, but was not read in time because the loop did not turn, is not the client's fault. */
+static void test_loop_stalls(void)
+{
+	struct harness *h = set_up();
+	struct client *c = client_new(h);
+	client_send(c, "POST / HTTP/1.1\r\n" HEAD "Content-Length: 100000\r\n\r\n");
+	until(h, h_stat(h, "connections") == 1 && h_stat(h, "idle") == 0);
+	is_int(send(c->fd, junk, 100000, MSG_NOSIGNAL), 100000, "a body larger than one read takes");
+	for (uint64_t end = cfw_time_now() + TIMEOUT * 3 / 2; cfw_time_now() < end;)
+		usleep(10000);
+	until(h, whole(c, false));
+	is_int(status_of(c), 200, "lies unread while the loop is held up beyond request_timeout: it is served");
+	client_free(c);
+	h_free(h);
+}
+
 /* ---- what evhttp refuses by itself ---- */
 
 static void test_connect(void)
@@ -220,6 +236,13 @@ static void test_lingering(void)
 	began = cfw_time_now();
 	until(h, h_stat(h, "connections") == 0);
 	ok(h_stat(h, "connections") == 0 && cfw_time_now() - began < CFW_SEC / 2, "one that closes is not waited for");
+
+	c = client_new(h);
+	client_send(c, "GET / HTTP/1.1\r\n" HEAD "Connection: close\r\n\r\n");
+	(void)!send(c->fd, junk, 100000, MSG_NOSIGNAL);
+	until(h, !client_poll(c));
+	ok(status_of(c) == 200 && c->eof && !c->reset, "who sends on behind its last request gets the reply, not a reset");
+	client_free(c);
 
 	c = client_new(h);
 	client_send(c, BIG("400000"));
@@ -420,6 +443,7 @@ int main(void)
 	test_half();
 	test_dripping();
 	test_not_rude();
+	test_loop_stalls();
 	test_connect();
 	test_too_large();
 	test_lingering();
