@@ -72,6 +72,7 @@ struct cfw_http_request {
 	bool cut;      /* by policy: its end is no news */
 };
 LIST_HEAD(cfw_http_requests, cfw_http_request);
+LIST_HEAD(cfw_http_lingers, cfw_http_linger); /* http_linger.c */
 
 enum cfw_http_phase {
 	CFW_HTTP_DOWN,
@@ -112,7 +113,7 @@ struct cfw_http {
 	size_t n_conns, n[CFW_HTTP_STATES];
 	struct cfw_http_conn *touched; /* whose input moved last */
 	struct cfw_http_requests requests;
-	LIST_HEAD(, cfw_http_linger) lingering;
+	struct cfw_http_lingers lingering;
 	size_t n_lingering;
 	struct evbuffer *scratch;
 	struct event adopt, turn, timer;
