@@ -90,6 +90,8 @@ void cfw_http_linger(struct cfw_http_conn *c)
 
 void cfw_http_linger_end(struct cfw_http *s)
 {
-	while (LIST_FIRST(&s->lingering))
-		end(LIST_FIRST(&s->lingering));
+	for (struct cfw_http_linger *l = LIST_FIRST(&s->lingering), *next; l; l = next) {
+		next = LIST_NEXT(l, link);
+		end(l);
+	}
 }
