@@ -15,7 +15,7 @@
 
 struct cfw_lua_server {
 	struct cfw_policy *p; /* NULL: the policy has gone before it */
-	struct cfw_lua_server *next;
+	struct cfw_lua_server *next, **prev;
 	const struct cfw_env *env;
 	cfw_id id;
 	int start, stop, abort; /* references; LUA_NOREF where there is none */
@@ -327,12 +327,15 @@ static void *server_open(void *kind_ud, const struct cfw_env *env, cfw_id id, co
 	*s = (struct cfw_lua_server){
 		.p = p,
 		.next = p->servers,
+		.prev = &p->servers,
 		.env = env,
 		.id = id,
 		.start = ref_of(def, "start"),
 		.stop = ref_of(def, "stop"),
 		.abort = ref_of(def, "abort"),
 	};
+	if (s->next)
+		s->next->prev = &s->next;
 	p->servers = s;
 	return s;
 }
@@ -350,11 +353,9 @@ static void server_free(void *srv)
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
 	if (s->p) {
-		struct cfw_lua_server **at = &s->p->servers;
-		while (*at && *at != s)
-			at = &(*at)->next;
-		if (*at)
-			*at = s->next;
+		*s->prev = s->next;
+		if (s->next)
+			s->next->prev = s->prev;
 	}
 	free(s);
 }
