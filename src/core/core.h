@@ -218,6 +218,7 @@ struct cfw_stop_view {
 	uint64_t began_ns, margin_ns, deadline_ns;
 	bool cut; /* the margin or the exit timeout cut something: 255 */
 	bool no_exit;
+	uint64_t seq; /* of its first entry in the journal; 0: no stop ever began */
 };
 void cfw_core_stop_view(const struct cfw_core *core, struct cfw_stop_view *out);
 

@@ -120,10 +120,19 @@ void cfw_journal_stop_ends(struct cfw_core *c)
 	r->in_stop = false;
 }
 
-/* The first of n entries, from place i of the kept part or the ring, with at least that seq; n when there is none. */
+/* The first of n entries, of the kept part or the ring, with at least that seq; n when there is none. Where nothing was dropped
+ * they are consecutive. */
 static size_t search(const struct cfw_ring *r, bool kept, size_t n, uint64_t seq)
 {
 	size_t low = 0, high = n;
+	uint64_t first = n ? (kept ? &r->e[0] : at(r, 0))->seq : seq;
+	if (seq <= first)
+		return 0;
+	if (seq - first < n) {
+		high = (size_t)(seq - first); /* or before */
+		if ((kept ? &r->e[high] : at(r, high))->seq == seq)
+			return high;
+	}
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if ((kept ? &r->e[mid] : at(r, mid))->seq < seq)
@@ -137,6 +146,8 @@ static size_t search(const struct cfw_ring *r, bool kept, size_t n, uint64_t seq
 const struct cfw_journal_entry *cfw_core_journal(const struct cfw_core *core, uint64_t seq)
 {
 	const struct cfw_ring *r = &core->journal;
+	if (seq > r->seq)
+		return NULL;
 	size_t i = search(r, true, r->base, seq);
 	if (i < r->base)
 		return &r->e[i];

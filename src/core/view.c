@@ -48,5 +48,6 @@ void cfw_core_stop_view(const struct cfw_core *core, struct cfw_stop_view *out)
 				      .margin_ns = st->running ? st->margin_ns : CFW_NEVER,
 				      .deadline_ns = st->running ? st->deadline_ns : CFW_NEVER,
 				      .cut = st->cut,
-				      .no_exit = st->no_exit};
+				      .no_exit = st->no_exit,
+				      .seq = core->journal.stop_seq};
 }

@@ -242,8 +242,10 @@ static void take(struct timeline *t, const struct cfw_journal_entry *e)
 static uint64_t last_stop(const struct cfw_core *core)
 {
 	const struct cfw_journal_entry *j;
+	struct cfw_stop_view stop;
 	uint64_t found = 0;
-	for (uint64_t seq = 1; (j = cfw_core_journal(core, seq)); seq = j->seq + 1)
+	cfw_core_stop_view(core, &stop);
+	for (uint64_t seq = stop.seq; seq && (j = cfw_core_journal(core, seq)); seq = j->seq + 1)
 		if (j->what == CFW_J_STOP && !j->b)
 			found = j->seq;
 	return found;

@@ -357,8 +357,10 @@ static void add(cfw_id *list, unsigned *n, cfw_id id)
 static uint64_t last_stop(const struct line *l, bool *aborted)
 {
 	const struct cfw_journal_entry *j;
+	struct cfw_stop_view stop;
 	uint64_t found = 0;
-	for (uint64_t seq = 1; (j = cfw_core_journal(l->core, seq)) && j->seq <= l->e->seq; seq = j->seq + 1)
+	cfw_core_stop_view(l->core, &stop);
+	for (uint64_t seq = stop.seq; seq && (j = cfw_core_journal(l->core, seq)) && j->seq <= l->e->seq; seq = j->seq + 1)
 		if (j->what == CFW_J_STOP) {
 			found = j->b ? found : j->seq;
 			*aborted = j->a == CFW_ABORT;

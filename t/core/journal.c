@@ -30,6 +30,18 @@ static bool in_order(const struct drive *d)
 	return true;
 }
 
+/* For every number, gone or to come: the first entry that has at least it. */
+static bool found_by_all(const struct drive *d)
+{
+	const struct cfw_journal_entry *e = cfw_core_journal(d->core, 0);
+	uint64_t seq = 0;
+	for (; e; e = cfw_core_journal(d->core, e->seq + 1))
+		for (; seq <= e->seq; seq++)
+			if (cfw_core_journal(d->core, seq) != e)
+				return false;
+	return !cfw_core_journal(d->core, seq) && !cfw_core_journal(d->core, seq + 1) && !cfw_core_journal(d->core, UINT64_MAX);
+}
+
 static void story(void)
 {
 	struct drive *d = drive_new(NULL);
@@ -144,6 +156,7 @@ static void last_stop_is_kept(void)
 		e = cfw_core_journal(d->core, first + (uint64_t)n);
 		ok(e && e->seq > first + 1000, "the oldest of the others were dropped");
 		ok(in_order(d), "seq and time only go up");
+		ok(found_by_all(d), "every entry is found by its number, or by one that was dropped before it");
 	}
 	drive_free(d);
 }
@@ -161,6 +174,11 @@ static void full(void)
 	ok(find(d, 1, CFW_J_STOP) != NULL, "a stop that fills the journal keeps its beginning");
 	const struct cfw_journal_entry *e = find(d, 1, CFW_J_EXIT);
 	ok(e && e->seq > 4000, "and has room for its end; the gaps show in seq");
+	ok(found_by_all(d), "and each entry is found by the numbers of the gap before it");
+	struct cfw_stop_view view;
+	cfw_core_stop_view(d->core, &view);
+	e = find(d, 1, CFW_J_STOP);
+	ok(e && view.seq == e->seq, "the stop knows its first entry");
 	is_int(d->exit_code, 0, "S4.4: 2,000 signals change nothing");
 	drive_free(d);
 }
