@@ -48,12 +48,30 @@ local function parse(s)
 	return sum
 end
 
+-- Texts that were parsed, so that one which many hooks or a loop wait for costs little; at most so many.
+local KEPT, LONG = 64, 32
+local known, known_n = {}, 0
+
+local function parse_once(s)
+	local ns = known[s]
+	if not ns then
+		ns = parse(s)
+		if ns and #s <= LONG then
+			if known_n == KEPT then
+				known, known_n = {}, 0
+			end
+			known[s], known_n = ns, known_n + 1
+		end
+	end
+	return ns
+end
+
 -- A number of seconds or a string with units; nil when it is neither, negative, or past thirty years.
 function units.duration(v)
 	if type(v) == "number" then
 		return bounded((math.tointeger(v) and v >= 0 and v <= LONGEST // SECOND and math.tointeger(v) or v + 0.0) * SECOND)
 	elseif type(v) == "string" then
-		return parse(v)
+		return parse_once(v)
 	end
 	return nil
 end

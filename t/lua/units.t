@@ -33,6 +33,15 @@ for _, case in ipairs(durations) do
 	tap.is(math.type(ns), "integer", "… as an integer")
 end
 
+local strange = 0
+for round = 1, 3 do
+	for i = 1, 200 do
+		strange = strange + (units.duration(i .. "ms") == i * MS and 0 or 1)
+		strange = strange + (units.duration "5 s" == nil and units.duration "0s" == 0 and 0 or 1)
+	end
+end
+tap.is(strange, 0, "whatever was asked before, and however often, the answer is the same")
+
 for _, wrong in ipairs {
 	-1, -0.001, 1 / 0, -1 / 0, 0 / 0, 1e10, math.maxinteger, math.mininteger,
 	"", " ", "s", "-5s", "+5s", "5 s", " 5s", "5s ", "5S", "5sec", "5 parsecs", "1s1s", "30s1m", "1m30", "5s,", "0x5s", "1e3s",
