@@ -52,7 +52,7 @@ int cfw_grow(const struct cfw_alloc *a, void *arr, size_t *cap, size_t need, siz
 {
 	if (need <= *cap)
 		return 0;
-	size_t n = *cap ? *cap : 8;
+	size_t n = *cap ? *cap : 4;
 	while (n < need) {
 		if (n > SIZE_MAX / 2)
 			return CURFEW_ENOMEM;

@@ -172,11 +172,17 @@ struct cfw_value *cfw_value_copy(const struct cfw_value *v)
 		*c = *v;
 		return c;
 	}
+	if (v->items.n && !(c->items.at = calloc(v->items.n, sizeof *c->items.at))) {
+		free(c);
+		return NULL;
+	}
+	c->items.cap = v->items.n;
 	for (size_t i = 0; i < v->items.n; i++) {
 		const struct pair *p = &v->items.at[i];
-		int rc =
-			p->key ? cfw_value_set(c, p->key, cfw_value_copy(p->value)) : append(c, NULL, cfw_value_copy(p->value));
-		if (rc) {
+		struct pair *to = &c->items.at[c->items.n++];
+		to->key = p->key ? strdup(p->key) : NULL;
+		to->value = cfw_value_copy(p->value);
+		if (!to->value || (p->key && !to->key)) {
 			cfw_value_free(c);
 			return NULL;
 		}
