@@ -2,6 +2,7 @@
 #include "shell/logger.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,7 +21,11 @@ struct cfw_logger {
 	void (*before)(void *ud);
 	void (*after)(void *ud);
 	void *around_ud;
-	struct cfw_buf line;
+	struct cfw_buf line; /* or several that are held, to be written together */
+	unsigned long lines; /* in it */
+	bool held;
+	time_t second; /* the clock reads so for the whole of it */
+	char clock[16];
 	struct cfw_buf rest; /* of a line that was written in part: nothing else may come before it */
 	size_t rest_done;
 	unsigned long dropped; /* lines, since the last report */
@@ -84,13 +89,20 @@ struct record {
 	size_t n;
 };
 
-static void put_text(struct cfw_buf *b, const struct record *r, bool color)
+static const char *clock_of(struct cfw_logger *l, time_t second)
 {
 	struct tm tm;
-	char time[16];
-	localtime_r(&r->at.tv_sec, &tm);
-	strftime(time, sizeof time, "%H:%M:%S", &tm);
-	cfw_buf_printf(b, "%s%s.%03ld%s ", color ? dim : "", time, r->at.tv_nsec / 1000000, color ? plain : "");
+	if (second != l->second || !l->clock[0]) {
+		localtime_r(&second, &tm);
+		strftime(l->clock, sizeof l->clock, "%H:%M:%S", &tm);
+		l->second = second;
+	}
+	return l->clock;
+}
+
+static void put_text(struct cfw_buf *b, const struct record *r, const char *clock, bool color)
+{
+	cfw_buf_printf(b, "%s%s.%03ld%s ", color ? dim : "", clock, r->at.tv_nsec / 1000000, color ? plain : "");
 	cfw_buf_printf(b, "%s%s%s ", color ? level_colors[r->level] : "", level_words[r->level], color ? plain : "");
 	cfw_buf_put_safe(b, r->msg, strlen(r->msg));
 	for (size_t i = 0; i < r->n; i++) {
@@ -158,23 +170,23 @@ static void put_json(struct cfw_buf *b, const struct record *r)
 	cfw_buf_clear(&key);
 }
 
-static void compose(struct cfw_logger *l, enum cfw_log_level level, const char *msg, const struct cfw_log_field *fields,
-		    size_t n)
+static void compose(struct cfw_logger *l, struct cfw_buf *to, enum cfw_log_level level, const char *msg,
+		    const struct cfw_log_field *fields, size_t n)
 {
 	struct record r = {.level = known_level(level), .msg = msg, .fields = fields, .n = n};
 	clock_gettime(CLOCK_REALTIME, &r.at);
 	switch (l->format) {
 	case CFW_LOG_LOGFMT:
-		put_logfmt(&l->line, &r);
+		put_logfmt(to, &r);
 		break;
 	case CFW_LOG_JSON:
-		put_json(&l->line, &r);
+		put_json(to, &r);
 		break;
 	case CFW_LOG_TEXT:
 	default:
-		put_text(&l->line, &r, l->color);
+		put_text(to, &r, clock_of(l, r.at.tv_sec), l->color);
 	}
-	cfw_buf_putc(&l->line, '\n');
+	cfw_buf_putc(to, '\n');
 }
 
 /* ---- writing ---- */
@@ -189,48 +201,66 @@ static bool flush_rest(struct cfw_logger *l)
 	return l->rest_done >= l->rest.len;
 }
 
-/* What is in line: written, kept in part, or false when nothing of it was taken. */
-static bool write_line(struct cfw_logger *l)
+/* Written, kept in part, or false when nothing of it was taken. */
+static bool write_bytes(struct cfw_logger *l, const char *data, size_t n)
 {
-	if (l->line.failed || !flush_rest(l))
+	if (!flush_rest(l))
 		return false;
-	ssize_t put = cfw_out_put(&l->out, l->line.data, l->line.len, l->dropped ? 0 : PATIENCE_MS);
+	ssize_t put = cfw_out_put(&l->out, data, n, l->dropped ? 0 : PATIENCE_MS);
 	if (put <= 0)
 		return false;
 	cfw_buf_reset(&l->rest);
 	l->rest_done = 0;
-	cfw_buf_put(&l->rest, l->line.data + put, l->line.len - (size_t)put);
+	cfw_buf_put(&l->rest, data + put, n - (size_t)put);
 	return true;
 }
 
 static bool report_dropped(struct cfw_logger *l)
 {
 	char msg[80];
+	struct cfw_buf line;
+	cfw_buf_init(&line);
 	snprintf(msg, sizeof msg, "%lu log line%s dropped: the log was not read in time", l->dropped,
 		 l->dropped == 1 ? "" : "s");
-	cfw_buf_reset(&l->line);
-	compose(l, CFW_WARN, msg, NULL, 0);
-	if (!write_line(l))
-		return false;
-	l->dropped = 0;
-	return true;
+	compose(l, &line, CFW_WARN, msg, NULL, 0);
+	bool done = !line.failed && write_bytes(l, line.data, line.len);
+	cfw_buf_clear(&line);
+	if (done)
+		l->dropped = 0;
+	return done;
+}
+
+/* The first n bytes of what is there, which are all its lines so far; the rest moves up. */
+static void write_lines(struct cfw_logger *l, size_t n)
+{
+	if (!l->lines)
+		return;
+	if (l->before)
+		l->before(l->around_ud);
+	if ((l->dropped && !report_dropped(l)) || !write_bytes(l, l->line.data, n))
+		l->dropped += l->lines;
+	if (l->after)
+		l->after(l->around_ud);
+	l->lines = 0;
+	l->line.len -= n;
+	memmove(l->line.data, l->line.data + n, l->line.len);
 }
 
 static void emit(void *ud, enum cfw_log_level level, const char *msg, const struct cfw_log_field *fields, size_t n)
 {
 	struct cfw_logger *l = ud;
-	if (l->before)
-		l->before(l->around_ud);
-	if (l->dropped && !report_dropped(l)) {
+	size_t before = l->line.len;
+	compose(l, &l->line, level, msg, fields, n);
+	if (l->line.failed || l->line.len > PIPE_BUF)
+		write_lines(l, before);
+	if (l->line.failed) {
 		l->dropped++;
-	} else {
 		cfw_buf_reset(&l->line);
-		compose(l, level, msg, fields, n);
-		if (!write_line(l))
-			l->dropped++;
+		return;
 	}
-	if (l->after)
-		l->after(l->around_ud);
+	l->lines++;
+	if (!l->held)
+		write_lines(l, l->line.len);
 }
 
 /* ---- life ---- */
@@ -253,6 +283,7 @@ void cfw_logger_free(struct cfw_logger *l)
 {
 	if (!l)
 		return;
+	write_lines(l, l->line.len);
 	if (flush_rest(l) && l->dropped)
 		report_dropped(l);
 	cfw_out_clear(&l->out);
@@ -270,6 +301,18 @@ void cfw_logger_set(struct cfw_logger *l, enum cfw_log_format format, enum cfw_l
 {
 	l->format = format;
 	l->log.level = level;
+}
+
+void cfw_logger_no_sigpipe(struct cfw_logger *l, bool ignored)
+{
+	l->out.no_sigpipe = ignored;
+}
+
+void cfw_logger_hold(struct cfw_logger *l, bool on)
+{
+	l->held = on;
+	if (!on)
+		write_lines(l, l->line.len);
 }
 
 void cfw_logger_around(struct cfw_logger *l, void (*before)(void *ud), void (*after)(void *ud), void *ud)

@@ -16,7 +16,12 @@ struct cfw_logger *cfw_logger_new(int fd, enum cfw_log_format format, enum cfw_l
 void cfw_logger_free(struct cfw_logger *l);
 const struct cfw_log *cfw_logger_log(struct cfw_logger *l);
 void cfw_logger_set(struct cfw_logger *l, enum cfw_log_format format, enum cfw_log_level level);
-/* Called before and after each line: so that a live display on the same terminal can step aside. May be NULL. */
+/* From now on the caller sees to it that SIGPIPE is ignored, or does so no longer. */
+void cfw_logger_no_sigpipe(struct cfw_logger *l, bool ignored);
+/* Lines that come while on are written together, at most PIPE_BUF bytes at once, so that each stays whole in a pipe that others
+ * write to; the rest of them when it is set to off. Not to be held across anything that may take time or end the process. */
+void cfw_logger_hold(struct cfw_logger *l, bool on);
+/* Called before and after what is written, whole lines: so that a live display on the same terminal can step aside. May be NULL. */
 void cfw_logger_around(struct cfw_logger *l, void (*before)(void *ud), void (*after)(void *ud), void *ud);
 
 /* "text", "logfmt", "json"; -1 for another name. */

@@ -53,17 +53,40 @@ static ssize_t put_chunk(int fd, const char *data, size_t n)
 	return done;
 }
 
+struct guard {
+	sigset_t pending, before;
+};
+
+static void block_sigpipe(struct guard *g)
+{
+	sigset_t pipe_only;
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	sigpending(&g->pending);
+	pthread_sigmask(SIG_BLOCK, &pipe_only, &g->before);
+}
+
+/* One that our write raised is taken away; one that was pending before is not ours. */
+static void unblock_sigpipe(const struct guard *g, bool raised)
+{
+	sigset_t pipe_only;
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	if (raised && !sigismember(&g->pending, SIGPIPE))
+		while (sigtimedwait(&pipe_only, NULL, &(struct timespec){0}) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &g->before, NULL);
+}
+
 ssize_t cfw_out_put(const struct cfw_out *o, const void *data, size_t n, int wait_ms)
 {
 	int fd = o->own >= 0 ? o->own : o->fd;
 	uint64_t until = cfw_time_now() + (uint64_t)wait_ms * CFW_MS;
 	size_t done = 0;
 	int error = 0;
-	sigset_t pipe_only, pending, before;
-	sigemptyset(&pipe_only);
-	sigaddset(&pipe_only, SIGPIPE);
-	sigpending(&pending);
-	sigprocmask(SIG_BLOCK, &pipe_only, &before);
+	struct guard guard;
+	if (!o->no_sigpipe)
+		block_sigpipe(&guard);
 	while (done < n && wait_writable(fd, until)) {
 		ssize_t put = put_chunk(fd, (const char *)data + done, n - done);
 		if (put > 0) {
@@ -73,11 +96,8 @@ ssize_t cfw_out_put(const struct cfw_out *o, const void *data, size_t n, int wai
 			break;
 		}
 	}
-	/* One that our write raised is taken away; one that was pending before is not ours. */
-	if (error == EPIPE && !sigismember(&pending, SIGPIPE))
-		while (sigtimedwait(&pipe_only, NULL, &(struct timespec){0}) < 0 && errno == EINTR)
-			;
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (!o->no_sigpipe)
+		unblock_sigpipe(&guard, error == EPIPE);
 	errno = error;
 	return error && done == 0 ? -1 : (ssize_t)done;
 }

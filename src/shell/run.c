@@ -151,6 +151,7 @@ static void on_deactivate(void *ud)
 {
 	static const struct timeval often = {0, 50000};
 	struct run *r = ud;
+	cfw_logger_no_sigpipe(r->logger, false);
 	cfw_signals_free(r->signals);
 	r->signals = NULL;
 	cfw_watchdog_close();
@@ -165,10 +166,12 @@ static void on_journal(void *ud)
 	struct run *r = ud;
 	const struct cfw_core *core = curfew_core(r->curfew);
 	const struct cfw_journal_entry *e;
+	cfw_logger_hold(r->logger, true);
 	while ((e = cfw_core_journal(core, r->logged + 1))) {
 		r->logged = e->seq;
 		cfw_view_log(core, e, cfw_logger_log(r->logger), curfew_text, r->curfew);
 	}
+	cfw_logger_hold(r->logger, false);
 }
 
 /* ---- signals ---- */
@@ -188,6 +191,7 @@ static int catch_signals(struct run *r, struct curfew_err *err)
 	r->signals = cfw_signals_new(&r->loop, r->page, on_signal, r, err);
 	if (!r->signals)
 		return CURFEW_ESYS;
+	cfw_logger_no_sigpipe(r->logger, true); /* S2.19 */
 	static const int stopping[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
 	for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) {
 		int rc = cfw_signals_catch(r->signals, stopping[i], true, stopping[i] == SIGHUP, err);
@@ -323,6 +327,8 @@ static void close_all(struct run *r)
 	r->curfew = NULL; /* the exit handler has nothing to do any more */
 	if (!r->deactivated)
 		block_signals();
+	if (r->logger)
+		cfw_logger_no_sigpipe(r->logger, false);
 	cfw_signals_free(r->signals);
 	cfw_watchdog_close();
 	cfw_health_close(r->health);

@@ -242,6 +242,91 @@ static void test_gone(void)
 	ok(true, "a descriptor that is closed is no harm");
 }
 
+/* How many bytes came with each write. Of a packet pipe a read takes what one write put. */
+static void test_held(void)
+{
+	enum { LINES = 200 };
+	if (pipe2(fds, O_CLOEXEC | O_DIRECT) < 0)
+		tap_bail("pipe: %s", strerror(errno));
+	struct cfw_logger *l = cfw_logger_new(fds[1], CFW_LOG_TEXT, CFW_INFO, false);
+	const struct cfw_log *log = cfw_logger_log(l);
+	char packet[8192], long_line[5001] = "";
+	memset(long_line, 'l', sizeof long_line - 1);
+	cfw_logger_hold(l, true);
+	for (int i = 0; i < LINES; i++)
+		cfw_log_at(log, CFW_INFO, "line %d", i);
+	cfw_logger_hold(l, false);
+	cfw_log_at(log, CFW_INFO, "line %d", LINES);
+	int next = 0, packets = 0;
+	bool whole = true;
+	fcntl(fds[0], F_SETFL, O_NONBLOCK | O_DIRECT);
+	for (ssize_t n; (n = read(fds[0], packet, sizeof packet - 1)) > 0; packets++) {
+		packet[n] = '\0';
+		whole = whole && packet[n - 1] == '\n';
+		int i, used;
+		for (const char *at = packet; sscanf(at, "%*s INFO line %d%n", &i, &used) == 1 && i == next; next++)
+			at += used + 1;
+	}
+	is_int(next, LINES + 1, "lines that are held arrive all, in their order");
+	ok(whole && packets > 2 && packets < 10, "many at once, and never a part of one: %d writes", packets);
+
+	cfw_logger_hold(l, true);
+	cfw_log_at(log, CFW_INFO, "before");
+	cfw_log_at(log, CFW_INFO, "%s", long_line);
+	cfw_log_at(log, CFW_INFO, "after");
+	cfw_logger_free(l);
+	char all[8192];
+	size_t len = 0;
+	for (ssize_t n; (n = read(fds[0], all + len, sizeof all - 1 - len)) > 0;)
+		len += (size_t)n;
+	all[len] = '\0';
+	const char *ls = strchr(all, 'l');
+	ok(ls && strspn(ls, "l") == 5000 && strstr(all, "before\n") && strstr(all, "after\n"),
+	   "so do a long one, and those still held at the end");
+	close_pipe();
+}
+
+/* Nobody reads: what was held is counted, each line of it. */
+static void test_held_dropped(void)
+{
+	struct cfw_logger *l = open_logger(CFW_LOG_TEXT, CFW_INFO, false);
+	const struct cfw_log *log = cfw_logger_log(l);
+	char filler[101] = "";
+	memset(filler, 'f', 100);
+	fcntl(fds[1], F_SETPIPE_SZ, 8192);
+	while (writable(fds[1]))
+		cfw_log_at(log, CFW_INFO, "%s", filler);
+	cfw_logger_hold(l, true);
+	for (int i = 0; i < 5; i++)
+		cfw_log_at(log, CFW_INFO, "held");
+	cfw_logger_hold(l, false);
+	take(fds[0]);
+	cfw_logger_hold(l, true);
+	cfw_log_at(log, CFW_INFO, "more");
+	cfw_logger_hold(l, false);
+	ok(matches(take(fds[0]), "5 log lines dropped.*\n.*INFO  more\n"),
+	   "held lines that nobody takes are counted one by one");
+	close_logger(l);
+}
+
+/* The caller ignores SIGPIPE: nothing is asked of the kernel but room and the write. */
+static void test_no_sigpipe(void)
+{
+	struct cfw_logger *l = open_logger(CFW_LOG_TEXT, CFW_INFO, false);
+	cfw_logger_no_sigpipe(l, true);
+	signal(SIGPIPE, SIG_IGN);
+	cfw_log_at(cfw_logger_log(l), CFW_INFO, "hello");
+	ok(strstr(take(fds[0]), "hello\n"), "where SIGPIPE is ignored a line is written as ever");
+	close(fds[0]);
+	cfw_log_at(cfw_logger_log(l), CFW_INFO, "into the void");
+	cfw_logger_no_sigpipe(l, false);
+	signal(SIGPIPE, SIG_DFL);
+	cfw_log_at(cfw_logger_log(l), CFW_INFO, "again");
+	ok(true, "and when it is so no longer the logger sees to itself again");
+	cfw_logger_free(l);
+	close(fds[1]);
+}
+
 static void tick(int signo)
 {
 	(void)signo;
@@ -409,6 +494,9 @@ int main(void)
 	test_json();
 	test_full();
 	test_gone();
+	test_held();
+	test_held_dropped();
+	test_no_sigpipe();
 	test_interrupted();
 	test_terminal();
 	test_around();
