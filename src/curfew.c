@@ -228,6 +228,18 @@ void curfew_free(struct curfew *c)
 	free(c);
 }
 
+void curfew_leave(struct curfew *c)
+{
+	c->ended = true;
+	if (!cfw_policy_leave(c->policy)) {
+		cfw_entries_free(c);
+		cfw_policy_free(c->policy);
+		c->policy = NULL;
+	}
+	cfw_host_free(c->host); /* its threads write no more */
+	c->host = NULL;
+}
+
 int curfew_start(struct curfew *c)
 {
 	c->autostart = true;

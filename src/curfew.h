@@ -53,6 +53,9 @@ struct curfew_options {
 
 /* NULL and err on failure. */
 CURFEW_API struct curfew *curfew_new(const struct curfew_options *options, struct curfew_err *err);
+/* Instead of curfew_free, for a process that ends at once, with the code that on_exit was given, all its servers stopped: scripts
+ * are ended as ever, what only returns memory is left to the kernel. c stays valid for reading. */
+CURFEW_API void curfew_leave(struct curfew *c);
 CURFEW_API void curfew_free(struct curfew *c); /* servers that still run are cut; not from within a callback; NULL is fine */
 
 /* Kinds and services beyond the built-in ones ("process", "server", exec, fetch, fs.*); before the first load. */

@@ -72,16 +72,29 @@ static void cancel_all(struct cfw_policy *p)
 		cfw_task_cancel(cfw_task_get(p, id), true);
 }
 
-void cfw_policy_free(struct cfw_policy *p)
+static void end_scripts(struct cfw_policy *p)
 {
-	if (!p)
-		return;
 	p->stepping = true; /* no more wakes */
 	cfw_output_end(p);
 	if (p->L) {
 		cancel_all(p);
 		cfw_finalizers_end(p);
 		cancel_all(p); /* what finalizers began */
+	}
+}
+
+bool cfw_policy_leave(struct cfw_policy *p)
+{
+	end_scripts(p);
+	return !p->L || !cfw_state_has_modules(p);
+}
+
+void cfw_policy_free(struct cfw_policy *p)
+{
+	if (!p)
+		return;
+	end_scripts(p);
+	if (p->L) {
 		cfw_rejections_clear(p);
 		cfw_timers_free(p);
 		cfw_events_free(p);

@@ -83,6 +83,9 @@ struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, co
 				  const struct cfw_policy_config *config, struct curfew_err *err);
 /* Cancels every coroutine, closes handles, closes the state last. Not from within an op. */
 void cfw_policy_free(struct cfw_policy *p);
+/* The process ends: coroutines are cancelled and finalizers run as by cfw_policy_free. True when all that it would do besides is
+ * to return memory: then the kernel may do that. False: a module in C was loaded, and closing the state is its end too. */
+bool cfw_policy_leave(struct cfw_policy *p);
 void cfw_policy_configure(struct cfw_policy *p, const struct cfw_policy_config *config);
 
 /* Compile src and begin it as the main task; several loads run one after another in the same state. A compile error is

@@ -75,6 +75,19 @@ void cfw_state_close(struct cfw_policy *p)
 		cfw_disown(p->owned);
 }
 
+static int count_modules(lua_State *L)
+{
+	bool *has = lua_touserdata(L, 1);
+	*has = lua_getfield(L, LUA_REGISTRYINDEX, "_CLIBS") != LUA_TTABLE || lua_rawlen(L, -1) > 0; /* Lua's own list */
+	return 0;
+}
+
+bool cfw_state_has_modules(struct cfw_policy *p)
+{
+	bool has = true;
+	return cfw_guard_protect(p, count_modules, &has, NULL) || has;
+}
+
 void cfw_own(struct cfw_policy *p, struct cfw_owned *o, void (*free)(struct cfw_owned *o))
 {
 	o->free = free;

@@ -88,6 +88,7 @@ struct cfw_policy {
 /* state.c */
 int cfw_state_open(struct cfw_policy *p, struct curfew_err *err);
 void cfw_state_close(struct cfw_policy *p);
+bool cfw_state_has_modules(struct cfw_policy *p); /* in C: their objects have finalizers that we know nothing of */
 const struct cfw_log *cfw_policy_log(const struct cfw_policy *p);
 void cfw_policy_wake(struct cfw_policy *p);
 uint64_t cfw_policy_now(const struct cfw_policy *p);

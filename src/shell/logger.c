@@ -279,13 +279,18 @@ struct cfw_logger *cfw_logger_new(int fd, enum cfw_log_format format, enum cfw_l
 	return l;
 }
 
+void cfw_logger_flush(struct cfw_logger *l)
+{
+	write_lines(l, l->line.len);
+	if (flush_rest(l) && l->dropped)
+		report_dropped(l);
+}
+
 void cfw_logger_free(struct cfw_logger *l)
 {
 	if (!l)
 		return;
-	write_lines(l, l->line.len);
-	if (flush_rest(l) && l->dropped)
-		report_dropped(l);
+	cfw_logger_flush(l);
 	cfw_out_clear(&l->out);
 	cfw_buf_clear(&l->line);
 	cfw_buf_clear(&l->rest);

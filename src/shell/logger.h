@@ -14,6 +14,7 @@ struct cfw_logger;
  * cannot be written is dropped and counted. */
 struct cfw_logger *cfw_logger_new(int fd, enum cfw_log_format format, enum cfw_log_level level, bool color);
 void cfw_logger_free(struct cfw_logger *l);
+void cfw_logger_flush(struct cfw_logger *l); /* as _free does first: what is left goes out, as far as it is taken at once */
 const struct cfw_log *cfw_logger_log(struct cfw_logger *l);
 void cfw_logger_set(struct cfw_logger *l, enum cfw_log_format format, enum cfw_log_level level);
 /* From now on the caller sees to it that SIGPIPE is ignored, or does so no longer. */

@@ -342,6 +342,17 @@ static void close_all(struct run *r)
 	cfw_logger_free(r->logger);
 }
 
+/* After a stop in peace. Servers have closed what they had; all that is left is memory, and the descriptors that go with us. */
+static void leave(struct run *r)
+{
+	cfw_display_free(r->display);
+	curfew_leave(r->curfew);
+	if (!r->deactivated)
+		block_signals();
+	cfw_watchdog_close();
+	cfw_logger_flush(r->logger);
+}
+
 static void print_timeline(const struct run *r)
 {
 	if (r->opt->timeline == CFW_WHEN_NEVER || (r->opt->timeline == CFW_WHEN_AUTO && !r->tty))
@@ -403,6 +414,6 @@ int cfw_run(const struct cfw_run_options *options)
 		_exit(r.code);   /* exit(3) is under way in another thread */
 	if (!ended_in_peace(&r)) /* nothing of the script may hold up what had to be forced: the kernel cleans up */
 		return r.code;
-	close_all(&r);
+	leave(&r);
 	return r.code;
 }
