@@ -188,7 +188,7 @@ static void start(void *srv, uint32_t attempt)
 	event_assign(&s->timer, s->base, -1, 0, on_timer, s);
 	s->phase = CFW_HTTP_SERVING;
 	s->lame = false;
-	s->last_accept_ns = 0;
+	s->last_client_ns = 0;
 	int rc = set_up(s) ? cfw_err_set(&err, CURFEW_ENOMEM, "%s: out of memory", s->name) : 0;
 	for (int i = 0; !rc && i < s->n_addrs; i++)
 		rc = bind_one(s, i, &err);

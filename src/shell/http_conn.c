@@ -142,7 +142,7 @@ void cfw_http_adopt(struct cfw_http *s)
 		evhttp_connection_set_closecb(con, on_close, c);
 		bufferevent_decref(c->bev);
 		c->state = CFW_HTTP_NEW;
-		c->since_ns = s->last_accept_ns = now_ns(s);
+		c->since_ns = now_ns(s);
 		TAILQ_INSERT_TAIL(&s->conns[CFW_HTTP_NEW], c, link);
 		s->n[CFW_HTTP_NEW]++;
 		s->n_conns++;
@@ -175,6 +175,8 @@ void cfw_http_conn_move(struct cfw_http_conn *c, enum cfw_http_state to)
 	/* A watched request keeps the time when it began. */
 	if (to != CFW_HTTP_WATCHED)
 		c->since_ns = c->last_ns = now_ns(s);
+	if (to == CFW_HTTP_READING || to == CFW_HTTP_BUSY)
+		s->last_client_ns = c->last_ns;
 	c->late_ns = 0;
 	c->state = to;
 	TAILQ_INSERT_TAIL(&s->conns[to], c, link);

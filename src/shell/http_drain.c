@@ -220,7 +220,8 @@ void cfw_http_drain(struct cfw_http *s)
 	s->drain_end_ns = cfw_time_add(s->stop_ns, s->drain_ns);
 	cfw_http_adopt(s);
 	s->phase = CFW_HTTP_DRAIN_QUEUE;
-	if (s->n_conns || cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > s->stop_ns)
+	/* Who connects and leaves again, as a check of the port does, is no client to wait for the next one of. */
+	if (s->n_conns || (s->last_client_ns && cfw_time_add(s->last_client_ns, CFW_LISTEN_QUIET) > s->stop_ns))
 		cfw_listen_bar_all(s->listeners, s->n_addrs);
 	cfw_http_drain_step(s);
 }

@@ -103,8 +103,9 @@ struct cfw_http {
 	/* While it runs. */
 	enum cfw_http_phase phase;
 	bool lame;
-	uint32_t attempt;                               /* of the stop */
-	uint64_t last_accept_ns, stop_ns, drain_end_ns; /* also where FLUSHING ends */
+	uint32_t attempt;               /* of the stop */
+	uint64_t last_client_ns;        /* when somebody last sent something; 0: nobody ever did */
+	uint64_t stop_ns, drain_end_ns; /* also where FLUSHING ends */
 	struct evhttp *http;
 	struct cfw_listener *listeners; /* n_addrs */
 	struct evhttp_bound_socket **bound;

@@ -260,7 +260,7 @@ static void stop(void *srv, const struct cfw_stop *how)
 		s->phase = CFW_TCP_DRAIN_QUEUE;
 		uint64_t now = s->env->now_ns(s->env->ud);
 		s->drain_end_ns = cfw_time_add(now, s->drain_ns);
-		if (s->n_conns || cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > now)
+		if (s->n_conns || (s->last_accept_ns && cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > now))
 			cfw_listen_bar_all(s->listeners, s->n_addrs);
 		step(s);
 	}
