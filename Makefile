@@ -29,7 +29,10 @@ say = $(if $(VERBOSE),,@printf '  %-5s %s\n' $(1) $@ &&)
 # A room is a folder of src/; each becomes an archive, so that a test of a room links that room and what lies below it only.
 ROOMS := base core adapters host policy shell
 objs = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c))
-LUA_SRC := $(sort $(wildcard lua/curfew/*.lua))
+LUA_SRC := $(sort $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua))
+# `check` stands on luacheck's parser, which the binary carries: Debian's lua-check has it.
+LUACHECK_DIR ?= $(firstword $(wildcard /usr/share/lua/5.*/luacheck /usr/local/share/lua/5.*/luacheck))
+LUACHECK := parser lexer decoder utils unicode unicode_printability_boundaries
 below_base := base
 below_core := core base
 below_adapters := adapters base
@@ -58,7 +61,8 @@ $(BUILD)/curfew.a: $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
 # Everything under lua/ is embedded, as bytecode with its debug information.
 $(BUILD)/embedded.c: tools/embed.lua $(LUA_SRC)
 	@mkdir -p $(@D)
-	$(call say,lua) lua5.4 tools/embed.lua $(LUA_SRC) > $@.tmp && mv $@.tmp $@
+	$(if $(LUACHECK_DIR),,$(error luacheck is not installed: make deps does it, or LUACHECK_DIR says where it is))
+	$(call say,lua) lua5.4 tools/embed.lua $(LUA_SRC) $(foreach m,$(LUACHECK),luacheck.$m=$(LUACHECK_DIR)/$m.lua) > $@.tmp && mv $@.tmp $@
 $(BUILD)/embedded.o: $(BUILD)/embedded.c
 	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 

@@ -1,5 +1,7 @@
--- embed.lua FILE…: print a C table of the modules in FILE…, compiled to bytecode, for package.preload.
--- "lua/curfew/init.lua" becomes module "curfew", "lua/curfew/rules.lua" becomes "curfew.rules".
+-- embed.lua [MODULE=]FILE…: print a C table of the modules in FILE…, compiled to bytecode, for package.preload.
+-- "lua/curfew/init.lua" becomes module "curfew", "lua/curfew/rules.lua" becomes "curfew.rules"; others' modules are named,
+-- and go without their debug information.
+-- Those that only commands of the binary use, `check` and what it stands on, are kept from policies.
 local function module_of(path)
 	local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/", "."):gsub("%.init$", "")
 	return name
@@ -7,18 +9,22 @@ end
 
 print('#include "policy/embedded.h"')
 local rows = {}
-for i, path in ipairs(arg) do
+for i, word in ipairs(arg) do
+	local module, path = word:match "^([%w_.]+)=(.+)$"
+	path = path or word
+	module = module or module_of(path)
 	local file = assert(io.open(path, "rb"))
-	local chunk = assert(load(file:read("a"), "=" .. module_of(path):gsub("%.", "/") .. ".lua", "t"))
+	local chunk = assert(load(file:read("a"), "=" .. module:gsub("%.", "/") .. ".lua", "t"))
 	file:close()
 	local bytes = {}
-	for c in string.dump(chunk):gmatch "." do
+	for c in string.dump(chunk, path ~= word):gmatch "." do
 		bytes[#bytes + 1] = ("%d,"):format(c:byte())
 	end
 	-- gmatch "." skips nothing: "." matches any byte, newlines and zeros included
 	print(("static const unsigned char m%d[] = {%s};"):format(i, table.concat(bytes)))
-	rows[#rows + 1] = ('\t{"%s", m%d, sizeof m%d},'):format(module_of(path), i, i)
+	local tool = not module:find "^curfew%f[.\0]" or module:find "^curfew%.check%f[.\0]"
+	rows[#rows + 1] = ('\t{"%s", m%d, sizeof m%d, %s},'):format(module, i, i, tool and "true" or "false")
 end
 print("const struct cfw_embedded cfw_embedded[] = {")
 print(table.concat(rows, "\n"))
-print("\t{0, 0, 0},\n};")
+print("\t{0, 0, 0, false},\n};")

@@ -2,14 +2,22 @@
 #ifndef CFW_POLICY_EMBEDDED_H
 #define CFW_POLICY_EMBEDDED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct cfw_embedded {
 	const char *module; /* "curfew.rules"; NULL ends the table */
 	const unsigned char *code;
 	size_t size;
+	bool tool; /* of a command of the binary: policies do not see it */
 };
 
 extern const struct cfw_embedded cfw_embedded[];
+
+struct lua_State;
+
+/* The table on the top of L's stack, package.preload, gets the modules that policies see, with tools all of them. The bytecode of
+ * each is read when it is first required. */
+void cfw_preload_embedded(struct lua_State *L, bool tools);
 
 #endif

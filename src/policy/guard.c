@@ -177,9 +177,8 @@ static struct cfw_budget small_budget(const struct cfw_policy *p)
 	return (struct cfw_budget){limit, limit, "the limit of what cleans up"};
 }
 
-int cfw_guard_protect(struct cfw_policy *p, lua_CFunction fn, void *ud, char **text)
+int cfw_guard_plain(lua_State *L, lua_CFunction fn, void *ud, char **text)
 {
-	lua_State *L = p->L;
 	lua_pushcfunction(L, fn);
 	lua_pushlightuserdata(L, ud);
 	int rc = lua_pcall(L, 1, 0, 0);
@@ -189,6 +188,11 @@ int cfw_guard_protect(struct cfw_policy *p, lua_CFunction fn, void *ud, char **t
 		*text = lua_type(L, -1) == LUA_TSTRING ? strdup(lua_tostring(L, -1)) : NULL;
 	lua_pop(L, 1);
 	return rc == LUA_ERRMEM ? CURFEW_ENOMEM : CURFEW_ELUA;
+}
+
+int cfw_guard_protect(struct cfw_policy *p, lua_CFunction fn, void *ud, char **text)
+{
+	return cfw_guard_plain(p->L, fn, ud, text);
 }
 
 enum cfw_end cfw_guard_run(struct cfw_policy *p, lua_State *co, int narg, const struct cfw_budget *budget, int *nres)

@@ -60,6 +60,8 @@ void cfw_tag(lua_State *L, unsigned tag, bool on);
 /* Call fn(L) with one light userdata, nothing of a script in it but what it enters by cfw_guard_run. 0 or CURFEW_ENOMEM,
  * CURFEW_ELUA with the text in *text (malloc; may be NULL). */
 int cfw_guard_protect(struct cfw_policy *p, lua_CFunction fn, void *ud, char **text);
+/* The same in a state that has no policy. */
+int cfw_guard_plain(lua_State *L, lua_CFunction fn, void *ud, char **text);
 /* Resume co with narg values. Call it within cfw_guard_protect. nres: results on co's stack when CFW_END_OK. */
 enum cfw_end cfw_guard_run(struct cfw_policy *p, lua_State *co, int narg, const struct cfw_budget *budget, int *nres);
 /* lua_pcall of a function that a script may have had its hand in (__tostring); may not wait; a tenth of the usual budget. */

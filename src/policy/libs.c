@@ -98,6 +98,16 @@ static int load_embedded(lua_State *L)
 	return 1;
 }
 
+void cfw_preload_embedded(lua_State *L, bool tools)
+{
+	for (const struct cfw_embedded *e = cfw_embedded; e->module; e++) {
+		if (e->tool && !tools)
+			continue;
+		lua_pushcfunction(L, load_embedded);
+		lua_setfield(L, -2, e->module);
+	}
+}
+
 static void open_package(lua_State *L)
 {
 	lua_getglobal(L, "package");
@@ -107,10 +117,7 @@ static void open_package(lua_State *L)
 	lua_rawseti(L, -2, 2);
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "preload");
-	for (const struct cfw_embedded *e = cfw_embedded; e->module; e++) {
-		lua_pushcfunction(L, load_embedded);
-		lua_setfield(L, -2, e->module);
-	}
+	cfw_preload_embedded(L, false);
 	lua_pushcfunction(L, cfw_open_core);
 	lua_setfield(L, -2, "curfew.core");
 	lua_pop(L, 2);
