@@ -106,6 +106,18 @@ local function merge_returns(returns)
 	return out, more
 end
 
+-- The variables of a call are gone after it, unless a closure may have them.
+local function forget(frame, states)
+	if next(frame.made) then
+		return
+	end
+	for _, s in ipairs(states) do
+		for _, cell in ipairs(frame.declared) do
+			s.vals[cell] = nil
+		end
+	end
+end
+
 -- Run its body; what it returns. E.state is dead afterwards when it never does.
 local function run_body(E, fn, args, more, ctx)
 	local base = E.state
@@ -113,12 +125,12 @@ local function run_body(E, fn, args, more, ctx)
 		run = E.run,
 		ctx = ctx,
 		state = base:fork(),
-		frame = { cells = {}, made = {}, parent = fn.frame, fn = fn },
+		frame = { cells = {}, declared = {}, made = {}, parent = fn.frame, fn = fn },
 		returns = {},
 		leaves = 0,
 		breaks = 0,
 	}
-	inside.base = inside.state
+	inside.base = base
 	bind(inside, fn, args, more)
 	ops.block(inside, fn.node[2])
 	local exits = {}
@@ -129,6 +141,7 @@ local function run_body(E, fn, args, more, ctx)
 		exits[#exits + 1] = inside.state
 		inside.returns[#inside.returns + 1] = { values = {} }
 	end
+	forget(inside.frame, exits)
 	base:join(exits)
 	return merge_returns(inside.returns)
 end

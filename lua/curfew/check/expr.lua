@@ -24,6 +24,7 @@ end
 function ops.declare(E, var, v)
 	local cell = State.cell(var.name)
 	E.frame.cells[var] = cell
+	E.frame.declared[#E.frame.declared + 1] = cell
 	E.state:set(cell, v)
 end
 
@@ -260,7 +261,7 @@ end
 function ops.eval(E, node)
 	local run = E.run
 	run.steps = run.steps + 1
-	if run.steps > run.most_steps then
+	if run.steps > run.most_steps or (run.steps % 4096 == 0 and os.clock() > run.until_clock) then
 		error(run.exhausted, 0)
 	end
 	local f = expr[node.tag]

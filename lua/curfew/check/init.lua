@@ -9,8 +9,10 @@ local function analyse(path, extra)
 		return nil, message
 	end
 	local found, silenced, trouble = require "curfew.check.machine"(source, extra)
-	if trouble then
-		return nil, path .. ": cannot be checked: " .. trouble
+	if trouble and trouble.failed then
+		return nil, path .. ": cannot be checked: " .. trouble.failed
+	elseif trouble then
+		io.stderr:write("curfew check: warning: ", path, ": ", trouble.partly, "\n")
 	end
 	return { source = source, findings = found, silenced = silenced }
 end

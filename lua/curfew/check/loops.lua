@@ -105,7 +105,7 @@ function loops.begin(E, node)
 	local watch = { cells = cells, unknown = run.unknown, waits = run.waits, ends = run.ends, changes = run.changes }
 	watch.leaves, watch.breaks = E.leaves, E.breaks
 	for i, cell in ipairs(cells) do
-		watch[i] = #cell.log
+		watch[i] = cell.writes
 	end
 	return watch
 end
@@ -120,7 +120,7 @@ function loops.finish(E, node, watch)
 		return
 	end
 	for i, cell in ipairs(watch.cells) do
-		if #cell.log > watch[i] then
+		if cell.writes > watch[i] then
 			return
 		end
 	end

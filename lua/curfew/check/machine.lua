@@ -17,6 +17,7 @@ local Run = {}
 Run.__index = Run
 
 local STEPS = 4000000
+local SECONDS = 15 -- of CPU time
 local ROUNDS = 2 -- the second one sees what the callbacks of the first assigned
 local EXIT_TIMEOUT = 5000000000
 
@@ -103,14 +104,14 @@ end
 local function run_entry(self, entry)
 	restart(self)
 	prepare(self, entry.ctx)
-	local E = environment(self, entry.state:fork(), entry.ctx, { cells = {}, made = {} })
+	local E = environment(self, entry.state:fork(), entry.ctx, { cells = {}, declared = {}, made = {} })
 	ops.call_value(E, { entry.fn }, entry.args, entry.more, entry.fn.kind ~= "fn" and entry.ctx.trace.node or nil, entry.ctx)
 end
 
 -- What is in the queue, and what that queues. An entry's like (function, behalf) is not run for ever: callbacks that register
 -- themselves again.
 local function drain(self)
-	local counts = {}
+	local counts, of_nodes = {}, {}
 	local at = 1
 	while self.queue[at] do
 		local entry = self.queue[at]
@@ -118,11 +119,11 @@ local function drain(self)
 		local ctx = entry.ctx
 		local kind = (ctx.root and ctx.root.label or ctx.phase or "-") .. (ctx.async or "")
 		local of = counts[entry.fn] or {}
-		local of_node = counts[entry.fn.node or entry.fn] or { total = 0 }
-		counts[entry.fn], counts[entry.fn.node or entry.fn] = of, of_node
+		local node = entry.fn.node or entry.fn
+		counts[entry.fn] = of
 		of[kind] = (of[kind] or 0) + 1
-		of_node.total = of_node.total + 1
-		if of[kind] <= 3 and of_node.total <= 60 then
+		of_nodes[node] = (of_nodes[node] or 0) + 1
+		if of[kind] <= 3 and of_nodes[node] <= 60 then
 			run_entry(self, entry)
 		end
 	end
@@ -145,11 +146,11 @@ end
 -- Functions that nothing here calls: for the rules that need no handler. Not under a handler of this file.
 local function run_rest(self, state)
 	local i = 1
+	restart(self)
 	while self.closures[i] do
 		local fn = self.closures[i]
 		i = i + 1
 		if not self.entered[fn.node] then
-			restart(self)
 			local E = environment(self, state:fork(), {}, fn.frame)
 			ops.call_value(E, { fn }, {}, value.any, nil, {})
 		end
@@ -164,7 +165,7 @@ local function run_all(self)
 		ctx = { root = { label = label }, trace = { node = self.tree_node, text = label } }
 	end
 	restart(self)
-	local E = environment(self, root:fork(), ctx, { cells = {}, made = {}, dots = {}, dots_more = value.any })
+	local E = environment(self, root:fork(), ctx, { cells = {}, declared = {}, made = {}, dots = {}, dots_more = value.any })
 	ops.block(E, self.tree)
 	E.state.dead = nil
 	for _, f in ipairs(self.at_end) do
@@ -178,11 +179,15 @@ local function run_all(self)
 		self.queue = table.move(first, 1, #first, 1, {})
 		drain(self)
 	end
-	run_rest(self, E.state:snapshot())
-	drain(self)
+	if self.policy then
+		self.queue = {}
+		run_rest(self, E.state:snapshot())
+		drain(self)
+	end
 end
 
--- The findings of one source, and whether all of it could be followed. extra: rows as in apis.lua.
+-- The findings of one source, how many were silenced, and why not all of it was followed: { partly = text } where that is all,
+-- { failed = text }, or nil. extra: rows as in apis.lua.
 return function(source, extra)
 	scope.resolve(source.tree)
 	local self = setmetatable({
@@ -199,6 +204,7 @@ return function(source, extra)
 		tree_node = source.tree[1] or { line = 1, offset = 1, end_offset = 1 },
 		steps = 0,
 		most_steps = STEPS,
+		until_clock = os.clock() + SECONDS,
 		exhausted = {},
 		unknown = 0,
 		waits = 0,
@@ -213,7 +219,7 @@ return function(source, extra)
 	if ok then
 		return found, silenced, nil
 	elseif why == self.exhausted then
-		return found, silenced, "too large to be followed to its end"
+		return found, silenced, { partly = "it was not followed to its end: more may be wrong in it" }
 	end
-	return found, silenced, tostring(why)
+	return found, silenced, { failed = tostring(why) }
 end

@@ -48,6 +48,7 @@ local function add_wait(E, ns, node)
 	end
 	local before = E.state:raw(hook) or 0
 	local limit = hook.limit
+	hook.last = node
 	E.state:learn(hook, before + ns)
 	if limit and node and before < limit and before + ns >= limit and not hook.measuring then
 		E.run:policy_finding("hook-too-long", node, ("this %s can wait %s, and the exit timeout is %s"):format(
@@ -76,13 +77,29 @@ function policy.wait(E, spec, _, args, more, node)
 	end
 end
 
--- A loop whose body was run once from `before` on turns n times.
-function ops.repeat_waits(E, before, n)
+-- What the waits of a loop come to, whose body is run twice here: lap after the first time, with the state that it led to.
+local Clock = {}
+Clock.__index = Clock
+
+function ops.clock(E)
 	local hook = E.ctx.hook
-	if hook and not E.state.dead and n > 1 and n < math.huge then
-		local once = (E.state:raw(hook) or 0) - before
-		if once > 0 then
-			add_wait(E, once // 1 * (n - 1), hook.last or hook.node)
+	return setmetatable({ E = E, hook = hook, began = hook and E.state:raw(hook) or 0, once = 0 }, Clock)
+end
+
+function Clock:lap(state)
+	if self.hook then
+		self.once = state.dead and 0 or (state:raw(self.hook) or 0) - self.began
+		self.outer, self.hook.measuring = self.hook.measuring, true
+	end
+end
+
+function Clock:stop(turns)
+	local hook, E = self.hook, self.E
+	if hook then
+		hook.measuring = self.outer
+		if turns ~= math.huge and not E.state.dead then
+			E.state:learn(hook, self.began + self.once)
+			add_wait(E, self.once * (turns - 1), hook.last or hook.node)
 		end
 	end
 end

@@ -5,29 +5,37 @@ local value = require "curfew.check.value"
 local State = {}
 State.__index = State
 
+local LONGEST = 24 -- entries of a log
 local stamp = 0 -- of assignments, in the order in which they were seen
 
 function State.new(mark)
-	return setmetatable({ vals = {}, mark = mark }, State)
+	return setmetatable({ vals = {}, seen = {}, mark = mark }, State)
 end
 
 function State.cell(name)
-	return { kind = "cell", name = name, log = {} }
+	return { kind = "cell", name = name, log = {}, writes = 0 }
 end
 
 function State:fork()
-	return setmetatable({ vals = {}, parent = self }, State)
+	return setmetatable({ vals = {}, seen = {}, parent = self }, State)
 end
 
--- The value of a key, and the layer that has it; or nil and the lowest layer.
+-- The value of a key, and the layer that has it, or the lowest. What lies deep is remembered further up: a layer does not change
+-- while others are above it.
 local function find(self, key)
-	local s = self
+	local s, depth = self, 0
 	while true do
 		local v = s.vals[key]
+		if v == nil then
+			v = s.seen[key]
+		end
 		if v ~= nil or not s.parent then
+			if depth > 3 and v ~= nil and s.parent then
+				self.seen[key] = v
+			end
 			return v, s
 		end
-		s = s.parent
+		s, depth = s.parent, depth + 1
 	end
 end
 
@@ -47,13 +55,24 @@ function State:get(cell)
 			v = value.union(v or value.none, entry.value)
 		end
 	end
-	return v or value.null
+	v = v or value.null
+	if layer ~= self then
+		self.seen[cell] = v
+	end
+	return v
 end
 
 function State:set(cell, v)
 	self.vals[cell] = v
 	stamp = stamp + 1
-	cell.log[#cell.log + 1] = { stamp = stamp, value = v }
+	local log = cell.log
+	cell.writes = cell.writes + 1
+	if #log < LONGEST then
+		log[#log + 1] = { stamp = stamp, value = v }
+	else -- the newest ones become one
+		local last = log[LONGEST]
+		log[LONGEST] = { stamp = stamp, value = value.union(last.value, v) }
+	end
 end
 
 -- Something was learnt about a key, nothing assigned.
@@ -63,7 +82,7 @@ end
 
 -- What self changed since base (nil: since ever), as one layer over base.
 function State:diff(base)
-	local out, chain, s = setmetatable({ vals = {}, parent = base }, State), {}, self
+	local out, chain, s = setmetatable({ vals = {}, seen = {}, parent = base }, State), {}, self
 	while s and s ~= base do
 		chain[#chain + 1] = s
 		s = s.parent

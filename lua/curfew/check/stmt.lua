@@ -176,16 +176,18 @@ end
 
 -- ---- loops
 
--- body() runs the loop's body once in E.state. at_least_once: repeat. ends: false for one that only break leaves.
-local function loop(E, node, at_least_once, body, ends)
+-- body() runs the loop's body once in E.state. at_least_once: repeat. ends: false for one that only break leaves. turns: how
+-- often it turns, for what its waits come to.
+local function loop(E, node, at_least_once, body, ends, turns)
 	local base, outer = E.state, E.loop
 	local saved_breaks = E.breaks
 	E.loop = { base = base, exits = {} }
-	local watch = loops.begin(E, node)
+	local watch, clock = loops.begin(E, node), ops.clock(E)
 	for pass = 1, 2 do
 		local layer = ops.branch(E, body)
 		if pass == 1 then
 			loops.finish(E, node, watch)
+			clock:lap(layer)
 		end
 		if at_least_once and pass == 1 then
 			if not layer.dead then
@@ -202,6 +204,7 @@ local function loop(E, node, at_least_once, body, ends)
 	base.dead = nil
 	base:join(exits)
 	E.loop, E.breaks = outer, saved_breaks
+	clock:stop(turns or 1)
 end
 
 function ops.always(node, truth)
@@ -243,12 +246,10 @@ function stmt.Fornum(E, node)
 	for i = 2, #node - 1 do
 		bounds[i - 1] = ops.eval(E, node[i])
 	end
-	local clock = E.ctx.hook and E.state:raw(E.ctx.hook) or 0
 	loop(E, node, false, function()
 		ops.declare(E, node[1].var, { value.SOMETHING })
 		ops.block(E, node[#node])
-	end, true)
-	ops.repeat_waits(E, clock, loops.turns(bounds))
+	end, true, loops.turns(bounds))
 end
 
 -- What a loop over pairs(t) or ipairs(t) is given: the values of t.
@@ -266,14 +267,12 @@ function stmt.Forin(E, node)
 	if each and #each == 0 then
 		each = value.any
 	end
-	local clock = E.ctx.hook and E.state:raw(E.ctx.hook) or 0
 	loop(E, node, false, function()
 		for i, id in ipairs(node[1]) do
 			ops.declare(E, id.var, i == 2 and each or (i == 1 and { value.SOMETHING } or value.any))
 		end
 		ops.block(E, node[3])
 	end, true)
-	ops.repeat_waits(E, clock, 1)
 end
 
 return stmt

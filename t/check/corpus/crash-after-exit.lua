@@ -1,0 +1,9 @@
+local curfew = require "curfew"
+curfew.http { listen = "127.0.0.1:0", routes = {
+	["GET /"] = function(req, res)
+		curfew.after(1, function()
+			os.exit(0)
+			error "never reached"
+		end)
+	end,
+} }

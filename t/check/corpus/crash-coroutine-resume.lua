@@ -1,0 +1,11 @@
+local curfew = require "curfew"
+curfew.http { listen = "127.0.0.1:0", routes = {
+	["GET /"] = function(req, res)
+		curfew.after(1, function()
+			local co = coroutine.create(function()
+				error "resume returns false"
+			end)
+			coroutine.resume(co)
+		end)
+	end,
+} }

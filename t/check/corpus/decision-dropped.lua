@@ -1,0 +1,4 @@
+local curfew = require "curfew"
+curfew.on("SIGINT", function(t)
+	curfew.graceful(0) --> decision-unused
+end)

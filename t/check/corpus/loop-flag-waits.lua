@@ -1,0 +1,8 @@
+local curfew = require "curfew"
+local done = false
+curfew.after("1s", function() done = true end)
+curfew.pre_stop(function()
+	while not done do
+		curfew.sleep("10ms")
+	end
+end)
