@@ -90,9 +90,9 @@ function ops.call_back(E, fn, args, more, name, node, task)
 	})
 end
 
-function ops.serve(E, fn, label, bare, node)
+function ops.serve(E, fn, label, bare, node, args)
 	local trace = { node = node or fn.node, text = label }
-	ops.later(E, fn, {}, value.any, { root = { label = label }, async = bare and label or nil, trace = trace })
+	ops.later(E, fn, args or {}, value.any, { root = { label = label }, async = bare and label or nil, trace = trace })
 end
 
 -- ---- the rows

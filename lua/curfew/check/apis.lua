@@ -52,7 +52,18 @@ apis.curfew = {
 	["handle:cancel"] = { pure = true },
 	["task:cancel"] = { pure = true },
 	["task:done"] = { pure = true },
-	["conn:read"] = { waits = true, nilable = true },
+	["conn:read"] = { async = "fn", waits = true, nilable = true, cb = { "maybe", "err" } },
+	["conn:write"] = { async = "fn", waits = true },
+	["conn:close"] = { pure = true },
+	["conn:hold"] = { pure = true },
+	["conn:alive"] = { pure = true },
+	["res:send"] = { async = "fn", pure = true },
+	["res:write"] = { async = "fn", waits = true },
+	["res:finish"] = { async = "fn", waits = true },
+	["res:status"] = { returns = "res", pure = true },
+	["res:header"] = { returns = "res", pure = true },
+	["res:hold"] = { pure = true },
+	["res:alive"] = { pure = true },
 }
 
 -- Lua's own; io.open and the like return nil where a file is missing.

@@ -111,13 +111,17 @@ end
 local get_field
 
 -- setmetatable's __index: a function is called, a table is looked into.
-local function inherited(E, t, key, depth)
+local function inherited(E, t, key, depth, node)
 	local out = value.none
 	for _, meta in ipairs(t.meta or {}) do
 		local index = meta.kind == "table" and meta.fields.__index
 		for _, atom in ipairs(index and E.state:get(index) or {}) do
 			if atom.kind == "table" and depth < 8 then
-				out = value.union(out, get_field(E, atom, key, depth + 1))
+				out = value.union(out, get_field(E, atom, key, depth + 1, node))
+			elseif atom.kind == "fn" then
+				local given = { { t }, key ~= nil and value.const(key) or value.any }
+				local values, more = ops.call_value(E, { atom }, given, nil, node)
+				out = value.union(out, values[1] or more or value.null)
 			elseif atom.kind ~= "nil" then
 				out = value.union(out, value.any)
 			end
@@ -126,9 +130,9 @@ local function inherited(E, t, key, depth)
 	return out
 end
 
-function get_field(E, t, key, depth)
+function get_field(E, t, key, depth, node)
 	if key == nil then
-		local v = value.union(ops.all_fields(E, t), inherited(E, t, nil, depth))
+		local v = value.union(ops.all_fields(E, t), inherited(E, t, nil, depth, node))
 		return #v > 0 and v or value.any
 	end
 	local cell = t.fields[key]
@@ -136,7 +140,7 @@ function get_field(E, t, key, depth)
 	if not cell or value.has(v, value.NIL) then
 		v = value.union(value.filter(v, function(atom)
 			return atom.kind ~= "nil"
-		end), inherited(E, t, key, depth))
+		end), inherited(E, t, key, depth, node))
 	end
 	return #v > 0 and v or (t.opaque and value.any or value.null)
 end
@@ -147,7 +151,7 @@ function ops.index(E, base, key, node)
 	for _, atom in ipairs(base) do
 		local kind = atom.kind
 		if kind == "table" then
-			out = value.union(out, get_field(E, atom, key, 0))
+			out = value.union(out, get_field(E, atom, key, 0, node))
 		elseif kind == "api" and type(key) == "string" then
 			local path = atom.path .. "." .. key
 			local cell = E.run.api_fields[path]

@@ -216,7 +216,7 @@ local function serve_routes(E, cell)
 		for _, key in ipairs(t.keys) do
 			for _, fn in ipairs(E.state:get(t.fields[key])) do
 				if fn.kind == "fn" then
-					ops.serve(E, fn, ('the handler of "%s"'):format(key), false, t.fields[key].node)
+					ops.serve(E, fn, ('the handler of "%s"'):format(key), false, t.fields[key].node, { value.any, value.inst "res" })
 				end
 			end
 		end
@@ -247,7 +247,8 @@ local function server(kind)
 			local handler = t.fields.handler
 			for _, fn in ipairs(handler and E.state:get(handler) or {}) do
 				if fn.kind == "fn" then
-					ops.serve(E, fn, ("the handler of curfew.%s"):format(kind), false, handler.node)
+					local given = kind == "tcp" and { value.inst "conn" } or { value.any, value.inst "res" }
+					ops.serve(E, fn, ("the handler of curfew.%s"):format(kind), false, handler.node, given)
 				end
 			end
 			if t.fields.routes then

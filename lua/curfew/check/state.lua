@@ -20,8 +20,8 @@ function State:fork()
 	return setmetatable({ vals = {}, seen = {}, parent = self }, State)
 end
 
--- The value of a key, and the layer that has it, or the lowest. What lies deep is remembered further up: a layer does not change
--- while others are above it.
+-- The value of a key, and the layer that has it, or the lowest. What lies deep is remembered further up: a layer does not
+-- change while others are above it.
 local function find(self, key)
 	local s, depth = self, 0
 	while true do

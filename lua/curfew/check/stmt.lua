@@ -252,24 +252,27 @@ function stmt.Fornum(E, node)
 	end, true, loops.turns(bounds))
 end
 
--- What a loop over pairs(t) or ipairs(t) is given: the values of t.
+-- What a loop over pairs(t) or ipairs(t) is given: the values of t; over a function of the file: what that returns.
 local function iterated(E, node)
 	local values, more = ops.eval_list(E, node[2])
 	local of = values[1] and values[1][1]
 	if of and of.kind == "inst" and of.each then
-		return of.each
+		return { { value.SOMETHING }, #of.each > 0 and of.each or value.any }
+	elseif of and (of.kind == "fn" or of.calls) then
+		local given = { values[2] or more or value.null, values[3] or more or value.null }
+		return (ops.call_value(E, { of }, given, nil, node))
 	end
-	return nil, values, more
+	return {}
 end
 
 function stmt.Forin(E, node)
 	local each = iterated(E, node)
-	if each and #each == 0 then
-		each = value.any
+	if E.state.dead then
+		return
 	end
 	loop(E, node, false, function()
 		for i, id in ipairs(node[1]) do
-			ops.declare(E, id.var, i == 2 and each or (i == 1 and { value.SOMETHING } or value.any))
+			ops.declare(E, id.var, each[i] or value.any)
 		end
 		ops.block(E, node[3])
 	end, true)
