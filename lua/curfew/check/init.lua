@@ -9,7 +9,9 @@ local function analyse(path, extra)
 		return nil, message
 	end
 	local found, silenced, trouble = require "curfew.check.machine"(source, extra)
-	if trouble and trouble.failed then
+	if trouble and trouble.syntax then
+		return nil, trouble.syntax
+	elseif trouble and trouble.failed then
 		return nil, path .. ": cannot be checked: " .. trouble.failed
 	elseif trouble then
 		io.stderr:write("curfew check: warning: ", path, ": ", trouble.partly, "\n")

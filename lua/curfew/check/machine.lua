@@ -187,7 +187,7 @@ local function run_all(self)
 end
 
 -- The findings of one source, how many were silenced, and why not all of it was followed: { partly = text } where that is all,
--- { failed = text }, or nil. extra: rows as in apis.lua.
+-- { failed = text }, { syntax = text } as Lua says it, or nil. extra: rows as in apis.lua.
 return function(source, extra)
 	scope.resolve(source.tree)
 	local self = setmetatable({
@@ -212,6 +212,10 @@ return function(source, extra)
 		changes = 0,
 	}, Run)
 	choose_apis(self, source.tree, extra or {})
+	local wrong = self.policy and source:syntax_error()
+	if wrong then
+		return {}, 0, { syntax = wrong }
+	end
 	local ok, why = xpcall(run_all, function(e)
 		return (e == self.exhausted or type(e) ~= "string") and e or debug.traceback(e, 2)
 	end, self)

@@ -96,8 +96,8 @@ end
 
 -- Lua's own opinion: luacheck's parser also takes LuaJIT's numbers, compound assignments and labels that are not there.
 function source:syntax_error()
-	local chunk, message = load(self.text:gsub("^#[^\n]*", ""), "@" .. self.path, "t")
-	return not chunk and message or nil
+	local chunk, message = load((self.text:gsub("^#[^\n]*", "")), "=?", "t")
+	return not chunk and self.path .. message:gsub("^%?", "") or nil
 end
 
 function source:silences(line, rule)
