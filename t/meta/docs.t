@@ -247,9 +247,26 @@ for name in pairs(words(command["Options of run"], "Fl")) do
 	tap.ok(not long or run:find('{"' .. long .. '"', 1, true), "curfew(1)'s -" .. name .. " is there")
 end
 
+-- What check knows has its place too: rules and options.
+local check = sections "man/curfew-check.1"
+local rules = {}
+for name in read "lua/curfew/check/findings.lua":gmatch 'id = "([%l%d-]+)"' do
+	rules[name] = true
+end
+tap.ok(count(rules) >= 7, "findings.lua has rules")
+documented(check, "DESCRIPTION", "Cm", rules, "every rule of check is in curfew-check(1)")
+local check_help = read "src/bin/cmd_check.c"
+for name in pairs(rules) do
+	tap.ok(check_help:find(name, 1, true), name .. " is in check's help")
+end
+for name in read "lua/curfew/check/options.lua":gmatch "function takes%.(%l+)" do
+	tap.ok(words(check["Options"], "Fl")["-" .. name], "--" .. name .. " is in curfew-check(1)")
+	tap.ok(check_help:find("--" .. name, 1, true), "--" .. name .. " is in check's help")
+end
+
 -- ---- form
 
-for _, page in ipairs { "man/curfew.1", "man/curfew-policy.5" } do
+for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-policy.5" } do
 	local lint = io.popen("mandoc -Tlint -W warning " .. page .. " 2>&1")
 	local said = lint:read "a"
 	lint:close()

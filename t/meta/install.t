@@ -13,6 +13,7 @@ cd "$OLDPWD" || exit 1
 like "$tmp/files" '^\./opt/c/bin/curfew$' 'the binary is there'
 [ -x "$tmp/root/opt/c/bin/curfew" ] && pass 'it may be run' || fail 'it may be run'
 like "$tmp/files" '^\./opt/c/share/man/man1/curfew\.1$' 'curfew(1) is there'
+like "$tmp/files" '^\./opt/c/share/man/man1/curfew-check\.1$' 'curfew-check(1) is there'
 like "$tmp/files" '^\./opt/c/share/man/man5/curfew-policy\.5$' 'curfew-policy(5) is there'
 like "$tmp/files" '^\./opt/c/share/doc/curfew/LICENSE$' 'the licence is there'
 for example in examples/*.lua; do
