@@ -143,6 +143,9 @@ local function row(E, spec, name, args, more, node)
 	elseif not (spec.pure or spec.async or spec.handler or spec.returns or spec.blocks) then
 		run.unknown = run.unknown + (spec.waits and 0 or 1)
 	end
+	if spec.wraps then
+		return { arg(args, more, spec.wraps) }
+	end
 	return returned(E, spec, name, node, called_back)
 end
 

@@ -6,6 +6,7 @@
 --   cb       what it is given: "maybe" is nil when the operation failed, "err" the message then, "any" unknown
 --   handler  which argument serves requests, as async; bare: nothing protects it, an error in it ends the process as well
 --   nilable  it returns nil and a message when it fails
+--   wraps    which argument it returns, made safe for the loop
 --   returns  the kind of what it returns
 --   waits    which argument, or key of a table argument, says how long it may wait; true: it waits
 --   contains which argument is called at once, its errors contained

@@ -77,7 +77,10 @@ local function choose_apis(self, tree, extra)
 			self.serves_all = self.serves_all or (library.main and not self.policy)
 		end
 	end
-	add_rows(self, extra)
+	-- What the command line says is added to what is known of the same name.
+	for name, row in pairs(extra) do
+		self.apis[name] = setmetatable(row, { __index = self.apis[name] or nil })
+	end
 end
 
 -- ---- running

@@ -53,7 +53,7 @@ others.libraries = {
 			["copas.addthread"] = { async = 1, pass = 2 },
 			["copas.addnamedthread"] = { async = 2, pass = 3 },
 			["copas.timer.new"] = { async = "callback" },
-			["copas.handler"] = { returns = "?" },
+			["copas.handler"] = { wraps = 1, pure = true },
 			["copas.sleep"] = { waits = true },
 			["copas.pause"] = { waits = true },
 		},
