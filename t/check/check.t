@@ -138,6 +138,40 @@ LUA
 	is $code, 0, 'without a handler nothing is reachable from one';
 }
 
+# ---- modules beside the script
+
+{
+	mkdir "$dir/app" or die "$!";
+	spew('app/store.lua', <<'LUA');
+local curfew = require "curfew"
+local store = {}
+function store.save(data, callback)
+	curfew.fs.write("/x", data, function(ok, message)
+		assert(ok, message)
+		callback(ok)
+	end)
+end
+return store
+LUA
+	my $app = spew('shop.lua', <<'LUA');
+local curfew = require "curfew"
+local store, missing, itself = require "app.store", require "app.missing", require "shop"
+curfew.http { listen = ":0", routes = {
+	["GET /"] = function(req, res)
+		store.save(req.body, function(ok) error(missing or itself) end)
+	end,
+} }
+LUA
+	my ($code, $out) = check($app);
+	is join(' ', $out =~ /^([\w\/]+\.lua:\d+):/mg), 'app/store.lua:5 shop.lua:5', 'S6.6: what a module beside the script does is followed';
+	like $out, qr/from app\/store\.lua:6:3.*\n(?:.*\n)*?.*in shop\.lua:4:2: the handler/, '… and the path leads through it';
+	($code, $out) = check($app, spew('shop2.lua', slurp($app)), 'app/store.lua');
+	is scalar(() = $out =~ /^app\/store\.lua:5/mg), 1, '… and what is in it is told once';
+	spew('app/store.lua', "syntax error\n");
+	($code, $out) = check($app);
+	is $code, 0, 'one that cannot be parsed is not known';
+}
+
 # ---- JSON
 
 {

@@ -1,4 +1,5 @@
 -- builtin.lua: what Lua's own functions do with errors, functions and tables.
+local modules = require "curfew.check.modules"
 local ops = require "curfew.check.ops"
 local value = require "curfew.check.value"
 
@@ -229,8 +230,7 @@ function builtin.require(E, args, more)
 	if type(name) ~= "string" then
 		return { value.any }
 	end
-	local of = E.run.module and E.run:module(E, name)
-	return { of or value.api(ops.module_path(name)) }
+	return { modules.require(E, name) or value.api(ops.module_path(name)) }
 end
 
 builtin["io.lines"] = function(E, args, more, node)

@@ -75,9 +75,12 @@ function findings:add(rule, node, message, more)
 		known.ways[#known.ways + 1] = { message = message, path = more and more.path, task = more and more.task }
 		return
 	end
-	local line, column, last_line, last_column = self.source:place(node)
+	local source = node.source or self.source
+	local line, column, last_line, last_column = source:place(node)
 	known = {
 		rule = rule,
+		source = source,
+		file = source.path,
 		line = line,
 		column = column,
 		last_line = last_line,
@@ -89,7 +92,9 @@ function findings:add(rule, node, message, more)
 end
 
 local function before(a, b)
-	if a.line ~= b.line then
+	if a.file ~= b.file then
+		return a.file < b.file
+	elseif a.line ~= b.line then
 		return a.line < b.line
 	elseif a.column ~= b.column then
 		return a.column < b.column
@@ -108,13 +113,16 @@ function findings:finish()
 				break
 			end
 		end
-		if way and self.source:silences(f.line, f.rule) then
+		if way and f.source:silences(f.line, f.rule) then
 			silent = silent + 1
 		elseif way then
-			f.file, f.message, f.path = self.source.path, way.message, {}
+			f.message, f.path = way.message, {}
 			for _, step in ipairs(way.path or {}) do
-				local line, column, last_line, last_column = self.source:place(step.node)
+				local source = step.node.source or self.source
+				local line, column, last_line, last_column = source:place(step.node)
 				f.path[#f.path + 1] = {
+					source = source,
+					file = source.path,
 					line = line,
 					column = column,
 					last_line = last_line,

@@ -19,6 +19,19 @@ local function analyse(path, extra)
 	return { source = source, findings = found, silenced = silenced }
 end
 
+-- What was found in a module is told once, whichever scripts require it.
+local function keep_new(report, seen)
+	local new = {}
+	for _, f in ipairs(report.findings) do
+		local key = ("%s:%d:%d:%s"):format(f.file, f.line, f.column, f.rule)
+		if not seen[key] then
+			seen[key] = true
+			new[#new + 1] = f
+		end
+	end
+	report.findings = new
+end
+
 local function put(text)
 	local ok, message = io.stdout:write(text)
 	if ok then
@@ -46,9 +59,11 @@ return function(version, ...)
 		return 2
 	end
 	local reports, found, failed = {}, 0, false
+	local seen = {}
 	for _, path in ipairs(asked.files) do
 		local report, why = analyse(path, asked.apis)
 		if report then
+			keep_new(report, seen)
 			reports[#reports + 1] = report
 			found = found + #report.findings
 		else

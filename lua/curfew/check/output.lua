@@ -35,17 +35,16 @@ end
 function output.text(reports)
 	local out, total, silenced, files = {}, 0, 0, 0
 	for _, report in ipairs(reports) do
-		local source = report.source
 		for _, f in ipairs(report.findings) do
 			out[#out + 1] = ("%s:%d:%d: %s [%s]"):format(plain(f.file), f.line, f.column, plain(f.message), f.rule)
-			excerpt(out, source, f)
+			excerpt(out, f.source, f)
 			for i = 2, #f.path do
 				local step = f.path[i]
 				local how = i == #f.path and "in" or "from"
-				local at = ("%s:%d:%d"):format(plain(f.file), step.line, step.column)
+				local at = ("%s:%d:%d"):format(plain(step.file), step.line, step.column)
 				out[#out + 1] = ("       %s %s: %s"):format(how, at, plain(step.text))
-				if step.line ~= f.path[i - 1].line then
-					excerpt(out, source, { line = step.line, column = step.column, last_line = step.line, last_column = step.column })
+				if step.line ~= f.path[i - 1].line or step.file ~= f.path[i - 1].file then
+					excerpt(out, step.source, { line = step.line, column = step.column, last_line = step.line, last_column = step.column })
 				end
 			end
 			out[#out + 1] = ""
@@ -73,7 +72,7 @@ function output.json(reports, version)
 		for _, f in ipairs(report.findings) do
 			local path = {}
 			for _, step in ipairs(f.path) do
-				path[#path + 1] = with({ "file", f.file }, table.move({ "text", step.text }, 1, 2, 9, place(step)))
+				path[#path + 1] = with({ "file", step.file }, table.move({ "text", step.text }, 1, 2, 9, place(step)))
 			end
 			local item = { "rule", f.rule, "file", f.file }
 			table.move(place(f), 1, 8, 5, item)

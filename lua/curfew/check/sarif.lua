@@ -15,11 +15,11 @@ local function message(text)
 	return object { "text", text }
 end
 
-local function location(file, p, id)
+local function location(p, id)
 	local region = object {
 		"startLine", p.line, "startColumn", p.column, "endLine", p.last_line, "endColumn", p.last_column + 1,
 	}
-	local physical = object { "artifactLocation", object { "uri", uri(file) }, "region", region }
+	local physical = object { "artifactLocation", object { "uri", uri(p.file) }, "region", region }
 	return object { "id", id, "physicalLocation", physical, "message", p.text and message(p.text) or nil, n = 6 }
 end
 
@@ -40,8 +40,8 @@ local function result(f)
 	local rule = findings.rule(f.rule)
 	local related, flow = {}, {}
 	for i, step in ipairs(f.path) do
-		related[i] = location(f.file, step, i - 1)
-		flow[#f.path - i + 1] = object { "location", location(f.file, step) }
+		related[i] = location(step, i - 1)
+		flow[#f.path - i + 1] = object { "location", location(step) }
 	end
 	local flows = #flow > 1 and array { object { "threadFlows", array { object { "locations", array(flow) } } } } or nil
 	return object {
@@ -49,7 +49,7 @@ local function result(f)
 		"ruleIndex", rule.index,
 		"level", rule.level,
 		"message", message(f.message:gsub("^%l", string.upper) .. "."),
-		"locations", array { location(f.file, f) },
+		"locations", array { location(f) },
 		"relatedLocations", #related > 1 and array(related) or nil,
 		"codeFlows", flows,
 		n = 14,
