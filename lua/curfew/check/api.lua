@@ -135,7 +135,7 @@ local function row(E, spec, name, args, more, node)
 	end
 	if spec.waits and not called_back then
 		run.waits = run.waits + 1
-		policy.wait(E, spec, name, args, more, node)
+		ops.count_wait(E, spec, name, args, more, node)
 	end
 	if spec.ends then
 		run.ends = run.ends + 1

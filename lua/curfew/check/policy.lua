@@ -60,7 +60,7 @@ local function add_wait(E, ns, node)
 end
 
 -- What a row of apis.lua says about how long it waits.
-function policy.wait(E, spec, _, args, more, node)
+function ops.count_wait(E, spec, _, args, more, node)
 	if not E.ctx.hook then
 		return
 	end
