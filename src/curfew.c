@@ -58,6 +58,28 @@ static void woken(void *ud, int fd, unsigned what)
 	curfew_step(ud);
 }
 
+static void tell_journal(struct curfew *c)
+{
+	const struct cfw_journal_entry *e = cfw_core_journal(c->core, c->journal_seen + 1);
+	if (!e)
+		return;
+	if (c->opt.on_journal)
+		c->opt.on_journal(c->opt.ud);
+	for (; e; e = cfw_core_journal(c->core, c->journal_seen + 1))
+		c->journal_seen = e->seq;
+}
+
+/* The journal may be behind what is being done: whoever logs sees to it that it is told first. */
+static void log_in_order(void *ud, enum cfw_log_level level, const char *msg, const struct cfw_log_field *fields, size_t n)
+{
+	struct curfew *c = ud;
+	if (level < c->host_log->level)
+		return;
+	if (c->core && !c->ended)
+		tell_journal(c);
+	c->host_log->emit(c->host_log->ud, level, msg, fields, n);
+}
+
 /* ---- inbox and texts ---- */
 
 void cfw_inbox_put(struct curfew *c, const struct cfw_event *e)
@@ -162,6 +184,11 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 		return NULL;
 	}
 	c->opt = *options;
+	if (options->log && options->log->emit) {
+		c->host_log = options->log;
+		c->log = (struct cfw_log){.level = CFW_DEBUG, .emit = log_in_order, .ud = c};
+		c->opt.log = &c->log;
+	}
 	c->loop = *options->loop;
 	c->wake_fd = -1;
 	c->told_margin = c->told_deadline = CFW_NEVER;
@@ -175,7 +202,7 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 	c->timers.ud = c;
 	c->env = (struct cfw_env){.loop = &c->loop,
 				  .timers = &c->timers,
-				  .log = options->log,
+				  .log = c->opt.log,
 				  .page = c->page,
 				  .ud = c,
 				  .now_ns = env_now,
@@ -303,17 +330,6 @@ static void tell_deadline(struct curfew *c)
 		c->opt.on_deadline(c->opt.ud, margin, deadline, !c->undecided);
 }
 
-static void tell_journal(struct curfew *c)
-{
-	const struct cfw_journal_entry *e = cfw_core_journal(c->core, c->journal_seen + 1);
-	if (!e)
-		return;
-	if (c->opt.on_journal)
-		c->opt.on_journal(c->opt.ud);
-	for (; e; e = cfw_core_journal(c->core, c->journal_seen + 1))
-		c->journal_seen = e->seq;
-}
-
 /* Feed one event; who asked for what cannot be had now is told at once. */
 static void feed(struct curfew *c, const struct cfw_event *e)
 {
@@ -333,6 +349,13 @@ static void feed(struct curfew *c, const struct cfw_event *e)
 		cfw_waiter_answer(c, request, &err);
 }
 
+/* Done at once, whatever a script may do: so that a child hears its signal before anything is written about it. */
+static bool is_quick(const struct curfew *c, const struct cfw_action *a)
+{
+	const struct cfw_entry *s = a->type == CFW_ACT_STOP ? cfw_entry_get(c, a->server) : NULL;
+	return a->type == CFW_ACT_LAME || a->type == CFW_ACT_CALL || (s && s->kind == &cfw_process_kind);
+}
+
 /* Everything that has happened goes in, everything that follows from it is done. True when something moved. */
 static bool drain(struct curfew *c)
 {
@@ -348,10 +371,11 @@ static bool drain(struct curfew *c)
 			feed(c, &e);
 			moved = true;
 		}
-		tell_journal(c);
 		while (!c->ended && cfw_core_next(c->core, &a)) {
 			tell_deadline(
 				c); /* before anything of the stop runs: the watchdog and Lua's margin hold from here on */
+			if (!is_quick(c, &a))
+				tell_journal(c);
 			cfw_carry_out(c, &a);
 			moved = true;
 		}

@@ -42,6 +42,8 @@ struct curfew {
 	struct curfew_options opt;
 	struct curfew_loop loop;
 	struct cfw_env env;
+	struct cfw_log log; /* what every room is given */
+	const struct cfw_log *host_log;
 	struct cfw_timers timers;
 	struct cfw_page *page;
 	bool own_page;

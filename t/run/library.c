@@ -70,8 +70,9 @@ static void cut_server(void *srv, uint32_t attempt)
 
 static void lame_server(void *srv)
 {
-	(void)srv;
+	const struct host_server *s = srv;
 	tell("lame");
+	cfw_log_at(s->env->log, CFW_INFO, "lame");
 }
 
 static const struct cfw_kind host_kind = {.size = sizeof host_kind,
@@ -91,6 +92,7 @@ struct instance {
 	bool over;
 	char log[4096];
 	struct cfw_log sink;
+	uint64_t journal; /* read so far */
 };
 
 static void on_exit_code(void *ud, int code, bool kill)
@@ -111,12 +113,25 @@ static void keep_line(void *ud, enum cfw_log_level level, const char *msg, const
 	snprintf(i->log + at, sizeof i->log - at, "%s\n", msg);
 }
 
+/* The triggers and the beginning of a stop, as a log of the journal would have them. */
+static void on_journal(void *ud)
+{
+	struct instance *i = ud;
+	const struct cfw_journal_entry *e;
+	while ((e = cfw_core_journal(curfew_core(i->c), i->journal + 1))) {
+		i->journal = e->seq;
+		if (e->what == CFW_J_TRIGGER || e->what == CFW_J_STOP)
+			keep_line(i, CFW_INFO, e->what == CFW_J_STOP ? "[stop]" : "[trigger]", NULL, 0);
+	}
+}
+
 static void open_instance(struct instance *i, const struct curfew_loop *loop)
 {
 	struct curfew_err err = {0};
 	*i = (struct instance){.code = -1};
 	i->sink = (struct cfw_log){CFW_INFO, keep_line, i};
-	struct curfew_options o = {.size = sizeof o, .loop = loop, .log = &i->sink, .on_exit = on_exit_code, .ud = i};
+	struct curfew_options o = {
+		.size = sizeof o, .loop = loop, .log = &i->sink, .on_exit = on_exit_code, .on_journal = on_journal, .ud = i};
 	i->c = curfew_new(&o, &err);
 	if (!i->c)
 		tap_bail("no instance: %s", err.msg);
@@ -169,7 +184,8 @@ static void test_poll(void)
 	is_int(curfew_server_add(i.c, def, &err), 0, "a kind that nobody added is refused");
 	cfw_value_free(def);
 	load(&i,
-	     "local curfew = require 'curfew' curfew.pre_stop(function() curfew.sleep('20ms') curfew.log.info('hook') end)");
+	     "local curfew = require 'curfew' curfew.pre_stop(function() curfew.sleep('20ms') curfew.log.info('hook') end)\n"
+	     "curfew.on('stop', function() curfew.log.info('rule') end)");
 	ok(started(&i, &loop), "S3.1: started, on poll(2)");
 	is_int(curfew_trigger(i.c, "crash", &err), CURFEW_EREFUSED, "S10.1: nobody outside raises crash");
 	is_int(curfew_trigger(i.c, "nope", &err), CURFEW_ENOENT, "an unknown trigger is an error");
@@ -178,6 +194,7 @@ static void test_poll(void)
 	is_int(i.code, 0, "S2.9: code 0");
 	is_str(told, "start lame stop", "S9.1: the host's server is told of the stop, then stopped");
 	ok(strstr(i.log, "hook") != NULL, "its policy's hook ran, and slept, on that loop");
+	is_str(i.log, "[trigger]\nrule\n[stop]\nlame\nhook\n", "what is logged and what the journal tells come in order");
 	int code = -1;
 	ok(curfew_ended(i.c, &code) && code == 0, "curfew_ended tells");
 	is_int(curfew_step(i.c), 0, "a step after the end does nothing");
