@@ -66,15 +66,21 @@ void cfw_buf_putc(struct cfw_buf *b, char c)
 
 void cfw_buf_vprintf(struct cfw_buf *b, const char *fmt, va_list ap)
 {
+	enum { MOSTLY = 100 }; /* bytes: then once is enough */
 	va_list again;
+	if (!reserve(b, MOSTLY))
+		return;
+	size_t room = b->cap - b->len;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, again);
+	int n = vsnprintf(b->data + b->len, room, fmt, again);
 	va_end(again);
 	if (n < 0 || !reserve(b, (size_t)n)) {
 		b->failed = 1;
+		b->data[b->len] = 0;
 		return;
 	}
-	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+	if ((size_t)n >= room)
+		vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
 	b->len += (size_t)n;
 }
 
@@ -117,6 +123,14 @@ void cfw_buf_put_safe(struct cfw_buf *b, const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	for (size_t i = 0; i < n;) {
+		size_t plain = 0;
+		while (i + plain < n && p[i + plain] >= 0x20 && p[i + plain] < 0x7f)
+			plain++;
+		if (plain) {
+			cfw_buf_put(b, p + i, plain);
+			i += plain;
+			continue;
+		}
 		size_t len = utf8_len(p + i, n - i);
 		if (len) {
 			cfw_buf_put(b, p + i, len);

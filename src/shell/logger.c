@@ -102,8 +102,19 @@ static const char *clock_of(struct cfw_logger *l, time_t second)
 
 static void put_text(struct cfw_buf *b, const struct record *r, const char *clock, bool color)
 {
-	cfw_buf_printf(b, "%s%s.%03ld%s ", color ? dim : "", clock, r->at.tv_nsec / 1000000, color ? plain : "");
-	cfw_buf_printf(b, "%s%s%s ", color ? level_colors[r->level] : "", level_words[r->level], color ? plain : "");
+	int ms = (int)(r->at.tv_nsec / 1000000);
+	const char thousandths[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 0};
+	const char *const words[] = {color ? dim : "",
+				     clock,
+				     thousandths,
+				     color ? plain : "",
+				     " ",
+				     color ? level_colors[r->level] : "",
+				     level_words[r->level],
+				     color ? plain : "",
+				     " "};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		cfw_buf_puts(b, words[i]);
 	cfw_buf_put_safe(b, r->msg, strlen(r->msg));
 	for (size_t i = 0; i < r->n; i++) {
 		cfw_buf_puts(b, color ? " \033[2m" : " ");

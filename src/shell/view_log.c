@@ -35,8 +35,10 @@ static void put_duration(struct cfw_buf *b, uint64_t ns)
 
 static void put_server(struct line *l)
 {
-	if (l->e->server)
-		cfw_buf_printf(&l->words, "%s: ", cfw_view_server_name(l->core, l->e->server));
+	if (l->e->server) {
+		cfw_buf_puts(&l->words, cfw_view_server_name(l->core, l->e->server));
+		cfw_buf_puts(&l->words, ": ");
+	}
 }
 
 static void put_text(struct line *l, const char *before)
