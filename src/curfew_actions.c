@@ -96,6 +96,7 @@ static void tell_lame(struct curfew *c)
 			c->servers[i].kind->lame(c->servers[i].srv);
 	if (c->opt.on_lame)
 		c->opt.on_lame(c->opt.ud);
+	cfw_policy_hurry(c->policy);
 	cfw_policy_emit(c->policy, "stopping", NULL);
 }
 

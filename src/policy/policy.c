@@ -14,7 +14,8 @@
 #include "policy/task.h"
 
 /* Fairness of a step: at most so many coroutines, and no new one after so long. */
-enum { BATCH = 256 };
+enum { BATCH = 256, HURRY_BYTES = 4 << 20 };
+#define HURRY_NS CFW_SEC
 #define BATCH_NS (10 * CFW_MS)
 
 void cfw_policy_config_default(struct cfw_policy_config *c)
@@ -163,6 +164,25 @@ void cfw_policy_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *
 	cfw_task_answer(p, token, value, err);
 }
 
+void cfw_policy_hurry(struct cfw_policy *p)
+{
+	if (p->hurried || p->memory + HURRY_BYTES > p->config.memory_limit / 2 || !lua_gc(p->L, LUA_GCISRUNNING))
+		return;
+	p->hurried = true;
+	p->hurry_ns = cfw_time_now() + HURRY_NS;
+	p->hurry_memory = p->memory + HURRY_BYTES;
+	lua_gc(p->L, LUA_GCSTOP);
+}
+
+/* Short of it allocations that fail collect by themselves. */
+static void end_hurry(struct cfw_policy *p, uint64_t now_ns)
+{
+	if (!p->hurried || (now_ns < p->hurry_ns && p->memory < p->hurry_memory))
+		return;
+	p->hurried = false;
+	lua_gc(p->L, LUA_GCRESTART);
+}
+
 static struct cfw_task *next_ready(struct cfw_policy *p)
 {
 	struct cfw_task *t = p->ready;
@@ -180,6 +200,7 @@ void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns)
 	struct cfw_task *t;
 	p->stepping = true;
 	p->step_no++;
+	end_hurry(p, began);
 	cfw_events_step(p);
 	cfw_requests_step(p);
 	cfw_finalizers_step(p);

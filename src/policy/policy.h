@@ -121,6 +121,8 @@ void cfw_policy_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *
 int cfw_policy_serve(struct cfw_policy *p, cfw_id server, int64_t ref, struct cfw_exchange *x);
 void cfw_policy_gone(struct cfw_policy *p, struct cfw_exchange *x);
 
+/* A stop has begun: for a moment, and up to a bound, garbage is left alone. */
+void cfw_policy_hurry(struct cfw_policy *p);
 /* Run what is due: ready coroutines and timers. One slice of fairness: at most a batch of coroutines, then it asks to be woken. */
 void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns);
 uint64_t cfw_policy_deadline(const struct cfw_policy *p); /* its next timer; 0 when something is ready now */

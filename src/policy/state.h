@@ -43,6 +43,8 @@ struct cfw_policy {
 	uint64_t memory; /* bytes Lua holds */
 	bool unlimited;  /* while it is built and while it ends */
 	bool ending;     /* lua_close runs: finalizers are not queued any more */
+	bool hurried;    /* nothing is collected until either of: */
+	uint64_t hurry_ns, hurry_memory;
 	int entry[CFW_ENTRIES];
 	lua_State *pool[64]; /* ended coroutines, to be used again */
 	int pool_ref[64];

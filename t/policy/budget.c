@@ -196,6 +196,35 @@ static void waiting_and_finalizers(void)
 	ok(cpu() - began < CFW_SEC, "freeing a policy whose finalizers loop comes to an end");
 }
 
+/* A stop leaves garbage alone for a moment; not for ever, and not where memory is short. */
+static void hurry_with(uint64_t memory_limit, const char *first, const char *want, const char *words)
+{
+	struct fake *f = fake_new(0);
+	struct cfw_policy_config config;
+	char script[512];
+	cfw_policy_config_default(&config);
+	config.memory_limit = memory_limit;
+	cfw_policy_configure(f->p, &config);
+	snprintf(script, sizeof script,
+		 "%s local function look() say(collectgarbage 'isrunning' and 'on' or 'off') end "
+		 "c.hook_new{phase = 'pre_stop', fn = function() look() local t = {} "
+		 "for i = 1, 60 do t[i] = ('x'):rep(100000) .. i end c.sleep(1) look() end}",
+		 first);
+	fake_load(f, script);
+	cfw_policy_hurry(f->p);
+	fake_call(f, 0, 1);
+	fake_run(f, f->now + CFW_SEC);
+	is_str(said(f), want, "%s", words);
+	fake_free(f);
+}
+
+static void hurry(void)
+{
+	hurry_with(64 << 20, "", "off;on;", "in a stop nothing is collected, until a few megabytes have come together");
+	hurry_with(64 << 20, "collectgarbage 'stop'", "off;off;", "a script that stopped the collector finds it as it left it");
+	hurry_with(8 << 20, "", "on;on;", "where the limit is near nothing is put off");
+}
+
 int main(void)
 {
 	in_hooks();
@@ -204,5 +233,6 @@ int main(void)
 	closing();
 	margin();
 	waiting_and_finalizers();
+	hurry();
 	return tap_done();
 }
