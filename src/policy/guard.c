@@ -130,8 +130,12 @@ static void on_count(lua_State *L, lua_Debug *ar)
 	struct cfw_policy *p = cfw_policy_of(L);
 	if (!cfw_guard_dead(p)) {
 		enum cfw_end why = judge(p);
-		if (why == CFW_END_OK)
+		if (why == CFW_END_OK) {
+			if (lua_gethookcount(L) != COUNT)
+				lua_sethook(L, on_count, LUA_MASKCOUNT, COUNT);
+			p->guard.hurry = false;
 			return;
+		}
 		note_cut(p, L, why);
 		p->guard.why = why;
 		note_chain(p);
@@ -159,6 +163,28 @@ int cfw_guard_leave(lua_State *L, enum cfw_end why)
 	p->chain_n = 0;
 	lua_pushlightuserdata(L, p);
 	return lua_error(L);
+}
+
+void cfw_guard_check(lua_State *L)
+{
+	struct cfw_policy *p = cfw_policy_of(L);
+	if (!p || cfw_guard_dead(p) || !lua_gethook(L)) /* no script's slice: a test's plain state, or while it is built */
+		return;
+	enum cfw_end why = judge(p);
+	if (why == CFW_END_OK)
+		return;
+	note_cut(p, L, why);
+	cfw_guard_leave(L, why);
+}
+
+/* The next instruction looks at the budget: a few calls that each take long are not waited for. */
+void cfw_guard_hurry(struct cfw_policy *p)
+{
+	lua_State *L = p->guard.nest ? p->guard.nest->co : p->guard.root;
+	if (L && lua_gethook(L) == on_count && !cfw_guard_dead(p) && !p->guard.hurry) {
+		p->guard.hurry = true;
+		lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+	}
 }
 
 static void begin(struct cfw_policy *p, lua_State *root, const struct cfw_budget *budget)

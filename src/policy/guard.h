@@ -27,6 +27,8 @@ enum cfw_end {
 	CFW_END_CANCELED,
 };
 
+/* A string or block of this size is work worth a look at the budget. */
+enum { CFW_LONG = 64 << 10 };
 enum { CFW_CHAIN_MAX = 200 }; /* nested coroutines: Lua's own limit of C calls comes first */
 
 /* Marks in a thread's extra space, beside the policy's address. */
@@ -51,6 +53,7 @@ struct cfw_guard {
 	uint64_t spent_ns; /* CPU time between that and the end of the slice */
 	lua_State *root;   /* NULL: entered in a way that cannot wait */
 	struct cfw_nest *nest;
+	bool hurry; /* the next instruction looks at the budget */
 };
 
 struct cfw_policy *cfw_policy_of(lua_State *L);
@@ -80,6 +83,9 @@ struct cfw_task *cfw_guard_may_wait(lua_State *L);
 /* Leave for good. Return what it returns, if it does. */
 int cfw_guard_leave(lua_State *L, enum cfw_end why);
 bool cfw_guard_dead(const struct cfw_policy *p);
+/* For C that may run long: returns, or leaves the slice for good when its budget is spent. */
+void cfw_guard_check(lua_State *L);
+void cfw_guard_hurry(struct cfw_policy *p); /* the same at the script's next instruction */
 int cfw_l_xpcall(lua_State *L);
 
 /* The traceback of co without the embedded modules' frames. */

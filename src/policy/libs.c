@@ -156,6 +156,8 @@ void cfw_open_libs(lua_State *L)
 	open_package(L);
 	open_globals(L);
 	cfw_open_coroutine(L);
+	cfw_open_strings(L);
+	cfw_open_tables(L);
 	cfw_open_output(L);
 	cfw_open_finalizers(L);
 }

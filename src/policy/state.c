@@ -27,6 +27,8 @@ static void *allocate(void *ud, void *ptr, size_t old, size_t size)
 	if (!new)
 		return size <= old ? ptr : NULL; /* shrinking must not fail */
 	p->memory += size - old;
+	if (size > old && size - old >= CFW_LONG)
+		cfw_guard_hurry(p);
 	return new;
 }
 

@@ -109,6 +109,8 @@ void cfw_open_finalizers(lua_State *L);
 void cfw_finalizers_step(struct cfw_policy *p);
 void cfw_finalizers_end(struct cfw_policy *p); /* run what is left, within a bound */
 void cfw_open_coroutine(lua_State *L);
+void cfw_open_strings(lua_State *L); /* strings.c, tables.c: what could run for long in one call */
+void cfw_open_tables(lua_State *L);
 void cfw_open_output(lua_State *L);        /* output.c: print and io.write */
 void cfw_output_end(struct cfw_policy *p); /* tell what was dropped */
 /* process.c: package.preload["curfew.core"] */
