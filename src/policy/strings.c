@@ -135,8 +135,6 @@ static void add_text(struct cfw_match *m, luaL_Buffer *b, const char *s, const c
 		} else if (c == '0') {
 			luaL_addlstring(b, s, (size_t)(e - s));
 		} else if (isdigit((unsigned char)c)) {
-			if (c - '1' >= m->level && c != '1')
-				luaL_error(m->L, "invalid capture index %%%d in replacement string", c - '0');
 			cfw_match_push(m, c - '1', s, e);
 			luaL_tolstring(m->L, -1, NULL);
 			lua_remove(m->L, -2);
