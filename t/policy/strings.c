@@ -17,6 +17,8 @@ static const char same[] =
 	"local function both(name, ...)\n"
 	"  n = n + 1\n"
 	"  local f = own[name] local a = show(pcall(f, ...)) f = ours[name] local b = show(pcall(f, ...))\n"
+	"  a, b = a:gsub(\"argument #(%d) to '[^']*'\", '%1'), b:gsub(\"argument #(%d) to '[^']*'\", '%1')\n"
+	"  a, b = a:gsub('function: .*', ''), b:gsub('function: .*', '')\n"
 	"  if a ~= b and #bad < 5 then bad[#bad + 1] = name .. '(' .. show(...) .. '): ' .. a .. ' | ' .. b end\n"
 	"end\n"
 	"local function walk(f, ...)\n"
