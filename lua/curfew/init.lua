@@ -41,7 +41,8 @@ end
 io.popen = function(...)
 	return require "curfew.shell".popen(...)
 end
-require = require "curfew.require"
+_G.require = require "curfew.require"
+require = _G.require -- what a script makes of its globals is not ours
 
 require "curfew.default"
 

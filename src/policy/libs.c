@@ -9,6 +9,8 @@
 #include "policy/failure.h"
 #include "policy/state.h"
 
+#define GLOBALS "curfew.globals" /* those that our modules see: a script may take its own away */
+
 /* load with its mode forced to "t": bytecode can break the interpreter. */
 static int l_load(lua_State *L)
 {
@@ -93,6 +95,9 @@ static int load_embedded(lua_State *L)
 		return luaL_error(L, "no embedded module '%s'", name);
 	if (luaL_loadbufferx(L, (const char *)e->code, e->size, e->module, "b") != LUA_OK)
 		return lua_error(L);
+	lua_getfield(L, LUA_REGISTRYINDEX, GLOBALS);
+	if (!lua_setupvalue(L, -2, 1))
+		lua_pop(L, 1); /* it uses none */
 	lua_pushvalue(L, 1);
 	lua_call(L, 1, 1);
 	return 1;
@@ -150,6 +155,101 @@ static void open_globals(lua_State *L)
 	lua_pop(L, 1);
 }
 
+static bool is_c(lua_State *L, lua_State *of, int level)
+{
+	lua_Debug ar;
+	(void)L;
+	return lua_getstack(of, level, &ar) && lua_getinfo(of, "S", &ar) && *ar.what == 'C';
+}
+
+/* debug.getlocal and setlocal, Lua's own as the upvalue: not of C functions, which trust what is on their stacks. */
+static int l_local(lua_State *L)
+{
+	lua_State *of = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+	int arg = of == L && !lua_isthread(L, 1) ? 1 : 2;
+	/* level 0 is this function itself, as it is for Lua's own */
+	if (lua_isinteger(L, arg) && is_c(L, of, (int)lua_tointeger(L, arg)))
+		return 0;
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	if (of == L && lua_isinteger(L, arg + 1) && lua_tointeger(L, arg + 1) > 0) { /* one call further in */
+		lua_pushinteger(L, lua_tointeger(L, arg + 1) + 1);
+		lua_replace(L, arg + 1);
+	}
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+/* debug.setupvalue, Lua's own as the upvalue: not of C functions. */
+static int l_setupvalue(lua_State *L)
+{
+	if (lua_iscfunction(L, 1))
+		return 0;
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+/* debug.getmetatable: of a userdata, whose finalizer is C, no more than getmetatable gives. */
+static int l_debug_getmetatable(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	if (!lua_getmetatable(L, 1))
+		return 0;
+	if (lua_type(L, 1) != LUA_TUSERDATA)
+		return 1;
+	lua_pushliteral(L, "curfew");
+	return 1;
+}
+
+/* debug.setmetatable, as finalize.c made it, in the upvalue: not of a userdata. */
+static int l_debug_setmetatable(lua_State *L)
+{
+	if (lua_type(L, 1) == LUA_TUSERDATA)
+		return luaL_error(L, "cannot change the metatable of a userdata");
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+static void wrap(lua_State *L, const char *name, lua_CFunction f)
+{
+	lua_getfield(L, -1, name);
+	lua_pushcclosure(L, f, 1);
+	lua_setfield(L, -2, name);
+}
+
+/* What could make C code run on what it did not put there. */
+static void open_debug(lua_State *L)
+{
+	lua_getglobal(L, "debug");
+	lua_pushnil(L);
+	lua_setfield(L, -2, "getregistry");
+	lua_pushnil(L);
+	lua_setfield(L, -2, "setuservalue");
+	wrap(L, "getlocal", l_local);
+	wrap(L, "setlocal", l_local);
+	wrap(L, "setupvalue", l_setupvalue);
+	wrap(L, "getmetatable", l_debug_getmetatable);
+	wrap(L, "setmetatable", l_debug_setmetatable);
+	lua_pop(L, 1);
+}
+
+static void keep_globals(lua_State *L)
+{
+	lua_newtable(L);
+	lua_pushglobaltable(L);
+	for (lua_pushnil(L); lua_next(L, -2);) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, -5);
+	}
+	lua_pop(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, GLOBALS);
+}
+
 void cfw_open_libs(lua_State *L)
 {
 	luaL_openlibs(L);
@@ -160,4 +260,6 @@ void cfw_open_libs(lua_State *L)
 	cfw_open_tables(L);
 	cfw_open_output(L);
 	cfw_open_finalizers(L);
+	open_debug(L);
+	keep_globals(L);
 }
