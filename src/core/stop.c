@@ -190,11 +190,11 @@ void cfw_stop_advance(struct cfw_core *c)
 	}
 	if (st->stage == CFW_G_SERVERS && !c->active)
 		st->stage = CFW_G_POST;
-	if (st->stage == CFW_G_POST && global_hooks_done(c, CFW_POST_STOP))
-		finish(c);
-	else if (st->stage == CFW_G_HOOKS && !c->hooks_running)
+	bool over = st->stage == CFW_G_POST && global_hooks_done(c, CFW_POST_STOP);
+	if (st->stage == CFW_G_HOOKS && !c->hooks_running)
 		cut_servers(c);
-	if (st->stage == CFW_G_CUT && !c->hooks_running && (!c->active || st->cut_waited))
+	over = over || (st->stage == CFW_G_CUT && !c->hooks_running && (!c->active || st->cut_waited));
+	if (over && !c->questions.used) /* S4.10: what was raised before the end is decided on, and counts */
 		finish(c);
 }
 
