@@ -109,6 +109,7 @@ void cfw_policy_free(struct cfw_policy *p)
 	cfw_slots_clear(&p->timed);
 	cfw_slots_clear(&p->requests);
 	cfw_slots_clear(&p->subs);
+	cfw_free(&cfw_alloc_std, p->counts, p->counts_cap * sizeof *p->counts);
 	free(p->cut_text);
 	free(p->cut_trace);
 	free(p);

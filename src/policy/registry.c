@@ -11,6 +11,7 @@
 #include "base/value.h"
 #include "policy/convert.h"
 #include "policy/failure.h"
+#include "policy/request.h"
 #include "policy/state.h"
 #include "policy/task.h"
 
@@ -78,6 +79,15 @@ static int l_server_info(lua_State *L)
 	if (!cfw_convert_value(L, -1))
 		return cfw_fail_with(L, "server gone", "ESRCH");
 	cfw_convert_push(L, cfw_convert_value(L, -1));
+	if (with_stats && lua_getfield(L, -1, "stats") == LUA_TTABLE) {
+		const struct cfw_counts *counts = cfw_request_counts(p, id);
+		lua_pushinteger(L, counts ? (lua_Integer)counts->errors : 0);
+		lua_setfield(L, -2, "errors");
+		lua_pushinteger(L, counts ? (lua_Integer)counts->limits : 0);
+		lua_setfield(L, -2, "limits");
+	}
+	if (with_stats)
+		lua_pop(L, 1);
 	return 1;
 }
 

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "base/alloc.h"
 #include "base/err.h"
 #include "base/exchange.h"
 #include "base/value.h"
@@ -63,6 +64,35 @@ static const char *what_of(const struct cfw_conversation *r, char *buf, size_t n
 	return buf;
 }
 
+const struct cfw_counts *cfw_request_counts(const struct cfw_policy *p, cfw_id server)
+{
+	for (size_t i = 0; i < p->counts_n; i++)
+		if (p->counts[i].server == server)
+			return &p->counts[i];
+	return NULL;
+}
+
+/* Limits end a script by an error of Lua's own or by ours; a script that raises the same words is counted with them. */
+static bool of_limit(const char *text)
+{
+	return !text || strstr(text, "not enough memory") || strstr(text, "stack overflow") ||
+	       strstr(text, "passed hook_cpu_limit");
+}
+
+static void count_failure(struct cfw_policy *p, cfw_id server, const char *text)
+{
+	size_t i = 0;
+	while (i < p->counts_n && p->counts[i].server != server)
+		i++;
+	if (i == p->counts_n) {
+		if (cfw_grow(&cfw_alloc_std, &p->counts, &p->counts_cap, i + 1, sizeof *p->counts))
+			return;
+		p->counts[p->counts_n++] = (struct cfw_counts){.server = server};
+	}
+	p->counts[i].errors++;
+	p->counts[i].limits += of_limit(text);
+}
+
 void cfw_request_fail(struct cfw_policy *p, cfw_id id, const char *text, const char *trace)
 {
 	static const char sorry[] = "Internal Server Error\n";
@@ -70,6 +100,7 @@ void cfw_request_fail(struct cfw_policy *p, cfw_id id, const char *text, const c
 	char what[256];
 	if (!r)
 		return;
+	count_failure(p, r->server, text);
 	cfw_log_with(cfw_policy_log(p), CFW_ERROR, "request failed", "request", what_of(r, what, sizeof what), "error",
 		     text ? text : "not enough memory", "traceback", trace, NULL);
 	struct cfw_exchange *x = r->x;

@@ -29,6 +29,7 @@ void cfw_request_hold(struct cfw_policy *p, cfw_id id);
 void cfw_request_drop(struct cfw_policy *p, cfw_id id);
 /* An uncaught error in what belongs to it (S6.2): 500 or the end of the connection, and a line in the log. */
 void cfw_request_fail(struct cfw_policy *p, cfw_id id, const char *text, const char *trace);
+const struct cfw_counts *cfw_request_counts(const struct cfw_policy *p, cfw_id server); /* NULL: none failed */
 void cfw_requests_step(struct cfw_policy *p);
 void cfw_requests_free(struct cfw_policy *p);
 

@@ -83,6 +83,12 @@ struct cfw_policy {
 		bool stuck, told, torn;
 	} out[2]; /* stdout, stderr */
 
+	struct cfw_counts { /* of a server's requests, for its stats */
+		cfw_id server;
+		uint64_t errors, limits; /* ended by an uncaught error; those of them that a limit ended */
+	} * counts;
+	size_t counts_n, counts_cap;
+
 	struct cfw_rule *rules; /* oldest first */
 	size_t rules_n, rules_cap;
 };

@@ -1,0 +1,58 @@
+#!/usr/bin/perl
+# contained.t: what a request owns, and what its failure comes to (S6.1 to S6.5).
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Curfew;
+use Test::More;
+
+my $ROUTES = <<'LUA';
+local curfew = require "curfew"
+local web
+local function nest(n) if n == 0 then error "deep" end curfew.after("1ms", function() nest(n - 1) end) end
+web = curfew.http { name = "web", listen = "127.0.0.1:0", routes = {
+	["GET /"] = function() return "alive" end,
+	["GET /error"] = function() error "E" end,
+	["GET /nil"] = function() error(nil) end,
+	["GET /table"] = function() error({}) end,
+	["GET /timer"] = function() curfew.after("1ms", function() error "T" end) end,
+	["GET /task"] = function() curfew.spawn(function() curfew.sleep "1ms" error "S" end) end,
+	["GET /nested"] = function() nest(5) end,
+	["GET /file"] = function() curfew.fs.read("/none", function() error "F" end) end,
+	["GET /exec"] = function() curfew.exec({ "true" }, function() error "X" end) end,
+	["GET /stop"] = function() curfew.spawn(function() error(setmetatable({}, { __tostring = function() error "again" end })) end) end,
+	["GET /close"] = function() local x <close> = setmetatable({}, { __close = function() error "C" end }) error "first" end,
+	["GET /nothing"] = function() curfew.after("1ms", function() end) end,
+	["GET /begun"] = function(_, res) res:write "some" error "B" end,
+	["GET /loop"] = function() while true do end end,
+	["GET /deep"] = function() local function f() return 1 + f() end f() end,
+	["GET /memory"] = function() local _ = ("x"):rep(1 << 40) end,
+	["GET /stats"] = function() local s = web:stats() return s.errors .. " " .. s.limits end } }
+web:pre_stop(function() curfew.log.info "> pre" end)
+LUA
+my @failing = qw(error nil table timer task nested file exec stop close nothing loop deep memory);
+{
+	my $r = curfew(policy => $ROUTES . 'curfew.start() curfew.log.info("> at " .. web.address)');
+	my $at = $r->wait_log(qr/> at (\S+)/);
+	for my $path (@failing) {
+		is((http_get($at, "/$path"))[0], 500, "S6.2: /$path: 500");
+		like($r->log, qr{request="GET /$path" error=}, "S6.2: /$path: the log names the request") unless $path eq 'nothing';
+	}
+	my ($status, $body) = http_get($at, '/begun');
+	unlike("$status $body", qr/500|alive/, 'S6.2: a reply that was begun: its connection is closed') if defined $status;
+	is((http_get($at, '/'))[1], 'alive', 'S6.2: the server lives');
+	my ($errors, $limits) = split ' ', (http_get($at, '/stats'))[1];
+	is($limits, 3, 'S6.5: limits are counted');
+	cmp_ok($errors, '>=', @failing, 'S6.2: errors are counted');
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'S6.2: and ends well');
+}
+for my $path (qw(error timer task nested loop)) {
+	my $r = curfew(policy => "require 'curfew'.configure { strict = true }\n" . $ROUTES . 'curfew.start() curfew.log.info("> at " .. web.address)');
+	my $at = $r->wait_log(qr/> at (\S+)/);
+	is((http_get($at, "/$path"))[0], 500, "S6.4: strict, /$path: the 500 is sent first");
+	is($r->wait_exit, 1, "S6.4: strict, /$path: abort(1)");
+	is($r->marks->[-1], 'pre', "S4.12: strict, /$path: the hook ran");
+}
+done_testing;
