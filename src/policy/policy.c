@@ -206,8 +206,10 @@ void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns)
 	cfw_requests_step(p);
 	cfw_finalizers_step(p);
 	cfw_timers_run(&p->timers, now_ns);
-	for (int i = 0; i < BATCH && cfw_time_now() - began < BATCH_NS && (t = next_ready(p)); i++)
+	for (int i = 0; i < BATCH && cfw_time_now() - began < BATCH_NS && (t = next_ready(p)); i++) {
 		cfw_task_run(t);
+		cfw_memory_relieve(p);
+	}
 	cfw_rejections_step(p);
 	p->stepping = false;
 	if (!cfw_policy_deadline(p))

@@ -15,6 +15,7 @@ struct cfw_exchange;
 struct cfw_conversation {
 	struct cfw_exchange *x; /* NULL: the client is gone */
 	size_t live;            /* tasks, timers and rejections that belong to it */
+	int64_t memory;         /* charged to what ran for it (S6.5) */
 	bool begun, ended;      /* a reply was begun; nothing more is owed */
 	bool held;              /* x:hold(): may outlive its tasks */
 	cfw_id server;

@@ -19,6 +19,7 @@ static void *allocate(void *ud, void *ptr, size_t old, size_t size)
 	if (!size) {
 		free(ptr);
 		p->memory -= old;
+		p->slice_memory -= (int64_t)old;
 		return NULL;
 	}
 	if (size > old && !p->unlimited && p->memory + (size - old) > p->config.memory_limit)
@@ -27,6 +28,7 @@ static void *allocate(void *ud, void *ptr, size_t old, size_t size)
 	if (!new)
 		return size <= old ? ptr : NULL; /* shrinking must not fail */
 	p->memory += size - old;
+	p->slice_memory += (int64_t)size - (int64_t)old;
 	if (size > old && size - old >= CFW_LONG)
 		cfw_guard_hurry(p);
 	return new;

@@ -40,10 +40,12 @@ struct cfw_policy {
 	struct cfw_policy_config config;
 
 	lua_State *L;
-	uint64_t memory; /* bytes Lua holds */
-	bool unlimited;  /* while it is built and while it ends */
-	bool ending;     /* lua_close runs: finalizers are not queued any more */
-	bool hurried;    /* nothing is collected until either of: */
+	uint64_t memory;      /* bytes Lua holds */
+	int64_t slice_memory; /* what the slice that runs took of it, less what it gave back */
+	uint64_t collected;   /* memory after the last collection for want of it */
+	bool unlimited;       /* while it is built and while it ends */
+	bool ending;          /* lua_close runs: finalizers are not queued any more */
+	bool hurried;         /* nothing is collected until either of: */
 	uint64_t hurry_ns, hurry_memory;
 	int entry[CFW_ENTRIES];
 	lua_State *pool[64]; /* ended coroutines, to be used again */

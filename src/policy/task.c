@@ -215,12 +215,14 @@ void cfw_task_run(struct cfw_task *t)
 	t->end = CFW_END_ERROR;
 	p->current = t;
 	p->guard.spent_ns = 0;
+	p->slice_memory = 0;
 	if (cfw_guard_protect(p, slice, t, &text)) {
 		t->end = CFW_END_ERROR;
 		free(t->text);
 		t->text = text ? text : strdup("not enough memory");
 	}
 	p->current = NULL;
+	cfw_memory_charge(t);
 	keep_chain(t);
 	if (t->end == CFW_END_WAIT)
 		return;
@@ -253,4 +255,9 @@ void cfw_task_cancel(struct cfw_task *t, bool silent)
 void cfw_task_leave(struct cfw_task *t)
 {
 	end_from_outside(t, CFW_END_EXIT, false);
+}
+
+void cfw_task_fail(struct cfw_task *t)
+{
+	end_from_outside(t, CFW_END_ERROR, false);
 }

@@ -70,6 +70,7 @@ struct cfw_task {
 	size_t chain_n;
 	cfw_id timed, sub; /* of a callback: the timer or subscription that lends its function */
 	uint64_t load_spent_ns;
+	int64_t memory; /* charged to it; what runs for a request is charged to that */
 
 	struct cfw_timer timer;
 	struct cfw_value *answer; /* what it waited for */
@@ -102,6 +103,8 @@ void cfw_task_run(struct cfw_task *t);
 void cfw_task_cancel(struct cfw_task *t, bool silent);
 /* End it as by the exit call of a task that it awaits (S5.1). */
 void cfw_task_leave(struct cfw_task *t);
+/* End it as failed, with the text that was set. */
+void cfw_task_fail(struct cfw_task *t);
 
 /* The running task begins to wait: its token. Then start what answers, then return cfw_task_wait(L, k). */
 cfw_token cfw_task_token(struct cfw_task *t, enum cfw_wait wait);
@@ -113,6 +116,10 @@ bool cfw_task_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *va
 int cfw_task_push_answer(lua_State *L, struct cfw_task *t);
 /* The usual continuation of a wait. */
 int cfw_task_go_on(lua_State *L, int status, lua_KContext ctx);
+
+/* memory.c, S6.5: charge the slice that ended to t; when memory_limit is near, end what was charged most. */
+void cfw_memory_charge(struct cfw_task *t);
+void cfw_memory_relieve(struct cfw_policy *p);
 
 /* finish.c: what a task's end means for whom it ran for; t is gone afterwards. */
 void cfw_task_finish(struct cfw_task *t, bool silent);

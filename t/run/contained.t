@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Curfew;
+use IO::Select;
 use Test::More;
 
 my $ROUTES = <<'LUA';
@@ -54,5 +55,36 @@ for my $path (qw(error timer task nested loop)) {
 	is((http_get($at, "/$path"))[0], 500, "S6.4: strict, /$path: the 500 is sent first");
 	is($r->wait_exit, 1, "S6.4: strict, /$path: abort(1)");
 	is($r->marks->[-1], 'pre', "S4.12: strict, /$path: the hook ran");
+}
+
+# S6.5: who holds most pays, not who came last
+{
+	my $r = curfew(policy => <<'LUA');
+local curfew = require "curfew"
+curfew.configure { memory_limit = "32MB" }
+local web = curfew.http { name = "web", listen = "127.0.0.1:0", routes = {
+	["GET /hoard"] = function()
+		local held = {}
+		for i = 1, 25 do held[i] = ("x"):rep(1000000) .. i curfew.sleep(0) end
+		curfew.log.info "> held"
+		curfew.wait "never"
+		return #held .. ""
+	end,
+	["GET /small"] = function() local t = {} for i = 1, 50 do t[i] = ("y"):rep(100000) .. i end curfew.sleep "10ms" return #t .. "" end } }
+web:pre_stop(function() curfew.log.info "> pre" end)
+curfew.start()
+curfew.log.info("> at " .. web.address)
+LUA
+	my $at = $r->wait_log(qr/> at (\S+)/);
+	my $hoard = connect_to($at);
+	print $hoard "GET /hoard HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	$r->wait_log(qr/> held/);
+	is((http_get($at, '/small'))[0], 200, "S6.5: small request $_ is served") for 1 .. 5;
+	my $text = '';
+	IO::Select->new($hoard)->can_read($Curfew::PATIENCE) and sysread $hoard, $text, 4096;
+	like($text, qr{^HTTP/1\.1 500 }, 'S6.5: the hoarder was ended');
+	like($r->log, qr{request="GET /hoard" error="not enough memory: memory_limit is near}, 'S6.5: and the log says so');
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'S6.5: it ends well');
 }
 done_testing;
