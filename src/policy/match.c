@@ -121,7 +121,8 @@ static void read_escape(struct reader *r)
 
 void cfw_match_open(struct cfw_match *m, lua_State *L, const char *src, size_t n, const char *pattern, size_t len)
 {
-	struct cfw_item *items = m->few;
+	/* cppcheck-suppress ctuuninitvar */
+	struct cfw_item *items = m->few; /* filled here */
 	if (len >= sizeof m->few / sizeof *m->few)
 		items = lua_newuserdatauv(L, (len + 2) * sizeof *items, 0);
 	m->L = L;
