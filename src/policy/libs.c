@@ -95,9 +95,9 @@ static int load_embedded(lua_State *L)
 		return luaL_error(L, "no embedded module '%s'", name);
 	if (luaL_loadbufferx(L, (const char *)e->code, e->size, e->module, "b") != LUA_OK)
 		return lua_error(L);
-	lua_getfield(L, LUA_REGISTRYINDEX, GLOBALS);
-	if (!lua_setupvalue(L, -2, 1))
-		lua_pop(L, 1); /* it uses none */
+	/* a state without a policy keeps none; a module that uses none has no place for them */
+	if (lua_getfield(L, LUA_REGISTRYINDEX, GLOBALS) != LUA_TTABLE || !lua_setupvalue(L, -2, 1))
+		lua_pop(L, 1);
 	lua_pushvalue(L, 1);
 	lua_call(L, 1, 1);
 	return 1;
