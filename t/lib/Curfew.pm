@@ -29,6 +29,7 @@ sub curfew {
 	$self->{out} = "$dir/stdout";
 	$self->{mark} = "$dir";
 	spew("$dir/$_", $o{files}{$_}) for keys %{ $o{files} || {} };
+	POSIX::mkfifo("$dir/nobody", 0600); # who opens it waits in C for ever: nobody writes
 	my @argv = (POSIX::getcwd() . "/$BIN");
 	@argv = ($BIN) if $BIN =~ m{^/};
 	push @argv, 'run', @{ $o{before} || [] };
