@@ -63,7 +63,7 @@ static void tell_journal(struct curfew *c)
 	const struct cfw_journal_entry *e = cfw_core_journal(c->core, c->journal_seen + 1);
 	if (!e)
 		return;
-	if (c->opt.on_journal)
+	if (c->opt.on_journal && c->after != CFW_AFTER_LOADING)
 		c->opt.on_journal(c->opt.ud);
 	for (; e; e = cfw_core_journal(c->core, c->journal_seen + 1))
 		c->journal_seen = e->seq;
@@ -150,6 +150,7 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 	if (!c->host)
 		return CURFEW_ENOMEM;
 	cfw_policy_config_default(&c->policy_config);
+	cfw_after_begin(c);
 	c->policy = cfw_policy_new(&cfw_curfew_policy_ops, c, c->page, &c->policy_config, err);
 	if (!c->policy)
 		return CURFEW_ENOMEM;
@@ -277,7 +278,7 @@ int curfew_start(struct curfew *c)
 /* The scripts have ended: start what they did not start themselves. */
 static void start_when_loaded(struct curfew *c)
 {
-	if (!c->autostart || c->loading || c->failed)
+	if (!c->autostart || c->loading || c->failed || c->after)
 		return;
 	if (atomic_load(&c->page->pending_since_ns) != CFW_NEVER)
 		return; /* a signal is to be decided on first */
@@ -285,6 +286,7 @@ static void start_when_loaded(struct curfew *c)
 	if (c->start_asked)
 		return;
 	c->start_asked = true;
+	atomic_store(&c->page->loaded, 1);
 	struct cfw_event e = {.type = CFW_EV_START, .request = ++c->requests};
 	c->start_request = e.request;
 	cfw_inbox_put(c, &e);
@@ -297,7 +299,7 @@ static void look_idle(struct curfew *c)
 {
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(c->core, &stop);
-	bool quiet = c->inbox_at == c->inbox_n && !c->loading && c->start_asked && !c->idle_off && !stop.running &&
+	bool quiet = !c->after && c->inbox_at == c->inbox_n && !c->loading && c->start_asked && !c->idle_off && !stop.running &&
 		     cfw_core_quiet(c->core) && !cfw_policy_busy(c->policy);
 	if (!quiet) {
 		if (cfw_policy_busy(c->policy) || !cfw_core_quiet(c->core))
@@ -349,6 +351,19 @@ static void feed(struct curfew *c, const struct cfw_event *e)
 		cfw_waiter_answer(c, request, &err);
 }
 
+/* Before anything is done about it: whoever has seen a hook of a server that has started can rely on what is owed to it. */
+static void note_page(struct curfew *c)
+{
+	const struct cfw_journal_entry *e;
+	while ((e = cfw_core_journal(c->core, c->noted + 1))) {
+		c->noted = e->seq;
+		if (e->what == CFW_J_SERVER)
+			cfw_page_note_server(c, e->server);
+		else if (e->what == CFW_J_LIFE)
+			cfw_page_note_life(c, e->a);
+	}
+}
+
 /* Done at once, whatever a script may do: so that a child hears its signal before anything is written about it. */
 static bool is_quick(const struct curfew *c, const struct cfw_action *a)
 {
@@ -357,7 +372,7 @@ static bool is_quick(const struct curfew *c, const struct cfw_action *a)
 }
 
 /* Everything that has happened goes in, everything that follows from it is done. True when something moved. */
-static bool drain(struct curfew *c)
+bool cfw_drain(struct curfew *c)
 {
 	bool moved = false;
 	struct cfw_action a;
@@ -371,6 +386,7 @@ static bool drain(struct curfew *c)
 			feed(c, &e);
 			moved = true;
 		}
+		note_page(c);
 		while (!c->ended && cfw_core_next(c->core, &a)) {
 			tell_deadline(
 				c); /* before anything of the stop runs: the watchdog and Lua's margin hold from here on */
@@ -399,6 +415,8 @@ uint64_t curfew_deadline(const struct curfew *c)
 	if (c->ended)
 		return CFW_NEVER;
 	uint64_t at = cfw_time_min(cfw_core_deadline(c->core), cfw_policy_deadline(c->policy));
+	if (c->after == CFW_AFTER_LOADING)
+		at = cfw_time_min(at, c->after_until_ns);
 	return cfw_time_min(at, cfw_timers_deadline(&c->timers));
 }
 
@@ -415,13 +433,14 @@ int curfew_step(struct curfew *c)
 	atomic_store(&c->page->turned_ns, now);
 	cfw_timers_run(&c->timers, now);
 	for (int i = 0; i < ROUNDS && !c->ended; i++) {
-		drain(c); /* signals and deadlines before scripts: a busy script holds up none of them */
+		cfw_drain(c); /* signals and deadlines before scripts: a busy script holds up none of them */
 		if (c->ended)
 			break;
 		if (cfw_policy_deadline(c->policy) <= now)
 			cfw_policy_step(c->policy, cfw_now(c));
 		start_when_loaded(c);
-		if (!drain(c) && cfw_policy_deadline(c->policy) > now)
+		cfw_after_step(c);
+		if (!cfw_drain(c) && cfw_policy_deadline(c->policy) > now)
 			break;
 	}
 	if (c->failed && !c->ended)
@@ -484,4 +503,9 @@ struct cfw_page *curfew_page(const struct curfew *c)
 struct cfw_host *curfew_host(const struct curfew *c)
 {
 	return c->host;
+}
+
+uint64_t curfew_journal_from(const struct curfew *c)
+{
+	return c->after_seq;
 }

@@ -26,6 +26,15 @@ struct cfw_host;
 struct cfw_page;
 struct cfw_value;
 
+/* After a crash (S8.2): how the process before ended. The page is its own, with its marks; its policy is loaded again, servers are
+ * registered and not started, and what it owed is run: the abort. */
+struct curfew_crash {
+	bool stall; /* it was ended because it did not turn (S2.17) */
+	int signo;  /* that ended it; 0: it exited by itself */
+	int code;   /* with this */
+	uint64_t deadline_ns;
+};
+
 struct curfew_options {
 	size_t size;                    /* sizeof(struct curfew_options); any other is refused */
 	const struct curfew_loop *loop; /* copied; the loop behind it must outlive the instance */
@@ -48,6 +57,10 @@ struct curfew_options {
 	void (*on_journal)(void *ud);
 	/* What the operator asked for on the command line; same keys as curfew.configure, and stronger. Copied. May be NULL. */
 	const struct cfw_value *overrides;
+	const struct curfew_crash *crash; /* NULL: none. Must outlive the instance */
+	/* Texts of scripts: told as they are read from files; and asked for first, found where they were kept. Both may be NULL. */
+	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);
+	const char *(*find_source)(void *ud, const char *key, const char **path, size_t *n);
 	void *ud;
 };
 
@@ -102,6 +115,8 @@ const struct cfw_core *curfew_core(const struct curfew *c);
 const struct cfw_env *curfew_env(const struct curfew *c);
 struct cfw_page *curfew_page(const struct curfew *c);
 struct cfw_host *curfew_host(const struct curfew *c);
+/* Entries of the journal before this one are no news: after a crash, how it came to be where the crash was. */
+uint64_t curfew_journal_from(const struct curfew *c);
 const char *curfew_text(void *c, uint32_t text); /* a cfw_text_fn with ud = the instance */
 
 #endif

@@ -50,8 +50,6 @@ static void call_hook(struct curfew *c, const struct cfw_action *a)
 		.result = a->phase == CFW_POST_STOP && s ? s->result : NULL,
 		.what = what,
 	};
-	if (a->phase == CFW_PRE_STOP) /* before it begins: who looks at the page never begins it twice (S4.12) */
-		cfw_page_mark(c->page, (a->hook & SLOT_MASK) - 1);
 	cfw_policy_call(c->policy, &call);
 }
 
@@ -177,6 +175,8 @@ void cfw_finish(struct curfew *c, int code, bool kill)
 void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 {
 	struct cfw_entry *s;
+	if (c->after && cfw_after_action(c, a))
+		return;
 	switch (a->type) {
 	case CFW_ACT_ASK:
 		ask(c, a);

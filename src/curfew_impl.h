@@ -76,7 +76,7 @@ struct curfew {
 	char *custom[CFW_CUSTOMS]; /* names of scripts' own triggers, by their number - 1 */
 	size_t ncustom;
 
-	uint64_t journal_seen;
+	uint64_t journal_seen, noted;
 	int wake_fd; /* eventfd of curfew_wake */
 	struct curfew_watch *wake_watch;
 	unsigned loading;       /* scripts that have not ended yet */
@@ -91,6 +91,13 @@ struct curfew {
 	unsigned undecided;      /* signals handed in that are not decided on yet: S2.19 */
 	uint64_t told_margin, told_deadline;
 	int code;
+	enum cfw_afterlife {
+		CFW_ALIVE,
+		CFW_AFTER_LOADING,
+		CFW_AFTER_RAISED
+	} after;                            /* S8.2: how far the abort after a crash is */
+	uint64_t after_until_ns, after_seq; /* loading; journal of the trigger */
+	struct cfw_log quiet;               /* the log of what runs a second time */
 };
 
 struct cfw_running {
@@ -121,6 +128,20 @@ extern const struct cfw_policy_ops cfw_curfew_policy_ops;
 int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_err *err);
 /* Answer a waiter's token: err NULL with true. Forgets it. */
 void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err);
+
+bool cfw_drain(struct curfew *c); /* curfew.c */
+
+/* curfew_crash.c: the page is kept for who comes after, and is read by who has come after. Hooks and servers are known by slot. */
+void cfw_page_note_server(struct curfew *c, cfw_id server);
+void cfw_page_note_hook(struct curfew *c, cfw_id hook);
+void cfw_page_note_life(struct curfew *c, unsigned life);
+/* What a hook of the process before may be told of a server that is not run here. */
+bool cfw_after_server(const struct curfew *c, cfw_id server, int *pid, char *address);
+void cfw_after_begin(struct curfew *c);
+/* Raise the crash when the policy is loaded; called once a step. */
+void cfw_after_step(struct curfew *c);
+/* True: an action that is answered without being carried out. */
+bool cfw_after_action(struct curfew *c, const struct cfw_action *a);
 
 /* curfew_registry.c */
 struct cfw_entry *cfw_entry_get(const struct curfew *c, cfw_id id); /* NULL when there is none */

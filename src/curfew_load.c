@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,6 +58,13 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 {
 	enum { MOST = 16 << 20 };
 	bool pipe = false;
+	char key[4096 + 8];
+	const char *from = path;
+	size_t kept_n;
+	snprintf(key, sizeof key, "policy:%s", path);
+	const char *kept = c->opt.find_source ? c->opt.find_source(c->opt.ud, key, &from, &kept_n) : NULL;
+	if (kept)
+		return curfew_load(c, path, kept, kept_n, err);
 	int fd = open_policy(path, &pipe, err);
 	if (fd < 0)
 		return err ? err->code : CURFEW_ESYS;
@@ -90,6 +98,8 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 		n += (size_t)got;
 	}
 	close(fd);
+	if (rc == 0 && c->opt.keep_source)
+		c->opt.keep_source(c->opt.ud, key, path, src, n);
 	if (rc == 0)
 		rc = curfew_load(c, path, src, n, err);
 	free(src);

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+enum { SLOT_MASK = 0xfffff };
+
 static uint64_t op_now(void *ud)
 {
 	return cfw_now(ud);
@@ -17,7 +19,7 @@ static uint64_t op_now(void *ud)
 static const struct cfw_log *op_log(void *ud)
 {
 	const struct curfew *c = ud;
-	return c->opt.log;
+	return c->after == CFW_AFTER_LOADING ? &c->quiet : c->opt.log;
 }
 
 static void op_wake(void *ud)
@@ -44,8 +46,11 @@ static cfw_id op_server_find(void *ud, const char *name)
 
 static cfw_id op_hook_new(void *ud, const struct cfw_hook_opts *opts, struct curfew_err *err)
 {
-	const struct curfew *c = ud;
-	return cfw_core_hook_add(c->core, opts, err);
+	struct curfew *c = ud;
+	cfw_id id = cfw_core_hook_add(c->core, opts, err);
+	if (id)
+		cfw_page_note_hook(c, id);
+	return id;
 }
 
 static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats)
@@ -60,9 +65,12 @@ static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats
 		  cfw_value_set(v, "state", cfw_value_str(cfw_server_state_name(view.state))) |
 		  cfw_value_set(v, "restarts", cfw_value_int(view.restarts));
 	const char *address = s->kind->address ? s->kind->address(s->srv) : NULL;
+	int pid = s->kind->pid ? s->kind->pid(s->srv) : 0;
+	char before[CFW_PAGE_ADDRESS];
+	if (c->after && cfw_after_server(c, server, &pid, before))
+		address = *before ? before : NULL;
 	if (address)
 		bad |= cfw_value_set(v, "address", cfw_value_str(address));
-	int pid = s->kind->pid ? s->kind->pid(s->srv) : 0;
 	if (pid)
 		bad |= cfw_value_set(v, "pid", cfw_value_int(pid));
 	if (with_stats) {
@@ -149,6 +157,11 @@ static uint32_t custom_number(struct curfew *c, const char *name)
 static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback)
 {
 	struct curfew *c = ud;
+	if (c->after == CFW_AFTER_LOADING) { /* a second time: it was decided on in the first */
+		if (text)
+			cfw_log_with(c->opt.log, CFW_WARN, text, "traceback", traceback, NULL);
+		return 0;
+	}
 	bool failure = t->kind == CFW_T_ERROR || t->kind == CFW_T_REJECTION;
 	if (failure && c->deactivated) { /* S3.5 */
 		cfw_log_with(c->opt.log, CFW_ERROR, text ? text : "out of memory", "traceback", traceback, NULL);
@@ -200,6 +213,13 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 		cfw_policy_answer(c->policy, token, cfw_value_bool(true), NULL);
 		return 0;
 	}
+	if (c->after == CFW_AFTER_LOADING) {
+		if (what == CFW_REQ_START || what == CFW_REQ_SERVER_START) {
+			c->start_asked = true;
+			cfw_policy_answer(c->policy, token, cfw_value_bool(true), NULL);
+		}
+		return 0; /* anything else is not answered: its end is not for this process to see */
+	}
 	if (what == CFW_REQ_RELOAD)
 		return cfw_err_set(err, CURFEW_EREFUSED, "reload is not supported by this version");
 	struct cfw_event e = {.server = server};
@@ -207,6 +227,7 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 	case CFW_REQ_START:
 		e.type = CFW_EV_START;
 		c->start_asked = true;
+		atomic_store(&c->page->loaded, 1);
 		c->idle_off = false;
 		break;
 	case CFW_REQ_STOP:
@@ -218,6 +239,7 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 	case CFW_REQ_SERVER_START:
 		e.type = CFW_EV_SERVER_START;
 		c->start_asked = true;
+		atomic_store(&c->page->loaded, 1);
 		break;
 	case CFW_REQ_SERVER_STOP:
 		e.type = CFW_EV_SERVER_STOP;
@@ -257,6 +279,25 @@ static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err
 	return rc ? cfw_err_set(err, rc,
 				"refused: no graceful stop runs, its margin has come, or it is at max_exit_timeout already")
 		  : 0;
+}
+
+static void op_hook_begins(void *ud, uint32_t run)
+{
+	const struct curfew *c = ud;
+	cfw_page_mark(c->page, (run & SLOT_MASK) - 1); /* whoever looks at the page never begins it twice (S4.12) */
+}
+
+static void op_keep_source(void *ud, const char *key, const char *path, const char *src, size_t n)
+{
+	const struct curfew *c = ud;
+	if (c->opt.keep_source)
+		c->opt.keep_source(c->opt.ud, key, path, src, n);
+}
+
+static const char *op_find_source(void *ud, const char *key, const char **path, size_t *n)
+{
+	const struct curfew *c = ud;
+	return c->opt.find_source ? c->opt.find_source(c->opt.ud, key, path, n) : NULL;
 }
 
 static uint64_t op_hook_until(void *ud, uint32_t run)
@@ -309,7 +350,9 @@ static void op_loaded(void *ud, const struct curfew_err *err)
 		c->loading--;
 	if (err) {
 		cfw_log_at(c->opt.log, CFW_ERROR, "%s", err->msg);
-		if (!c->start_asked) {
+		if (c->after) {
+			/* the hooks that it has registered are run */
+		} else if (!c->start_asked) {
 			c->failed = true;
 		} else {
 			struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = {.kind = CFW_T_ERROR}};
@@ -350,6 +393,9 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.cancel = op_cancel,
 	.extend = op_extend,
 	.hook_until = op_hook_until,
+	.hook_begins = op_hook_begins,
+	.keep_source = op_keep_source,
+	.find_source = op_find_source,
 	.stop_cause = op_stop_cause,
 	.start_until = op_start_until,
 	.cut = op_cut,

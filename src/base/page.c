@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/time.h"
@@ -13,13 +14,14 @@ struct cfw_page *cfw_page_new(void)
 	if (p == MAP_FAILED)
 		return NULL;
 	p->magic = 0x43465731; /* "CFW1" */
-	p->version = 1;
+	p->version = 2;
 	atomic_store(&p->deadline_ns, CFW_NEVER);
 	atomic_store(&p->margin_ns, CFW_NEVER);
 	atomic_store(&p->provisional_ns, CFW_NEVER);
 	atomic_store(&p->pending_since_ns, CFW_NEVER);
 	atomic_store(&p->exit_timeout_ns, 5 * CFW_SEC);
 	atomic_store(&p->stop_margin_ns, 500 * CFW_MS);
+	atomic_store(&p->stall_limit_ns, 10 * CFW_SEC);
 	return p;
 }
 
@@ -87,4 +89,48 @@ void cfw_page_unmark(struct cfw_page *p, uint32_t index)
 bool cfw_page_marked(const struct cfw_page *p, uint32_t index)
 {
 	return index < CFW_PAGE_MARKS && (atomic_load(&p->begun[index / 32]) >> index % 32 & 1);
+}
+
+uint32_t cfw_page_count_marks(const struct cfw_page *p)
+{
+	uint32_t n = 0;
+	for (size_t i = 0; i < CFW_PAGE_MARKS / 32; i++)
+		n += (uint32_t)__builtin_popcount(atomic_load(&p->begun[i]));
+	return n;
+}
+
+/* FNV-1a, with a byte for the end of each part. */
+uint32_t cfw_page_hash(uint32_t from, const char *s)
+{
+	uint32_t h = from ? from : UINT32_C(2166136261);
+	for (; s && *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
+	h = (h ^ (s ? 0U : 1U)) * UINT32_C(16777619);
+	return h ? h : 1;
+}
+
+void cfw_page_server_set(struct cfw_page *p, uint32_t slot, uint32_t name, bool owed, int pid, const char *address)
+{
+	if (slot >= CFW_PAGE_SERVERS)
+		return;
+	struct cfw_page_server *s = &p->servers[slot];
+	size_t n = address ? strnlen(address, CFW_PAGE_ADDRESS) : 0;
+	n = n < CFW_PAGE_ADDRESS ? n : 0; /* half an address is none */
+	memcpy(s->address, address ? address : "", n);
+	memset(s->address + n, 0, CFW_PAGE_ADDRESS - n);
+	atomic_store(&s->pid, pid);
+	atomic_store(&s->name, name);
+	atomic_store(&s->owed, owed);
+}
+
+bool cfw_page_server_get(const struct cfw_page *p, uint32_t slot, uint32_t name, bool *owed, int *pid, char *address)
+{
+	if (slot >= CFW_PAGE_SERVERS || atomic_load(&p->servers[slot].name) != name)
+		return false;
+	const struct cfw_page_server *s = &p->servers[slot];
+	*owed = atomic_load(&s->owed) != 0;
+	*pid = atomic_load(&s->pid);
+	memcpy(address, s->address, CFW_PAGE_ADDRESS);
+	address[CFW_PAGE_ADDRESS - 1] = '\0';
+	return true;
 }

@@ -7,7 +7,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CFW_PAGE_SIGNALS = 65, CFW_PAGE_GROUPS = 16384, CFW_PAGE_MARKS = 65536 };
+enum {
+	CFW_PAGE_SIGNALS = 65,
+	CFW_PAGE_GROUPS = 16384,
+	CFW_PAGE_MARKS = 65536,
+	CFW_PAGE_SERVERS = 16384,
+	CFW_PAGE_ADDRESS = 112
+};
+
+/* What hooks in another process need to know of a server, by the slot of its id. */
+struct cfw_page_server {
+	_Atomic uint32_t name;          /* cfw_page_hash of its name and kind; 0: there is none */
+	_Atomic uint32_t owed;          /* it had reached started, its stop is not over: its pre_stop hooks must run */
+	_Atomic int32_t pid;            /* 0: none */
+	char address[CFW_PAGE_ADDRESS]; /* "": none; a reader takes its end for granted at the last byte */
+};
 
 struct cfw_page {
 	uint32_t magic, version;
@@ -18,12 +32,22 @@ struct cfw_page {
 	_Atomic uint64_t exit_timeout_ns, stop_margin_ns; /* what a provisional deadline is made of */
 	_Atomic int32_t code;                             /* highest code asked for so far (S4.3) */
 	_Atomic uint32_t stopping;                        /* a stopping trigger was decided */
-	_Atomic uint64_t pending_since_ns;                /* oldest signal that the loop has not seen; CFW_NEVER when none */
-	_Atomic uint32_t raised[CFW_PAGE_SIGNALS];        /* deliveries seen by the handler */
-	_Atomic uint32_t seen[CFW_PAGE_SIGNALS];          /* of those, taken over by the loop */
-	_Atomic int32_t groups_high;                      /* groups[] slots ever used */
+	_Atomic uint64_t stall_limit_ns;                  /* S2.17 */
+	_Atomic uint32_t guarded;  /* a guardian lives: a forced end leaves process groups, and hooks not begun, to it */
+	_Atomic uint32_t stalled;  /* the process ended itself because its loop did not turn (S8.3) */
+	_Atomic uint32_t loaded;   /* a start was asked for: from here on hooks may be due */
+	_Atomic uint32_t released; /* deactivate() was called: its end is none of ours any more */
+	_Atomic int32_t finished;  /* 1 + the code, when the stop is over and no hook will be called any more; 0 before */
+	_Atomic uint32_t life;     /* enum cfw_life */
+	_Atomic uint32_t log_format, log_level;      /* as configured, for who logs the end */
+	_Atomic uint64_t pending_since_ns;           /* oldest signal that the loop has not seen; CFW_NEVER when none */
+	_Atomic uint32_t raised[CFW_PAGE_SIGNALS];   /* deliveries seen by the handler */
+	_Atomic uint32_t seen[CFW_PAGE_SIGNALS];     /* of those, taken over by the loop */
+	_Atomic int32_t groups_high;                 /* groups[] slots ever used */
 	_Atomic int32_t groups[CFW_PAGE_GROUPS];     /* process groups to kill at a forced end; 0 is a free slot, never <= 1 */
 	_Atomic uint32_t begun[CFW_PAGE_MARKS / 32]; /* one bit a hook: it was begun (S4.12) */
+	_Atomic uint32_t hooks[CFW_PAGE_MARKS];      /* cfw_page_hash of what the hook is; 0: there is none */
+	struct cfw_page_server servers[CFW_PAGE_SERVERS];
 };
 
 /* An anonymous shared mapping; NULL when there is no memory. _free unmaps; NULL is fine. */
@@ -40,5 +64,14 @@ void cfw_page_kill_groups(const struct cfw_page *p);
 bool cfw_page_mark(struct cfw_page *p, uint32_t index);
 void cfw_page_unmark(struct cfw_page *p, uint32_t index);
 bool cfw_page_marked(const struct cfw_page *p, uint32_t index);
+/* Marks that are set, to see whether there is progress. */
+uint32_t cfw_page_count_marks(const struct cfw_page *p);
+
+/* Never 0; from is 0 or what an earlier part gave. NULL is not "". */
+uint32_t cfw_page_hash(uint32_t from, const char *s);
+/* What is out of range is not kept. address NULL: none. */
+void cfw_page_server_set(struct cfw_page *p, uint32_t slot, uint32_t name, bool owed, int pid, const char *address);
+/* address has CFW_PAGE_ADDRESS bytes. False when there is none by that name in that slot. */
+bool cfw_page_server_get(const struct cfw_page *p, uint32_t slot, uint32_t name, bool *owed, int *pid, char *address);
 
 #endif

@@ -192,6 +192,7 @@ struct cfw_server_view {
 	uint32_t restarts;
 	bool started;    /* in this life it had reached started */
 	bool prestopped; /* all its pre_stop hooks have been begun and ended */
+	bool owed;       /* S4.12: it had reached started and its stop is not over */
 };
 int cfw_core_server_view(const struct cfw_core *core, cfw_id server, struct cfw_server_view *out); /* 0 or CURFEW_ENOENT */
 

@@ -80,7 +80,9 @@ static int l_spawn(lua_State *L)
 	h->id = t->id;
 	t->narg = narg;
 	lua_xmove(L, t->co, narg + 1);
-	cfw_task_ready(t);
+	t->held = cfw_task_sleeps(p, t->run);
+	if (!t->held)
+		cfw_task_ready(t);
 	return 1;
 }
 
@@ -186,6 +188,7 @@ static int l_await(lua_State *L)
 		cfw_task_nowait(t);
 		return luaL_error(L, "not enough memory");
 	}
+	cfw_task_unhold(target);
 	set_time_out(L, t, until);
 	return cfw_guard_wait(L, 0, go_on_await);
 }
@@ -233,6 +236,8 @@ static int l_any(lua_State *L)
 			cfw_task_nowait(t);
 			return luaL_error(L, "not enough memory");
 		}
+		if (target)
+			cfw_task_unhold(target);
 	}
 	set_time_out(L, t, until);
 	return cfw_guard_wait(L, 0, go_on_any);

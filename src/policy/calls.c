@@ -135,6 +135,13 @@ void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run)
 		cfw_task_cancel(c->task, true);
 }
 
+void cfw_call_begins(const struct cfw_task *t)
+{
+	const struct cfw_policy *p = t->p;
+	if (t->call->hook.phase == CFW_PRE_STOP && p->ops->hook_begins)
+		p->ops->hook_begins(p->ud, t->call->hook.run);
+}
+
 static void end_hook(struct cfw_task *t)
 {
 	static const enum cfw_outcome outcomes[] = {

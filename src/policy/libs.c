@@ -7,9 +7,14 @@
 
 #include "policy/embedded.h"
 #include "policy/failure.h"
+#include "policy/source.h"
 #include "policy/state.h"
 
 #define GLOBALS "curfew.globals" /* those that our modules see: a script may take its own away */
+static int load_file(lua_State *L, const char *path)
+{
+	return path ? cfw_source_load(L, "file", path, path) : luaL_loadfilex(L, NULL, "t");
+}
 
 /* load with its mode forced to "t": bytecode can break the interpreter. */
 static int l_load(lua_State *L)
@@ -35,7 +40,7 @@ static int l_loadfile(lua_State *L)
 {
 	const char *name = luaL_optstring(L, 1, NULL);
 	bool env = !lua_isnone(L, 3);
-	if (luaL_loadfilex(L, name, "t") != LUA_OK) {
+	if (load_file(L, name) != LUA_OK) {
 		lua_pushnil(L);
 		lua_insert(L, -2);
 		return 2;
@@ -59,7 +64,7 @@ static int l_dofile(lua_State *L)
 {
 	const char *name = luaL_optstring(L, 1, NULL);
 	lua_settop(L, 1);
-	if (luaL_loadfilex(L, name, "t") != LUA_OK)
+	if (load_file(L, name) != LUA_OK)
 		return lua_error(L);
 	lua_callk(L, 0, LUA_MULTRET, 0, end_dofile);
 	return end_dofile(L, 0, 0);
@@ -69,16 +74,21 @@ static int l_dofile(lua_State *L)
 static int search_lua(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);
-	lua_getfield(L, lua_upvalueindex(1), "searchpath");
-	lua_pushvalue(L, 1);
-	if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
-		return luaL_error(L, "'package.path' must be a string");
-	lua_call(L, 2, 2);
-	if (lua_isnil(L, -2))
-		return 1; /* where it was looked for */
-	lua_pop(L, 1);
+	const char *kept = cfw_source_module(L, name);
+	if (kept) {
+		lua_pushstring(L, kept);
+	} else {
+		lua_getfield(L, lua_upvalueindex(1), "searchpath");
+		lua_pushvalue(L, 1);
+		if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
+			return luaL_error(L, "'package.path' must be a string");
+		lua_call(L, 2, 2);
+		if (lua_isnil(L, -2))
+			return 1; /* where it was looked for */
+		lua_pop(L, 1);
+	}
 	const char *file = lua_tostring(L, -1);
-	if (luaL_loadfilex(L, file, "t") != LUA_OK)
+	if (cfw_source_load(L, "module", name, file) != LUA_OK)
 		return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file, lua_tostring(L, -1));
 	lua_insert(L, -2);
 	return 2;

@@ -62,6 +62,12 @@ struct cfw_policy_ops {
 	bool (*stop_cause)(void *ud, enum cfw_mode *mode, struct cfw_trigger *t, const char **text, const char **traceback);
 	uint64_t (*start_until)(void *ud, cfw_id server); /* when the start of this server, which runs, is given up */
 	void (*cut)(void *ud); /* Lua that was no hook was cut off at the margin: 255 (S4.11). Queued */
+	/* A pre_stop hook is about to begin: its first instruction comes next (S4.12). May be NULL. */
+	void (*hook_begins)(void *ud, uint32_t run);
+	/* The text of a file of Lua that a script loads: key is "module:NAME" or "file:PATH". Kept is what was loaded; found, where a
+	 * policy runs again after a crash, is what was kept: the file is not read again then. Both may be NULL. */
+	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);
+	const char *(*find_source)(void *ud, const char *key, const char **path, size_t *n);
 	/* A hook's coroutine has ended. traceback may be NULL. Queued. */
 	void (*hook_done)(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
 	/* The main script (of that load) has ended; err NULL when well. Queued. */
@@ -75,6 +81,9 @@ struct cfw_policy_config {
 	uint64_t hook_cpu_limit_ns; /* 100 ms of the thread's CPU between two yields */
 	uint64_t load_limit_ns;     /* 5 s of CPU for the main script until its first start (S3.7) */
 	bool strict;                /* S6.4 */
+	/* S8.2: after a crash. What the main script spawns begins only when it is awaited, its timers never fire, operations with a
+	 * callback are not begun; hooks and what they begin are as ever. */
+	bool afterlife;
 };
 void cfw_policy_config_default(struct cfw_policy_config *c);
 

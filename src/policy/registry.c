@@ -199,6 +199,10 @@ static int service_callback(lua_State *L, const char *name)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct curfew_err err = {0};
+	if (cfw_task_sleeps(p, p->current ? p->current->run : 0)) {
+		lua_pushboolean(L, 1);
+		return 1;
+	}
 	lua_pushvalue(L, 3);
 	int ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	struct cfw_task *t = cfw_task_new(p, CFW_TASK_CALLBACK);

@@ -55,6 +55,14 @@ void cfw_task_ready(struct cfw_task *t)
 	cfw_policy_wake(p);
 }
 
+void cfw_task_unhold(struct cfw_task *t)
+{
+	if (!t->held)
+		return;
+	t->held = false;
+	cfw_task_ready(t);
+}
+
 static void unqueue(struct cfw_task *t)
 {
 	struct cfw_policy *p = t->p;
@@ -168,7 +176,8 @@ static int slice(lua_State *L)
 	struct cfw_task *t = lua_touserdata(L, 1);
 	struct cfw_policy *p = t->p;
 	int narg = t->begun ? 0 : t->narg, nres;
-	if (!t->begun) {
+	bool first = !t->begun;
+	if (first) {
 		if (!t->co)
 			t->co = cfw_thread_get(p, L, &t->co_ref);
 		if (t->kind != CFW_TASK_SPAWNED)
@@ -180,6 +189,8 @@ static int slice(lua_State *L)
 		}
 		drop_answer(t);
 	}
+	if (first && t->kind == CFW_TASK_HOOK)
+		cfw_call_begins(t);
 	struct cfw_budget budget = cfw_task_budget(t);
 	t->end = cfw_guard_run(p, t->co, narg, &budget, &nres);
 	t->load_spent_ns += p->guard.spent_ns;

@@ -64,6 +64,7 @@ struct cfw_task {
 	 * NULL: fn_ref with the answer's values. */
 	int (*begin)(lua_State *L, struct cfw_task *t, lua_State *co);
 	bool begun;
+	bool held; /* spawned after a crash by no hook: begins when it is awaited */
 	lua_State *co;
 	int co_ref, narg, fn_ref;
 	lua_State **chain; /* coroutines of the script between co and the wait, innermost first */
@@ -94,6 +95,13 @@ struct cfw_task {
 struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind);
 struct cfw_task *cfw_task_get(const struct cfw_policy *p, cfw_id id);
 void cfw_task_ready(struct cfw_task *t);
+/* After a crash: what belongs to no hook does not begin by itself. */
+static inline bool cfw_task_sleeps(const struct cfw_policy *p, uint32_t run)
+{
+	return p->config.afterlife && !run;
+}
+/* Somebody awaits it. */
+void cfw_task_unhold(struct cfw_task *t);
 /* What its next slice may use; the main script has load_limit until its first start (S3.7). */
 struct cfw_budget cfw_task_budget(const struct cfw_task *t);
 /* Run one slice, and what follows from its end. */
@@ -142,6 +150,7 @@ void cfw_events_free(struct cfw_policy *p);
 /* calls.c */
 /* Look at the nres results on t->co of a server's function. */
 void cfw_call_results(struct cfw_task *t, int nres);
+void cfw_call_begins(const struct cfw_task *t); /* of a hook: just before its first slice */
 void cfw_call_end(struct cfw_task *t);
 bool cfw_call_is_abort(const struct cfw_task *t);
 /* The server whose hook or function t is, 0 for a global hook's and where it is neither. */

@@ -122,7 +122,8 @@ static int l_timer(lua_State *L)
 		d->request = p->current->request;
 		cfw_request_hold(p, d->request);
 	}
-	if (cfw_timer_set(&p->timers, &d->timer, cfw_time_add(cfw_policy_now(p), ns))) {
+	if (cfw_timer_set(&p->timers, &d->timer,
+			  cfw_task_sleeps(p, d->run) ? CFW_NEVER : cfw_time_add(cfw_policy_now(p), ns))) {
 		forget(d);
 		return luaL_error(L, "not enough memory");
 	}
