@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/value.h"
 #include "bin/bin.h"
+#include "shell/guardian.h"
 #include "shell/run.h"
 
 enum {
@@ -18,7 +19,8 @@ enum {
 	OPT_START_TIMEOUT,
 	OPT_STOP_MARGIN,
 	OPT_TIMELINE,
-	OPT_NO_DISPLAY
+	OPT_NO_DISPLAY,
+	OPT_NO_GUARDIAN
 };
 
 static const struct option options[] = {
@@ -32,6 +34,7 @@ static const struct option options[] = {
 	{"stop-margin", required_argument, NULL, OPT_STOP_MARGIN},
 	{"timeline", required_argument, NULL, OPT_TIMELINE},
 	{"no-display", no_argument, NULL, OPT_NO_DISPLAY},
+	{"no-guardian", no_argument, NULL, OPT_NO_GUARDIAN},
 	{NULL, 0, NULL, 0},
 };
 
@@ -44,6 +47,7 @@ static const char help[] = "  -p, --policy FILE       load this policy too; any 
 			   "  -q, --quiet             the same as --log-level warn\n"
 			   "      --timeline WHEN     after the stop: auto (on a terminal), always or never\n"
 			   "      --no-display        no live display during a stop\n"
+			   "      --no-guardian       no second process that sees to the stop should this one die\n"
 			   "\n"
 			   "A duration is \"250ms\", \"5s\", \"1m30s\" or a number of seconds. What is given here is\n"
 			   "stronger than curfew.configure in a policy.\n"
@@ -56,6 +60,7 @@ struct parsed {
 	struct cfw_run_options run;
 	const char **policies;
 	struct cfw_value *overrides;
+	bool alone; /* without a guardian */
 };
 
 static int take_duration(struct parsed *p, const char *key, const char *option, const char *text)
@@ -115,6 +120,9 @@ static int take(struct parsed *p, int opt, const char *arg)
 	case OPT_NO_DISPLAY:
 		p->run.display = false;
 		return 0;
+	case OPT_NO_GUARDIAN:
+		p->alone = true;
+		return 0;
 	default:
 		return 2;
 	}
@@ -167,7 +175,7 @@ static int run(int argc, char **argv)
 	if (rc == 0) {
 		p.run.policies = p.policies;
 		p.run.overrides = p.overrides;
-		rc = cfw_run(&p.run);
+		rc = p.alone ? cfw_run(&p.run, NULL) : cfw_guardian_run(&p.run);
 	}
 	cfw_value_free(p.overrides);
 	free(p.policies);

@@ -31,6 +31,7 @@ struct cfw_display {
 	struct cfw_logger *logger;
 	struct cfw_timer timer;
 	bool active, color, ascii;
+	pid_t group; /* 0: none */
 	uint64_t drawn_ns;
 	size_t lines, columns[LINES_MAX]; /* on the terminal now */
 	struct cfw_buf frame;
@@ -45,11 +46,16 @@ static void get_size(const struct cfw_display *d, size_t *width, size_t *height)
 	*height = known ? size.ws_row : 24;
 }
 
+void cfw_display_group(struct cfw_display *d, int group)
+{
+	d->group = group;
+}
+
 /* In the background a shell's terminal is somebody else's. */
 static bool in_background(const struct cfw_display *d)
 {
 	pid_t group = tcgetpgrp(d->fd);
-	return group > 0 && group != getpgrp();
+	return group > 0 && group != getpgrp() && group != d->group;
 }
 
 /* The rest of what the terminal has not taken. True when nothing is left: escape sequences must not be cut in two. */

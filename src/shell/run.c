@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "adapters/libevent.h"
@@ -21,16 +22,20 @@
 #include "curfew.h"
 #include "shell/command.h"
 #include "shell/display.h"
+#include "shell/guarded.h"
 #include "shell/health.h"
 #include "shell/http.h"
 #include "shell/out.h"
 #include "shell/signals.h"
+#include "shell/sources.h"
 #include "shell/tcp.h"
 #include "shell/view.h"
 #include "shell/watchdog.h"
 
 struct run {
 	const struct cfw_run_options *opt;
+	const struct cfw_guarded *guarded; /* NULL: no guardian, or no more */
+	struct curfew_watch *guardian;
 	struct event_base *base;
 	struct curfew_loop loop;
 	struct cfw_page *page;
@@ -44,16 +49,73 @@ struct run {
 	enum cfw_log_level level;
 	struct event *reaper; /* after deactivate(): no SIGCHLD is caught any more */
 	pid_t thread;         /* that runs the loop */
-	bool tty, over, deactivated;
+	bool tty, over, deactivated, own_page;
 	atomic_bool left; /* another thread called exit(3) and waits for the stop's end */
 	int code;
 };
+
+/* ---- the guardian ---- */
+
+static void tell_guardian(const struct run *r, char what)
+{
+	if (r->guarded && send(r->guarded->channel, &what, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return; /* it looks by itself, only less often */
+}
+
+/* No hook will be called any more: from here on our end is the end. */
+static void tell_finished(const struct run *r, int code)
+{
+	if (r->page)
+		atomic_store(&r->page->finished, code + 1);
+}
+
+static void leave_guardian(struct run *r)
+{
+	if (!r->guarded)
+		return;
+	r->loop.ops->watch(r->loop.loop, &r->guardian, r->guarded->channel, 0, NULL, NULL);
+	close(r->guarded->channel);
+	r->guarded = NULL;
+}
+
+static void on_guardian(void *ud, int fd, unsigned what)
+{
+	struct run *r = ud;
+	char message;
+	(void)what;
+	ssize_t n = recv(fd, &message, 1, MSG_DONTWAIT);
+	if (n > 0)
+		atomic_store(&r->page->turned_ns, cfw_time_now());
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	leave_guardian(r);
+	atomic_store(&r->page->guarded, 0);
+	if (r->deactivated)
+		return;
+	cfw_log_at(cfw_logger_log(r->logger), CFW_ERROR, "the guardian is gone: stopping as for SIGTERM");
+	curfew_signal(r->curfew, SIGTERM, 1);
+}
+
+static void keep_source(void *ud, const char *key, const char *path, const char *src, size_t n)
+{
+	const struct run *r = ud;
+	if (r->guarded && !r->guarded->crash && !cfw_sources_send(r->guarded->channel, key, path, src, n))
+		cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "%s: its text cannot be kept for the guardian: %s", path,
+			   strerror(errno));
+}
+
+static const char *find_source(void *ud, const char *key, const char **path, size_t *n)
+{
+	const struct run *r = ud;
+	return r->guarded && r->guarded->kept ? cfw_sources_find(r->guarded->kept, key, path, n) : NULL;
+}
 
 /* ---- what the instance tells ---- */
 
 static void on_exit_code(void *ud, int code, bool kill)
 {
 	struct run *r = ud;
+	tell_finished(r, code);
 	cfw_display_end(r->display);
 	cfw_health_close(r->health); /* the last to go; its unix socket with it */
 	r->health = NULL;
@@ -71,6 +133,7 @@ static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool
 	(void)deadline_ns;
 	if (r->signals)
 		cfw_signals_rearm(r->signals, decided);
+	tell_guardian(r, CFW_MSG_DEADLINE);
 }
 
 static void on_lame(void *ud)
@@ -130,7 +193,10 @@ static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_er
 	r->format = (enum cfw_log_format)format;
 	r->level = (enum cfw_log_level)level;
 	cfw_logger_set(r->logger, r->format, r->level);
-	static const char *const later[] = {"control", "watch", "stall_limit"};
+	atomic_store(&r->page->log_format, r->format);
+	atomic_store(&r->page->log_level, r->level);
+	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", atomic_load(&r->page->stall_limit_ns)));
+	static const char *const later[] = {"control", "watch"};
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
 		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
 			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
@@ -156,6 +222,7 @@ static void on_deactivate(void *ud)
 	r->signals = NULL;
 	cfw_watchdog_close();
 	r->deactivated = true;
+	atomic_store(&r->page->released, 1);
 	r->reaper = event_new(r->base, -1, EV_PERSIST, reap, r);
 	if (!r->reaper || event_add(r->reaper, &often))
 		cfw_log_at(cfw_logger_log(r->logger), CFW_ERROR, "out of memory: children that end are not noticed any more");
@@ -166,6 +233,9 @@ static void on_journal(void *ud)
 	struct run *r = ud;
 	const struct cfw_core *core = curfew_core(r->curfew);
 	const struct cfw_journal_entry *e;
+	uint64_t from = curfew_journal_from(r->curfew);
+	if (r->logged + 1 < from)
+		r->logged = from - 1;
 	cfw_logger_hold(r->logger, true);
 	while ((e = cfw_core_journal(core, r->logged + 1))) {
 		r->logged = e->seq;
@@ -247,6 +317,9 @@ static int open_instance(struct run *r, struct curfew_err *err)
 		.on_deactivate = on_deactivate,
 		.on_journal = on_journal,
 		.overrides = r->opt->overrides,
+		.crash = r->guarded ? r->guarded->crash : NULL,
+		.keep_source = keep_source,
+		.find_source = find_source,
 		.ud = r,
 	};
 	r->curfew = curfew_new(&o, err);
@@ -286,7 +359,7 @@ static int open_all(struct run *r, struct curfew_err *err)
 	r->format = r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format;
 	r->level = r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level;
 	r->logger = cfw_logger_new(STDERR_FILENO, r->format, r->level, r->tty);
-	r->page = cfw_page_new();
+	r->page = r->guarded ? r->guarded->page : cfw_page_new();
 	r->base = new_base();
 	if (!r->logger || !r->page || !r->base)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
@@ -297,9 +370,15 @@ static int open_all(struct run *r, struct curfew_err *err)
 		rc = catch_signals(r, err);
 	if (!rc)
 		rc = open_instance(r, err);
+	if (!rc && r->guarded)
+		rc = r->loop.ops->watch(r->loop.loop, &r->guardian, r->guarded->channel, CURFEW_READ, on_guardian, r);
 	if (!rc && r->opt->display)
 		r->display = cfw_display_new(STDERR_FILENO, curfew_env(r->curfew), curfew_core(r->curfew), r->logger,
 					     !speaks_utf8());
+	if (r->display && r->guarded)
+		cfw_display_group(r->display, r->guarded->group);
+	if (!rc)
+		tell_guardian(r, CFW_MSG_READY);
 	return rc;
 }
 
@@ -325,6 +404,7 @@ static void close_all(struct run *r)
 	cfw_display_free(r->display);
 	curfew_free(r->curfew);
 	r->curfew = NULL; /* the exit handler has nothing to do any more */
+	leave_guardian(r);
 	if (!r->deactivated)
 		block_signals();
 	if (r->logger)
@@ -338,7 +418,8 @@ static void close_all(struct run *r)
 		event_free(r->reaper);
 	if (r->base)
 		event_base_free(r->base);
-	cfw_page_free(r->page);
+	if (r->own_page)
+		cfw_page_free(r->page);
 	cfw_logger_free(r->logger);
 }
 
@@ -383,10 +464,10 @@ static bool ended_in_peace(const struct run *r)
 	return r->over && stop.mode == CFW_GRACEFUL && !stop.cut;
 }
 
-int cfw_run(const struct cfw_run_options *options)
+int cfw_run(const struct cfw_run_options *options, const struct cfw_guarded *guarded)
 {
 	static struct run r; /* static: an exit handler looks at it after this function may have been left */
-	r = (struct run){.opt = options, .code = 2};
+	r = (struct run){.opt = options, .guarded = guarded, .own_page = !guarded, .code = 2};
 	struct curfew_err err = {0};
 	int rc = open_all(&r, &err);
 	if (!rc && on_exit(on_process_exit, &r))
@@ -399,6 +480,8 @@ int cfw_run(const struct cfw_run_options *options)
 		cfw_buf_put_safe(&b, err.msg, strlen(err.msg));
 		fprintf(stderr, "curfew: %s\n", b.len ? b.data : "out of memory");
 		cfw_buf_clear(&b);
+		if (!guarded || !guarded->crash)
+			tell_finished(&r, 2);
 		close_all(&r);
 		return 2;
 	}

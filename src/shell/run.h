@@ -7,6 +7,7 @@
 
 #include "shell/logger.h"
 
+struct cfw_guarded;
 struct cfw_value;
 
 enum cfw_when { CFW_WHEN_AUTO, CFW_WHEN_ALWAYS, CFW_WHEN_NEVER };
@@ -21,7 +22,7 @@ struct cfw_run_options {
 	bool display;                      /* live, on a terminal */
 };
 
-/* Run until the end; the exit code (S4.11; 2 when a policy does not load). */
-int cfw_run(const struct cfw_run_options *options);
+/* guarded: by a guardian (guarded.h), which is to be told; NULL: there is none. Run until the end; the exit code (S4.11; 2 when a policy does not load). */
+int cfw_run(const struct cfw_run_options *options, const struct cfw_guarded *guarded);
 
 #endif

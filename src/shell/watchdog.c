@@ -48,8 +48,10 @@ void cfw_watchdog_force(void)
 	sigset_t all;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
-	if (page)
+	if (page && !atomic_load(&page->guarded)) /* a guardian has hooks to run first, which may need them */
 		cfw_page_kill_groups(page);
+	if (page)
+		atomic_store(&page->stalled, 1);
 	say(cfw_time_now() >= atomic_load(&dog.wanted_ns) ? "curfew: exit timeout: forced end, code 255\n"
 							  : "curfew: loop stalled: forced end, code 255\n");
 	_exit(FORCED_CODE);

@@ -1,0 +1,60 @@
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "shell/guardian_impl.h"
+
+static bool is_among(const struct cfw_pids *pids, pid_t pid)
+{
+	for (size_t i = 0; i < pids->n; i++)
+		if (pids->v[i] == pid)
+			return true;
+	return false;
+}
+
+static bool page_has_group(const struct cfw_page *page, pid_t group)
+{
+	for (int i = 0; i < CFW_PAGE_GROUPS; i++)
+		if (atomic_load(&page->groups[i]) == group)
+			return true;
+	return false;
+}
+
+/* A child that was not reaped: nobody else can have its number, nor that of the group it is in. A whole group goes at once, before
+ * it can fork: where it leads it, or where the page says that the group is one of curfew's; but never our own. */
+static void kill_child(const struct cfw_page *page, pid_t pid, pid_t group)
+{
+	if (group > 1 && group != getpgrp() && (group == pid || page_has_group(page, group)))
+		kill(-group, SIGKILL);
+	kill(pid, SIGKILL);
+}
+
+static size_t kill_children(const struct cfw_page *page, const struct cfw_pids *spared)
+{
+	struct cfw_pids pids = {0};
+	struct cfw_proc p;
+	size_t n = 0;
+	cfw_proc_ours(&pids);
+	for (size_t i = 0; i < pids.n; i++)
+		if (!is_among(spared, pids.v[i]) && cfw_proc_read(pids.v[i], &p)) {
+			kill_child(page, pids.v[i], p.group);
+			n++;
+		}
+	cfw_pids_clear(&pids);
+	return n;
+}
+
+void cfw_rest_kill(const struct cfw_page *page, const struct cfw_pids *spared, uint64_t deadline_ns)
+{
+	for (long wait_ns = 50000; kill_children(page, spared); wait_ns = wait_ns < 2000000 ? wait_ns * 2 : wait_ns) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (cfw_time_now() >= deadline_ns)
+			return;
+		nanosleep(&(struct timespec){0, wait_ns}, NULL);
+	}
+}
