@@ -17,7 +17,9 @@ local rules = {
 	stop = d.graceful,
 	abort = d.abort,
 	reload = d.reload,
-	crash = d.abort,
+	crash = function(t)
+		return d.abort(math.max(t.code, 1)) -- 128 and the signal, or what it exited with: but never well
+	end,
 	start_failed = d.graceful(1),
 	stall = d.abort(255),
 }

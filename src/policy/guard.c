@@ -67,6 +67,8 @@ static enum cfw_end judge(struct cfw_policy *p)
 {
 	struct cfw_guard *g = &p->guard;
 	uint64_t now = cfw_time_now(), cut = cut_at(p->page);
+	if (p->page) /* a loop that waits for Lua is not stalled: budgets bound that */
+		atomic_store_explicit(&p->page->turned_ns, now, memory_order_relaxed);
 	if (now >= cut && g->began_ns < cut)
 		return CFW_END_MARGIN;
 	if (g->cpu_ns == CFW_NEVER) {

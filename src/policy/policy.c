@@ -34,7 +34,7 @@ void cfw_policy_configure(struct cfw_policy *p, const struct cfw_policy_config *
 		p->guard.budget = cfw_task_budget(p->current);
 }
 
-struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, const struct cfw_page *page,
+struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, struct cfw_page *page,
 				  const struct cfw_policy_config *config, struct curfew_err *err)
 {
 	struct cfw_policy *p = calloc(1, sizeof *p);

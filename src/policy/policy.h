@@ -88,7 +88,7 @@ struct cfw_policy_config {
 void cfw_policy_config_default(struct cfw_policy_config *c);
 
 /* ops and page must outlive it. page: margin_ns is read to cut running Lua off (S4.7). NULL and err on failure. */
-struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, const struct cfw_page *page,
+struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, struct cfw_page *page,
 				  const struct cfw_policy_config *config, struct curfew_err *err);
 /* Cancels every coroutine, closes handles, closes the state last. Not from within an op. */
 void cfw_policy_free(struct cfw_policy *p);

@@ -36,7 +36,7 @@ enum cfw_entry { CFW_ENTRY_HOOK, CFW_ENTRY_SERVER, CFW_ENTRY_SERVE, CFW_ENTRY_TR
 struct cfw_policy {
 	const struct cfw_policy_ops *ops;
 	void *ud;
-	const struct cfw_page *page;
+	struct cfw_page *page;
 	struct cfw_policy_config config;
 
 	lua_State *L;
