@@ -222,10 +222,13 @@ static void judge(struct guardian *g, uint64_t *next_ns)
 	bool ping;
 	uint64_t now = cfw_time_now();
 	enum cfw_verdict v = cfw_vigil_look(&g->vigil, g->page, now, next_ns, &ping);
-	if (ping && g->channel >= 0) {
-		char p = CFW_MSG_PING;
-		if (send(g->channel, &p, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			return; /* then it is full of such: it is stalled */
+	static const char message = CFW_MSG_PING;
+	if (ping && g->channel >= 0 && send(g->channel, &message, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		*next_ns = cfw_time_min(*next_ns, now + 10 * CFW_MS); /* it is full of such: stalled, as will show */
+	cfw_vigil_note_cpu(&g->vigil, g->page, g->worker);
+	if (v == CFW_STALLED && cfw_vigil_starves(&g->vigil, g->worker)) {
+		*next_ns = now + 10 * CFW_MS;
+		return;
 	}
 	if (v == CFW_FINE)
 		return;

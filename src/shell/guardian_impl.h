@@ -15,19 +15,24 @@
 enum cfw_verdict { CFW_FINE, CFW_STALLED, CFW_OVER };
 
 struct cfw_vigil {
-	uint64_t since_ns;    /* it was launched, or continued: nothing before counts */
-	uint64_t pinged_ns;   /* 0: not yet */
-	uint64_t asked_ns;    /* the first of the stopping signals since its loop last turned; 0: none */
-	unsigned asked;       /* how many those were */
-	bool forced;          /* the third of them came, and the loop had not turned */
-	uint64_t finished_ns; /* its stop was first seen to be over; 0: not yet */
-	uint64_t own_end_ns;  /* after a crash: the deadline of before; CFW_NEVER else */
-	bool after;           /* it is one that does what another has left */
+	uint64_t since_ns;          /* it was launched, or continued: nothing before counts */
+	uint64_t pinged_ns;         /* 0: not yet */
+	uint64_t asked_ns;          /* the first of the stopping signals since its loop last turned; 0: none */
+	unsigned asked;             /* how many those were */
+	bool forced;                /* the third of them came, and the loop had not turned */
+	uint64_t finished_ns;       /* its stop was first seen to be over; 0: not yet */
+	uint64_t own_end_ns;        /* after a crash: the deadline of before; CFW_NEVER else */
+	uint64_t turned_ns, cpu_ns; /* at its last turn that was noted */
+	bool after;                 /* it is one that does what another has left */
 };
 
 /* When the process is to be over, as things stand; CFW_NEVER: no stop runs. */
 uint64_t cfw_vigil_deadline(const struct cfw_vigil *v, const struct cfw_page *page);
 void cfw_vigil_asked(struct cfw_vigil *v, const struct cfw_page *page, uint64_t now_ns); /* a stopping signal was passed on */
+/* What the worker has used of the processor when its loop last turned. */
+void cfw_vigil_note_cpu(struct cfw_vigil *v, const struct cfw_page *page, pid_t worker);
+/* It would run, but has hardly had the processor since: the machine is slow, not its loop. */
+bool cfw_vigil_starves(const struct cfw_vigil *v, pid_t worker);
 /* *next_ns: look again then. *ping: send one; it is noted as sent. */
 enum cfw_verdict cfw_vigil_look(struct cfw_vigil *v, const struct cfw_page *page, uint64_t now_ns, uint64_t *next_ns,
 				bool *ping);

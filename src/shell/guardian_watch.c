@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/time.h"
 #include "shell/guardian_impl.h"
@@ -84,6 +85,30 @@ static bool look_at_turns(struct cfw_vigil *v, const struct cfw_page *page, uint
 	return now_ns >= end;
 }
 
+static uint64_t cpu_of(pid_t worker)
+{
+	clockid_t clock;
+	struct timespec ts;
+	if (clock_getcpuclockid(worker, &clock) || clock_gettime(clock, &ts))
+		return 0;
+	return (uint64_t)ts.tv_sec * CFW_SEC + (uint64_t)ts.tv_nsec;
+}
+
+void cfw_vigil_note_cpu(struct cfw_vigil *v, const struct cfw_page *page, pid_t worker)
+{
+	uint64_t turned = last_turn(v, page);
+	if (turned == v->turned_ns && v->cpu_ns)
+		return;
+	v->turned_ns = turned;
+	v->cpu_ns = cpu_of(worker);
+}
+
+bool cfw_vigil_starves(const struct cfw_vigil *v, pid_t worker)
+{
+	struct cfw_proc p;
+	return cfw_proc_read(worker, &p) && p.state == 'R' && cpu_of(worker) - v->cpu_ns < 10 * CFW_MS;
+}
+
 enum cfw_verdict cfw_vigil_look(struct cfw_vigil *v, const struct cfw_page *page, uint64_t now_ns, uint64_t *next_ns,
 				bool *ping)
 {
@@ -107,7 +132,7 @@ enum cfw_verdict cfw_vigil_look(struct cfw_vigil *v, const struct cfw_page *page
 		if (last_turn(v, page) < margin && now_ns >= late)
 			return CFW_STALLED;
 		if (now_ns < late)
-			*next_ns = cfw_time_min(*next_ns, late);
+			*next_ns = cfw_time_min(*next_ns, now_ns < margin ? margin : late);
 	}
 	return look_at_turns(v, page, now_ns, next_ns, ping) ? CFW_STALLED : CFW_FINE;
 }
