@@ -18,7 +18,7 @@ local rules = {
 	abort = d.abort,
 	reload = d.reload,
 	crash = function(t)
-		return d.abort(math.max(t.code, 1)) -- 128 and the signal, or what it exited with: but never well
+		return d.abort(math.max(t.code or 1, 1)) -- 128 and the signal, or what it exited with: but never well
 	end,
 	start_failed = d.graceful(1),
 	stall = d.abort(255),

@@ -95,7 +95,8 @@ uint32_t cfw_page_count_marks(const struct cfw_page *p)
 {
 	uint32_t n = 0;
 	for (size_t i = 0; i < CFW_PAGE_MARKS / 32; i++)
-		n += (uint32_t)__builtin_popcount(atomic_load(&p->begun[i]));
+		for (uint32_t bits = atomic_load(&p->begun[i]); bits; bits &= bits - 1)
+			n++;
 	return n;
 }
 

@@ -29,7 +29,9 @@ struct cfw_vigil {
 /* When the process is to be over, as things stand; CFW_NEVER: no stop runs. */
 uint64_t cfw_vigil_deadline(const struct cfw_vigil *v, const struct cfw_page *page);
 void cfw_vigil_asked(struct cfw_vigil *v, const struct cfw_page *page, uint64_t now_ns); /* a stopping signal was passed on */
-/* What the worker has used of the processor when its loop last turned. */
+/* When the loop last turned, as far as that counts. */
+uint64_t cfw_vigil_turned(const struct cfw_vigil *v, const struct cfw_page *page);
+/* guardian_cpu.c. What the worker has used of the processor when its loop last turned. */
 void cfw_vigil_note_cpu(struct cfw_vigil *v, const struct cfw_page *page, pid_t worker);
 /* It would run, but has hardly had the processor since: the machine is slow, not its loop. */
 bool cfw_vigil_starves(const struct cfw_vigil *v, pid_t worker);

@@ -1,6 +1,5 @@
 #define _GNU_SOURCE
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/time.h"
 #include "shell/guardian_impl.h"
@@ -22,7 +21,7 @@ static uint64_t exit_timeout(const struct cfw_page *page)
 	return sane(atomic_load(&page->exit_timeout_ns), 5 * CFW_SEC);
 }
 
-static uint64_t last_turn(const struct cfw_vigil *v, const struct cfw_page *page)
+uint64_t cfw_vigil_turned(const struct cfw_vigil *v, const struct cfw_page *page)
 {
 	return cfw_time_max(atomic_load(&page->turned_ns), v->since_ns);
 }
@@ -33,7 +32,7 @@ uint64_t cfw_vigil_deadline(const struct cfw_vigil *v, const struct cfw_page *pa
 	if (at == CFW_NEVER)
 		at = atomic_load(&page->provisional_ns);
 	/* its handler may be blocked too */
-	if (v->asked && last_turn(v, page) < v->asked_ns)
+	if (v->asked && cfw_vigil_turned(v, page) < v->asked_ns)
 		at = cfw_time_min(at, cfw_time_add(v->asked_ns, exit_timeout(page)));
 	if (at == CFW_NEVER && v->finished_ns)
 		at = cfw_time_add(v->finished_ns, exit_timeout(page));
@@ -51,7 +50,7 @@ static uint64_t margin_of(const struct cfw_page *page, uint64_t deadline)
 
 void cfw_vigil_asked(struct cfw_vigil *v, const struct cfw_page *page, uint64_t now_ns)
 {
-	if (!v->asked || last_turn(v, page) >= v->asked_ns) {
+	if (!v->asked || cfw_vigil_turned(v, page) >= v->asked_ns) {
 		v->asked = 0;
 		v->asked_ns = now_ns;
 	}
@@ -71,7 +70,7 @@ static uint64_t stall_limit(const struct cfw_vigil *v, const struct cfw_page *pa
 /* A loop that is idle turns for a ping. */
 static bool look_at_turns(struct cfw_vigil *v, const struct cfw_page *page, uint64_t now_ns, uint64_t *next_ns, bool *ping)
 {
-	uint64_t limit = stall_limit(v, page, now_ns), turned = last_turn(v, page);
+	uint64_t limit = stall_limit(v, page, now_ns), turned = cfw_vigil_turned(v, page);
 	uint64_t due = turned + limit / 4;
 	if (v->pinged_ns <= turned) {
 		*ping = now_ns >= due;
@@ -83,30 +82,6 @@ static bool look_at_turns(struct cfw_vigil *v, const struct cfw_page *page, uint
 	uint64_t end = cfw_time_max(turned + limit, v->pinged_ns + limit / 2);
 	*next_ns = cfw_time_min(*next_ns, end);
 	return now_ns >= end;
-}
-
-static uint64_t cpu_of(pid_t worker)
-{
-	clockid_t clock;
-	struct timespec ts;
-	if (clock_getcpuclockid(worker, &clock) || clock_gettime(clock, &ts))
-		return 0;
-	return (uint64_t)ts.tv_sec * CFW_SEC + (uint64_t)ts.tv_nsec;
-}
-
-void cfw_vigil_note_cpu(struct cfw_vigil *v, const struct cfw_page *page, pid_t worker)
-{
-	uint64_t turned = last_turn(v, page);
-	if (turned == v->turned_ns && v->cpu_ns)
-		return;
-	v->turned_ns = turned;
-	v->cpu_ns = cpu_of(worker);
-}
-
-bool cfw_vigil_starves(const struct cfw_vigil *v, pid_t worker)
-{
-	struct cfw_proc p;
-	return cfw_proc_read(worker, &p) && p.state == 'R' && cpu_of(worker) - v->cpu_ns < 10 * CFW_MS;
 }
 
 enum cfw_verdict cfw_vigil_look(struct cfw_vigil *v, const struct cfw_page *page, uint64_t now_ns, uint64_t *next_ns,
@@ -125,11 +100,11 @@ enum cfw_verdict cfw_vigil_look(struct cfw_vigil *v, const struct cfw_page *page
 	}
 	if (v->finished_ns || atomic_load(&page->released))
 		return CFW_FINE;
-	if (v->forced && last_turn(v, page) < v->asked_ns)
+	if (v->forced && cfw_vigil_turned(v, page) < v->asked_ns)
 		return CFW_STALLED;
 	if (deadline != CFW_NEVER) {
 		uint64_t margin = margin_of(page, deadline), late = margin + (deadline - margin) / 5 * 2;
-		if (last_turn(v, page) < margin && now_ns >= late)
+		if (cfw_vigil_turned(v, page) < margin && now_ns >= late)
 			return CFW_STALLED;
 		if (now_ns < late)
 			*next_ns = cfw_time_min(*next_ns, now_ns < margin ? margin : late);
