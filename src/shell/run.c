@@ -73,7 +73,8 @@ static void leave_guardian(struct run *r)
 {
 	if (!r->guarded)
 		return;
-	r->loop.ops->watch(r->loop.loop, &r->guardian, r->guarded->channel, 0, NULL, NULL);
+	if (r->loop.ops)
+		r->loop.ops->watch(r->loop.loop, &r->guardian, r->guarded->channel, 0, NULL, NULL);
 	close(r->guarded->channel);
 	r->guarded = NULL;
 }
