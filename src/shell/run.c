@@ -167,7 +167,7 @@ static bool is_ready(void *ud, char *why, size_t n)
 
 static int listen_health(struct run *r, const struct cfw_value *listen, struct curfew_err *err)
 {
-	if (!listen || cfw_health_listens_on(r->health, listen))
+	if (!listen || cfw_health_listens_on(r->health, listen) || (r->guarded && r->guarded->crash))
 		return 0;
 	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), is_ready, r, err);
 	if (!h) { /* not for a script to live with: configure raises what is invalid, and only that */
