@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "adapters/libevent.h"
@@ -22,20 +21,18 @@
 #include "curfew.h"
 #include "shell/command.h"
 #include "shell/display.h"
-#include "shell/guarded.h"
 #include "shell/health.h"
 #include "shell/http.h"
+#include "shell/link.h"
 #include "shell/out.h"
 #include "shell/signals.h"
-#include "shell/sources.h"
 #include "shell/tcp.h"
 #include "shell/view.h"
 #include "shell/watchdog.h"
 
 struct run {
 	const struct cfw_run_options *opt;
-	const struct cfw_guarded *guarded; /* NULL: no guardian, or no more */
-	struct curfew_watch *guardian;
+	struct cfw_link link; /* to the guardian */
 	struct event_base *base;
 	struct curfew_loop loop;
 	struct cfw_page *page;
@@ -56,12 +53,6 @@ struct run {
 
 /* ---- the guardian ---- */
 
-static void tell_guardian(const struct run *r, char what)
-{
-	if (r->guarded && send(r->guarded->channel, &what, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return; /* it looks by itself, only less often */
-}
-
 /* No hook will be called any more: from here on our end is the end. */
 static void tell_finished(const struct run *r, int code)
 {
@@ -69,28 +60,9 @@ static void tell_finished(const struct run *r, int code)
 		atomic_store(&r->page->finished, code + 1);
 }
 
-static void leave_guardian(struct run *r)
+static void on_guardian_gone(void *ud)
 {
-	if (!r->guarded)
-		return;
-	if (r->loop.ops)
-		r->loop.ops->watch(r->loop.loop, &r->guardian, r->guarded->channel, 0, NULL, NULL);
-	close(r->guarded->channel);
-	r->guarded = NULL;
-}
-
-static void on_guardian(void *ud, int fd, unsigned what)
-{
-	struct run *r = ud;
-	char message;
-	(void)what;
-	ssize_t n = recv(fd, &message, 1, MSG_DONTWAIT);
-	if (n > 0)
-		atomic_store(&r->page->turned_ns, cfw_time_now());
-	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
-		return;
-	leave_guardian(r);
-	atomic_store(&r->page->guarded, 0);
+	const struct run *r = ud;
 	if (r->deactivated)
 		return;
 	cfw_log_at(cfw_logger_log(r->logger), CFW_ERROR, "the guardian is gone: stopping as for SIGTERM");
@@ -100,15 +72,13 @@ static void on_guardian(void *ud, int fd, unsigned what)
 static void keep_source(void *ud, const char *key, const char *path, const char *src, size_t n)
 {
 	const struct run *r = ud;
-	if (r->guarded && !r->guarded->crash && !cfw_sources_send(r->guarded->channel, key, path, src, n))
-		cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "%s: its text cannot be kept for the guardian: %s", path,
-			   strerror(errno));
+	cfw_link_keep_source(&r->link, cfw_logger_log(r->logger), key, path, src, n);
 }
 
 static const char *find_source(void *ud, const char *key, const char **path, size_t *n)
 {
 	const struct run *r = ud;
-	return r->guarded && r->guarded->kept ? cfw_sources_find(r->guarded->kept, key, path, n) : NULL;
+	return cfw_link_find_source(&r->link, key, path, n);
 }
 
 /* ---- what the instance tells ---- */
@@ -134,7 +104,7 @@ static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool
 	(void)deadline_ns;
 	if (r->signals)
 		cfw_signals_rearm(r->signals, decided);
-	tell_guardian(r, CFW_MSG_DEADLINE);
+	cfw_link_tell(&r->link, CFW_MSG_DEADLINE);
 }
 
 static void on_lame(void *ud)
@@ -167,7 +137,7 @@ static bool is_ready(void *ud, char *why, size_t n)
 
 static int listen_health(struct run *r, const struct cfw_value *listen, struct curfew_err *err)
 {
-	if (!listen || cfw_health_listens_on(r->health, listen) || (r->guarded && r->guarded->crash))
+	if (!listen || cfw_health_listens_on(r->health, listen) || r->link.crash)
 		return 0;
 	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), is_ready, r, err);
 	if (!h) { /* not for a script to live with: configure raises what is invalid, and only that */
@@ -318,7 +288,7 @@ static int open_instance(struct run *r, struct curfew_err *err)
 		.on_deactivate = on_deactivate,
 		.on_journal = on_journal,
 		.overrides = r->opt->overrides,
-		.crash = r->guarded ? r->guarded->crash : NULL,
+		.crash = r->link.crash,
 		.keep_source = keep_source,
 		.find_source = find_source,
 		.ud = r,
@@ -360,7 +330,7 @@ static int open_all(struct run *r, struct curfew_err *err)
 	r->format = r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format;
 	r->level = r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level;
 	r->logger = cfw_logger_new(STDERR_FILENO, r->format, r->level, r->tty);
-	r->page = r->guarded ? r->guarded->page : cfw_page_new();
+	r->page = r->own_page ? cfw_page_new() : r->link.guarded->page;
 	r->base = new_base();
 	if (!r->logger || !r->page || !r->base)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
@@ -371,15 +341,15 @@ static int open_all(struct run *r, struct curfew_err *err)
 		rc = catch_signals(r, err);
 	if (!rc)
 		rc = open_instance(r, err);
-	if (!rc && r->guarded)
-		rc = r->loop.ops->watch(r->loop.loop, &r->guardian, r->guarded->channel, CURFEW_READ, on_guardian, r);
+	if (!rc)
+		rc = cfw_link_open(&r->link, &r->loop);
 	if (!rc && r->opt->display)
 		r->display = cfw_display_new(STDERR_FILENO, curfew_env(r->curfew), curfew_core(r->curfew), r->logger,
 					     !speaks_utf8());
-	if (r->display && r->guarded)
-		cfw_display_group(r->display, r->guarded->group);
+	if (r->display && r->link.guarded)
+		cfw_display_group(r->display, r->link.guarded->group);
 	if (!rc)
-		tell_guardian(r, CFW_MSG_READY);
+		cfw_link_tell(&r->link, CFW_MSG_READY);
 	return rc;
 }
 
@@ -405,7 +375,7 @@ static void close_all(struct run *r)
 	cfw_display_free(r->display);
 	curfew_free(r->curfew);
 	r->curfew = NULL; /* the exit handler has nothing to do any more */
-	leave_guardian(r);
+	cfw_link_close(&r->link);
 	if (!r->deactivated)
 		block_signals();
 	if (r->logger)
@@ -468,7 +438,9 @@ static bool ended_in_peace(const struct run *r)
 int cfw_run(const struct cfw_run_options *options, const struct cfw_guarded *guarded)
 {
 	static struct run r; /* static: an exit handler looks at it after this function may have been left */
-	r = (struct run){.opt = options, .guarded = guarded, .own_page = !guarded, .code = 2};
+	r = (struct run){.opt = options, .own_page = !guarded, .code = 2};
+	r.link = (struct cfw_link){
+		.guarded = guarded, .crash = guarded ? guarded->crash : NULL, .on_gone = on_guardian_gone, .ud = &r};
 	struct curfew_err err = {0};
 	int rc = open_all(&r, &err);
 	if (!rc && on_exit(on_process_exit, &r))
@@ -481,7 +453,7 @@ int cfw_run(const struct cfw_run_options *options, const struct cfw_guarded *gua
 		cfw_buf_put_safe(&b, err.msg, strlen(err.msg));
 		fprintf(stderr, "curfew: %s\n", b.len ? b.data : "out of memory");
 		cfw_buf_clear(&b);
-		if (!guarded || !guarded->crash)
+		if (!r.link.crash)
 			tell_finished(&r, 2);
 		close_all(&r);
 		return 2;
