@@ -41,7 +41,7 @@ my $done = 0;
 for my $i (1 .. $POINTS) {
 	last if time - $began > 80;
 	my $part = $i % 3; # start, running, stop
-	my $sig = $i % 2 ? 'KILL' : 'SEGV';
+	my $sig = $i % 2 || $ENV{SAN} ? 'KILL' : 'SEGV'; # which a sanitizer catches
 	my $r = curfew(policy => $POLICY, before => ['-q']);
 	my $o = orchestrator($r);
 	if ($part) { # all are up
