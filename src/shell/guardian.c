@@ -76,13 +76,14 @@ static void renew_page(struct cfw_page *page, uint64_t now_ns, const struct curf
 
 static void become_worker(struct guardian *g, const int ends[2], pid_t parent)
 {
-	setpgid(0, 0);
+	if (!g->job.shares)
+		setpgid(0, 0);
 	if (!g->crashed)
 		cfw_job_give(&g->job, getpid());
 	close(ends[0]);
 	close(g->signals);
 	cfw_inherited_give_back(&g->inherited);
-	if (g->job.tty < 0)
+	if (g->job.tty < 0 && !g->job.shares)
 		signal(SIGTTOU, SIG_IGN); /* we are in the background, and log to the terminal all the same */
 	rewrite_pid("LISTEN_PID", parent);
 	rewrite_pid("WATCHDOG_PID", parent);
@@ -108,7 +109,8 @@ static pid_t launch(struct guardian *g)
 		close(ends[0]);
 		return -1;
 	}
-	setpgid(pid, pid);
+	if (!g->job.shares)
+		setpgid(pid, pid);
 	if (g->crashed)
 		g->job.worker = pid;
 	else
@@ -166,6 +168,8 @@ static void take_signal(struct guardian *g, const struct signalfd_siginfo *s)
 	} else if (signo == SIGCONT) {
 		g->vigil.since_ns = cfw_time_now();
 		cfw_job_continue(&g->job);
+	} else if (g->job.shares && s->ssi_code == SI_KERNEL) {
+		return; /* the terminal has told the worker too */
 	} else if (signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU) {
 		cfw_job_stop(&g->job);
 	} else if (cfw_signal_is_passed(signo) && g->ready) {
@@ -381,6 +385,7 @@ int cfw_guardian_run(const struct cfw_run_options *options)
 		}
 		marks = cfw_page_count_marks(g.page);
 		cfw_job_take(&g.job);
+		g.job.shares = false;
 	}
 	if (pid == 0)
 		return cfw_run(options, &g.guarded);

@@ -57,6 +57,7 @@ bool cfw_signal_is_passed(int signo);
 
 struct cfw_job {
 	int tty;     /* whose foreground is handed on to the worker's group; -1: it is not */
+	bool shares; /* the worker stays in our group: others of a pipeline need the terminal as much as its command does */
 	pid_t group; /* our own */
 	pid_t worker;
 	uint64_t stops, continues; /* asked for from outside, to tell which came last */

@@ -149,6 +149,25 @@ type($s, "sh -c '\$BIN run -q --timeline never -- true; read line; echo then \$l
 sleep 0.2;
 type($s, "three\n");
 ok(see($s, qr/then three/), 'S8.1: who comes after it in a script has the terminal');
+# in a pipeline the others need the terminal too
+see($s, qr/ready> /);
+type($s, "\$BIN run -q --timeline never -- sh -c 'echo asks; read line; echo got \$line; trap \"echo int; exit 5\" INT; echo up\$((1)); while :; do sleep 0.05; done' | sh -c 'trap \"\" INT; read line; echo \$line; read line </dev/tty; echo then \$line; cat'\n");
+ok(see($s, qr/asks\r/), 'S8.1: in a pipeline');
+sleep 0.2;
+my $both = length $s->{text};
+type($s, "four\nfive\n"); # one each, whoever is first
+ok(wait_until(sub { substr(pump($s), $both) =~ /then (four|five)/ }), 'S8.1: its neighbour reads the terminal');
+ok(wait_until(sub { substr(pump($s), $both) =~ /got (four|five)/ }), 'S8.1: as does the command');
+see($s, qr/up1/);
+type($s, "\x1a");
+see($s, qr/ready> /) or 1;
+($g) = grep { state_of($_) eq 'T' } children($s->{pid});
+ok($g, 'S8.1: Ctrl-Z stops the pipeline');
+type($s, "fg\n");
+ok(wait_until(sub { $g && state_of($g) ne 'T' }), 'S8.1: fg continues it');
+type($s, "\x03");
+ok(see($s, qr/int\r/), 'S8.1: and Ctrl-C ends it');
+see($s, qr/ready> /);
 end($s);
 
 done_testing;
