@@ -377,6 +377,8 @@ int cfw_guardian_run(const struct cfw_run_options *options)
 	cfw_inherited_block(&g.inherited);
 	g.signals = cfw_inherited_take(&g.inherited);
 	pid_t pid = g.signals < 0 ? -1 : launch(&g);
+	if (pid > 0)
+		cfw_guardian_slim();
 	for (uint32_t marks = 0; pid > 0; pid = launch(&g)) {
 		wait_for_end(&g);
 		if (!look_at_end(&g, marks)) {
