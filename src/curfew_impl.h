@@ -117,6 +117,7 @@ uint64_t cfw_now(const struct curfew *c);
 uint32_t cfw_text_keep(struct curfew *c, const char *text, const char *traceback);
 /* The same for an error, with its code. */
 uint32_t cfw_text_keep_err(struct curfew *c, const struct curfew_err *err, const char *traceback);
+void cfw_texts_clear(struct curfew *c);
 const struct cfw_text *cfw_text_find(const struct curfew *c, uint32_t handle);
 
 /* curfew_actions.c */
