@@ -27,7 +27,7 @@ LDLIBS_ALL := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread $(LDLIBS)
 say = $(if $(VERBOSE),,@printf '  %-5s %s\n' $(1) $@ &&)
 
 # A room is a folder of src/; each becomes an archive, so that a test of a room links that room and what lies below it only.
-ROOMS := base core adapters host policy shell
+ROOMS := base core view adapters host policy shell
 objs = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c))
 LUA_SRC := $(sort $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua))
 # `check` stands on luacheck's parser, which the binary carries: Debian's lua-check has it.
@@ -35,11 +35,12 @@ LUACHECK_DIR ?= $(firstword $(wildcard /usr/share/lua/5.*/luacheck /usr/local/sh
 LUACHECK := parser lexer decoder utils unicode unicode_printability_boundaries
 below_base := base
 below_core := core base
+below_view := view core base
 below_adapters := adapters base
 below_host := host adapters base
 below_policy := policy core base
-below_shell := shell adapters core base
-below_run := shell curfew policy host adapters core base
+below_shell := shell view adapters core base
+below_run := shell curfew view policy host adapters core base
 
 .DEFAULT_GOAL := $(BUILD)/curfew
 all: $(BUILD)/curfew ## build the one binary, build/curfew

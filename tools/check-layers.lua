@@ -13,13 +13,14 @@ end
 local below = {
 	base = {},
 	core = { "base" },
+	view = { "core", "base" },
 	adapters = { "base" },
 	host = { "base", "adapters/loop.h" }, -- it leans on the table of the loop, on no loop
 	policy = { "core", "base" },
 	curfew = { "policy", "host", "adapters", "core", "base" },
-	shell = { "curfew", "policy", "host", "adapters", "core", "base" },
+	shell = { "curfew", "view", "policy", "host", "adapters", "core", "base" },
 	hosts = { "curfew", "adapters", "base" },
-	bin = { "shell", "curfew", "policy", "host", "adapters", "core", "base" },
+	bin = { "shell", "curfew", "view", "policy", "host", "adapters", "core", "base" },
 }
 -- Files that belong to no room: plain facts.
 local facts = { ["version.h"] = true }
@@ -167,6 +168,7 @@ local archives = {
 		-- a script's own print and io.write: nobody else's words
 		spared = { ["output.o"] = { "stdout", "stderr" } },
 	},
+	view = { denied = { prints, ends, forked } },
 	curfew = { denied = { prints, ends, forked } },
 }
 

@@ -16,8 +16,8 @@
 #include "core/core.h"
 #include "shell/logger.h"
 #include "shell/out.h"
-#include "shell/view.h"
-#include "shell/view_words.h"
+#include "view/view.h"
+#include "view/words.h"
 
 enum { LINES_MAX = 12 };
 /* A stop that is over sooner shows nothing; then ten frames a second. */

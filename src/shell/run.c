@@ -27,8 +27,8 @@
 #include "shell/out.h"
 #include "shell/signals.h"
 #include "shell/tcp.h"
-#include "shell/view.h"
 #include "shell/watchdog.h"
+#include "view/view.h"
 
 struct run {
 	const struct cfw_run_options *opt;

@@ -12,12 +12,12 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "../view/world.h"
 #include "base/buf.h"
 #include "base/kind.h"
 #include "base/time.h"
 #include "base/timers.h"
 #include "shell/logger.h"
-#include "world.h"
 
 /* ---- a terminal of 80 columns: just what is needed ---- */
 

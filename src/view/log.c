@@ -7,8 +7,8 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "core/core.h"
-#include "shell/view.h"
-#include "shell/view_words.h"
+#include "view/view.h"
+#include "view/words.h"
 
 struct line {
 	const struct cfw_core *core;

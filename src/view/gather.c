@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 #include "base/time.h"
-#include "shell/view_timeline.h"
-#include "shell/view_words.h"
+#include "view/timeline.h"
+#include "view/words.h"
 
 static void *append(struct timeline *t, void *arr, size_t *n, size_t *cap, size_t size)
 {

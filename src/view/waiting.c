@@ -5,8 +5,8 @@
 #include "base/buf.h"
 #include "base/time.h"
 #include "core/core.h"
-#include "shell/view.h"
-#include "shell/view_words.h"
+#include "view/view.h"
+#include "view/words.h"
 
 struct waiting {
 	const struct cfw_core *core;

@@ -1,6 +1,6 @@
 /* view.h: views of the core's journal for people: log lines, the live display of a running stop, the timeline after it. */
-#ifndef CFW_SHELL_VIEW_H
-#define CFW_SHELL_VIEW_H
+#ifndef CFW_VIEW_H
+#define CFW_VIEW_H
 
 #include <stdbool.h>
 #include <stdint.h>

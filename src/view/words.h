@@ -1,6 +1,6 @@
-/* view_words.h: what the views share: names, causes, widths, and the last stop gathered from the journal. */
-#ifndef CFW_SHELL_VIEW_WORDS_H
-#define CFW_SHELL_VIEW_WORDS_H
+/* words.h: what the views share: names, causes, widths, and the last stop gathered from the journal. */
+#ifndef CFW_VIEW_WORDS_H
+#define CFW_VIEW_WORDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

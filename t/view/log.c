@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "shell/view.h"
+#include "view/view.h"
 #include "world.h"
 
 static struct cfw_buf said;

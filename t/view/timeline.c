@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
-#include "shell/view.h"
+#include "view/view.h"
 #include "world.h"
 
 static struct cfw_buf text;

@@ -1,6 +1,6 @@
-/* view_timeline.h: the last stop as rows and marks, gathered from the journal; drawn by view_timeline.c. */
-#ifndef CFW_SHELL_VIEW_TIMELINE_H
-#define CFW_SHELL_VIEW_TIMELINE_H
+/* timeline.h: the last stop as rows and marks, gathered from the journal; drawn by timeline.c. */
+#ifndef CFW_VIEW_TIMELINE_H
+#define CFW_VIEW_TIMELINE_H
 
 #include <stdbool.h>
 #include <stddef.h>

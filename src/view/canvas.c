@@ -1,12 +1,12 @@
-#include "shell/view_canvas.h"
+#include "view/canvas.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/time.h"
-#include "shell/view_timeline.h"
-#include "shell/view_words.h"
+#include "view/timeline.h"
+#include "view/words.h"
 
 enum { MARK_LINES = 3 };
 

@@ -1,4 +1,4 @@
-#include "shell/view_words.h"
+#include "view/words.h"
 
 #include <string.h>
 

@@ -13,10 +13,10 @@
 
 #include "base/buf.h"
 #include "base/time.h"
-#include "shell/view.h"
-#include "shell/view_canvas.h"
-#include "shell/view_timeline.h"
-#include "shell/view_words.h"
+#include "view/canvas.h"
+#include "view/timeline.h"
+#include "view/view.h"
+#include "view/words.h"
 
 static const struct {
 	const char *unicode, *ascii, *color, *legend;

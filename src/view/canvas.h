@@ -1,6 +1,6 @@
-/* view_canvas.h: where the timeline is drawn: a column of labels, a column of cells over time, a column of durations. */
-#ifndef CFW_SHELL_VIEW_CANVAS_H
-#define CFW_SHELL_VIEW_CANVAS_H
+/* canvas.h: where the timeline is drawn: a column of labels, a column of cells over time, a column of durations. */
+#ifndef CFW_VIEW_CANVAS_H
+#define CFW_VIEW_CANVAS_H
 
 #include <stdbool.h>
 #include <stddef.h>
