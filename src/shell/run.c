@@ -25,36 +25,16 @@
 #include "shell/http.h"
 #include "shell/link.h"
 #include "shell/out.h"
+#include "shell/run_impl.h"
 #include "shell/signals.h"
 #include "shell/tcp.h"
 #include "shell/watchdog.h"
 #include "view/view.h"
 
-struct run {
-	const struct cfw_run_options *opt;
-	struct cfw_link link; /* to the guardian */
-	struct event_base *base;
-	struct curfew_loop loop;
-	struct cfw_page *page;
-	struct cfw_logger *logger;
-	struct cfw_signals *signals;
-	struct cfw_display *display;
-	struct curfew *curfew;
-	struct cfw_health *health;
-	uint64_t logged;            /* journal entries rendered so far */
-	enum cfw_log_format format; /* as configured so far */
-	enum cfw_log_level level;
-	struct event *reaper; /* after deactivate(): no SIGCHLD is caught any more */
-	pid_t thread;         /* that runs the loop */
-	bool tty, over, deactivated, own_page;
-	atomic_bool left; /* another thread called exit(3) and waits for the stop's end */
-	int code;
-};
-
 /* ---- the guardian ---- */
 
 /* No hook will be called any more: from here on our end is the end. */
-static void tell_finished(const struct run *r, int code)
+static void tell_finished(const struct cfw_run_state *r, int code)
 {
 	if (r->page)
 		atomic_store(&r->page->finished, code + 1);
@@ -62,7 +42,7 @@ static void tell_finished(const struct run *r, int code)
 
 static void on_guardian_gone(void *ud)
 {
-	const struct run *r = ud;
+	const struct cfw_run_state *r = ud;
 	if (r->deactivated)
 		return;
 	cfw_log_at(cfw_logger_log(r->logger), CFW_ERROR, "the guardian is gone: stopping as for SIGTERM");
@@ -71,13 +51,13 @@ static void on_guardian_gone(void *ud)
 
 static void keep_source(void *ud, const char *key, const char *path, const char *src, size_t n)
 {
-	const struct run *r = ud;
+	const struct cfw_run_state *r = ud;
 	cfw_link_keep_source(&r->link, cfw_logger_log(r->logger), key, path, src, n);
 }
 
 static const char *find_source(void *ud, const char *key, const char **path, size_t *n)
 {
-	const struct run *r = ud;
+	const struct cfw_run_state *r = ud;
 	return cfw_link_find_source(&r->link, key, path, n);
 }
 
@@ -85,7 +65,7 @@ static const char *find_source(void *ud, const char *key, const char **path, siz
 
 static void on_exit_code(void *ud, int code, bool kill)
 {
-	struct run *r = ud;
+	struct cfw_run_state *r = ud;
 	tell_finished(r, code);
 	cfw_display_end(r->display);
 	cfw_health_close(r->health); /* the last to go; its unix socket with it */
@@ -99,7 +79,7 @@ static void on_exit_code(void *ud, int code, bool kill)
 
 static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool decided)
 {
-	const struct run *r = ud;
+	const struct cfw_run_state *r = ud;
 	(void)margin_ns; /* both are in the page */
 	(void)deadline_ns;
 	if (r->signals)
@@ -109,75 +89,20 @@ static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool
 
 static void on_lame(void *ud)
 {
-	struct run *r = ud;
+	struct cfw_run_state *r = ud;
 	cfw_display_begin(r->display);
 }
 
 static int on_signal_rule(void *ud, int signo, struct curfew_err *err)
 {
-	struct run *r = ud;
+	struct cfw_run_state *r = ud;
 	bool stopping = signo == SIGINT || signo == SIGTERM || signo == SIGQUIT || signo == SIGHUP;
 	return r->signals ? cfw_signals_catch(r->signals, signo, stopping, false, err) : 0;
 }
 
-/* S9.1: from the first stopping trigger on it says why not. */
-static bool is_ready(void *ud, char *why, size_t n)
-{
-	const struct run *r = ud;
-	const struct cfw_core *core = curfew_core(r->curfew);
-	enum cfw_life life = cfw_core_life(core);
-	struct cfw_stop_view stop;
-	cfw_core_stop_view(core, &stop);
-	if (stop.running)
-		snprintf(why, n, "stopping: %s", cfw_trigger_name(stop.first.kind, stop.first.signo));
-	else
-		snprintf(why, n, "%s", life == CFW_L_NEW ? "starting" : cfw_life_name(life));
-	return !stop.running && life == CFW_L_STARTED;
-}
-
-static int listen_health(struct run *r, const struct cfw_value *listen, struct curfew_err *err)
-{
-	if (!listen || cfw_health_listens_on(r->health, listen) || r->link.crash)
-		return 0;
-	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), is_ready, r, err);
-	if (!h) { /* not for a script to live with: configure raises what is invalid, and only that */
-		err->sys_errno = 0;
-		return err->code = CURFEW_EINVAL;
-	}
-	cfw_health_close(r->health);
-	r->health = h;
-	cfw_log_at(cfw_logger_log(r->logger), CFW_INFO, "health: listening on %s", cfw_health_address(h));
-	return 0;
-}
-
-static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
-{
-	struct run *r = ud;
-	const struct cfw_value *log = cfw_value_get(conf, "log");
-	const char *format_name = cfw_value_get_str(log, "format", NULL), *level_name = cfw_value_get_str(log, "level", NULL);
-	/* what the command line says is stronger, what nobody says stays */
-	int format = r->opt->log_format < 0 && format_name ? cfw_log_format_parse(format_name) : (int)r->format;
-	int level = r->opt->log_level < 0 && level_name ? cfw_log_level_parse(level_name) : (int)r->level;
-	if (format < 0 || level < 0)
-		return cfw_err_set(err, CURFEW_EINVAL,
-				   "log: format is text, logfmt or json; level is debug, info, warn or error");
-	r->format = (enum cfw_log_format)format;
-	r->level = (enum cfw_log_level)level;
-	cfw_logger_set(r->logger, r->format, r->level);
-	atomic_store(&r->page->log_format, r->format);
-	atomic_store(&r->page->log_level, r->level);
-	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", atomic_load(&r->page->stall_limit_ns)));
-	static const char *const later[] = {"control", "watch"};
-	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
-			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
-				   "configure: %s is not supported by this version and is ignored", later[i]);
-	return listen_health(r, cfw_value_get(cfw_value_get(conf, "health"), "listen"), err);
-}
-
 static void reap(evutil_socket_t fd, short what, void *ud)
 {
-	const struct run *r = ud;
+	const struct cfw_run_state *r = ud;
 	(void)fd;
 	(void)what;
 	curfew_reap(r->curfew);
@@ -187,7 +112,7 @@ static void reap(evutil_socket_t fd, short what, void *ud)
 static void on_deactivate(void *ud)
 {
 	static const struct timeval often = {0, 50000};
-	struct run *r = ud;
+	struct cfw_run_state *r = ud;
 	cfw_logger_no_sigpipe(r->logger, false);
 	cfw_signals_free(r->signals);
 	r->signals = NULL;
@@ -201,7 +126,7 @@ static void on_deactivate(void *ud)
 
 static void on_journal(void *ud)
 {
-	struct run *r = ud;
+	struct cfw_run_state *r = ud;
 	const struct cfw_core *core = curfew_core(r->curfew);
 	const struct cfw_journal_entry *e;
 	uint64_t from = curfew_journal_from(r->curfew);
@@ -219,7 +144,7 @@ static void on_journal(void *ud)
 
 static void on_signal(void *ud, int signo, unsigned times)
 {
-	struct run *r = ud;
+	struct cfw_run_state *r = ud;
 	if (signo == SIGCHLD)
 		curfew_reap(r->curfew);
 	else if (!cfw_command_forwards(r->curfew, signo))
@@ -227,7 +152,7 @@ static void on_signal(void *ud, int signo, unsigned times)
 }
 
 /* S2.1, S2.2; and with a command, what has no meaning to curfew is passed on to it. */
-static int catch_signals(struct run *r, struct curfew_err *err)
+static int catch_signals(struct cfw_run_state *r, struct curfew_err *err)
 {
 	r->signals = cfw_signals_new(&r->loop, r->page, on_signal, r, err);
 	if (!r->signals)
@@ -250,7 +175,7 @@ static int catch_signals(struct run *r, struct curfew_err *err)
 /* S2.3: exit(3) by whoever: a C module of a script, a library. It runs inside a callback of ours, so it is an abort (S5.3). */
 static void on_process_exit(int status, void *ud)
 {
-	struct run *r = ud;
+	struct cfw_run_state *r = ud;
 	if (r->over || !r->curfew)
 		return;
 	if (r->deactivated) {
@@ -272,7 +197,7 @@ static void on_process_exit(int status, void *ud)
 
 /* ---- assembly ---- */
 
-static int open_instance(struct run *r, struct curfew_err *err)
+static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 {
 	struct curfew_options o = {
 		.size = sizeof o,
@@ -284,7 +209,7 @@ static int open_instance(struct run *r, struct curfew_err *err)
 		.on_deadline = on_deadline,
 		.on_lame = on_lame,
 		.on_signal_rule = on_signal_rule,
-		.on_configure = on_configure,
+		.on_configure = cfw_run_configure,
 		.on_deactivate = on_deactivate,
 		.on_journal = on_journal,
 		.overrides = r->opt->overrides,
@@ -323,7 +248,7 @@ static bool speaks_utf8(void)
 	return lang && (strcasestr(lang, "utf-8") || strcasestr(lang, "utf8"));
 }
 
-static int open_all(struct run *r, struct curfew_err *err)
+static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 {
 	r->tty = isatty(STDERR_FILENO) == 1;
 	r->thread = gettid();
@@ -353,7 +278,7 @@ static int open_all(struct run *r, struct curfew_err *err)
 	return rc;
 }
 
-static int load_all(struct run *r, struct curfew_err *err)
+static int load_all(struct cfw_run_state *r, struct curfew_err *err)
 {
 	int rc = r->opt->command ? cfw_command_load(r->curfew, r->opt->command, err) : 0;
 	for (size_t i = 0; !rc && i < r->opt->npolicies; i++)
@@ -370,7 +295,7 @@ static void block_signals(void)
 	sigprocmask(SIG_BLOCK, &all, NULL);
 }
 
-static void close_all(struct run *r)
+static void close_all(struct cfw_run_state *r)
 {
 	cfw_display_free(r->display);
 	curfew_free(r->curfew);
@@ -395,7 +320,7 @@ static void close_all(struct run *r)
 }
 
 /* After a stop in peace. Servers have closed what they had; all that is left is memory, and the descriptors that go with us. */
-static void leave(struct run *r)
+static void leave(struct cfw_run_state *r)
 {
 	cfw_display_free(r->display);
 	curfew_leave(r->curfew);
@@ -405,7 +330,7 @@ static void leave(struct run *r)
 	cfw_logger_flush(r->logger);
 }
 
-static void print_timeline(const struct run *r)
+static void print_timeline(const struct cfw_run_state *r)
 {
 	if (r->opt->timeline == CFW_WHEN_NEVER || (r->opt->timeline == CFW_WHEN_AUTO && !r->tty))
 		return;
@@ -428,7 +353,7 @@ static void print_timeline(const struct run *r)
 }
 
 /* A graceful stop that nothing was cut from. */
-static bool ended_in_peace(const struct run *r)
+static bool ended_in_peace(const struct cfw_run_state *r)
 {
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(curfew_core(r->curfew), &stop);
@@ -437,8 +362,8 @@ static bool ended_in_peace(const struct run *r)
 
 int cfw_run(const struct cfw_run_options *options, const struct cfw_guarded *guarded)
 {
-	static struct run r; /* static: an exit handler looks at it after this function may have been left */
-	r = (struct run){.opt = options, .own_page = !guarded, .code = 2};
+	static struct cfw_run_state r; /* static: an exit handler looks at it after this function may have been left */
+	r = (struct cfw_run_state){.opt = options, .own_page = !guarded, .code = 2};
 	r.link = (struct cfw_link){
 		.guarded = guarded, .crash = guarded ? guarded->crash : NULL, .on_gone = on_guardian_gone, .ud = &r};
 	struct curfew_err err = {0};

@@ -1,0 +1,65 @@
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/page.h"
+#include "base/value.h"
+#include "core/core.h"
+#include "curfew.h"
+#include "shell/health.h"
+#include "shell/run_impl.h"
+
+/* S9.1: from the first stopping trigger on it says why not. */
+static bool is_ready(void *ud, char *why, size_t n)
+{
+	const struct cfw_run_state *r = ud;
+	const struct cfw_core *core = curfew_core(r->curfew);
+	enum cfw_life life = cfw_core_life(core);
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(core, &stop);
+	if (stop.running)
+		snprintf(why, n, "stopping: %s", cfw_trigger_name(stop.first.kind, stop.first.signo));
+	else
+		snprintf(why, n, "%s", life == CFW_L_NEW ? "starting" : cfw_life_name(life));
+	return !stop.running && life == CFW_L_STARTED;
+}
+
+static int listen_health(struct cfw_run_state *r, const struct cfw_value *listen, struct curfew_err *err)
+{
+	if (!listen || cfw_health_listens_on(r->health, listen) || r->link.crash)
+		return 0;
+	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), is_ready, r, err);
+	if (!h) { /* not for a script to live with: configure raises what is invalid, and only that */
+		err->sys_errno = 0;
+		return err->code = CURFEW_EINVAL;
+	}
+	cfw_health_close(r->health);
+	r->health = h;
+	cfw_log_at(cfw_logger_log(r->logger), CFW_INFO, "health: listening on %s", cfw_health_address(h));
+	return 0;
+}
+
+int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
+{
+	struct cfw_run_state *r = ud;
+	const struct cfw_value *log = cfw_value_get(conf, "log");
+	const char *format_name = cfw_value_get_str(log, "format", NULL), *level_name = cfw_value_get_str(log, "level", NULL);
+	/* what the command line says is stronger, what nobody says stays */
+	int format = r->opt->log_format < 0 && format_name ? cfw_log_format_parse(format_name) : (int)r->format;
+	int level = r->opt->log_level < 0 && level_name ? cfw_log_level_parse(level_name) : (int)r->level;
+	if (format < 0 || level < 0)
+		return cfw_err_set(err, CURFEW_EINVAL,
+				   "log: format is text, logfmt or json; level is debug, info, warn or error");
+	r->format = (enum cfw_log_format)format;
+	r->level = (enum cfw_log_level)level;
+	cfw_logger_set(r->logger, r->format, r->level);
+	atomic_store(&r->page->log_format, r->format);
+	atomic_store(&r->page->log_level, r->level);
+	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", atomic_load(&r->page->stall_limit_ns)));
+	static const char *const later[] = {"control", "watch"};
+	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
+			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
+				   "configure: %s is not supported by this version and is ignored", later[i]);
+	return listen_health(r, cfw_value_get(cfw_value_get(conf, "health"), "listen"), err);
+}
