@@ -94,6 +94,36 @@ CURFEW_API int curfew_exit(struct curfew *c, int code); /* S2.3, S2.4, S2.18 */
 CURFEW_API int curfew_stop(struct curfew *c);
 CURFEW_API int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err);
 
+/* What came of something that was asked for; called once, from a later curfew_step or from curfew_free, never from within the call
+ * that asked. value: what there is to say, NULL where that is nothing; err: NULL when it went well. Both only for the call. */
+typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const struct curfew_err *err);
+
+/* S7: build the policy anew from the files it was loaded from, beside the running one, and swap. fn may be NULL. Asked for again
+ * before it is over, it is the same reload, and all are answered (S7.4). value: { generation = N, servers = { { name =, change =
+ * "added" | "removed" | "replaced" | "updated" | "unchanged" }, … } }; err: why it was refused, with file and line, and nothing
+ * has changed then. 0, or negative and err (fn is not called then). */
+CURFEW_API int curfew_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
+
+/* Steering: a stop that runs, or one server with what depends on it. Each is a trigger that a rule may refuse. */
+enum curfew_steer_what {
+	CURFEW_HURRY,  /* skip what is left of holds and waits: hooks' sleeps, idle_grace, a process's wait for its signal */
+	CURFEW_EXTEND, /* the end moves by ns, up to max_exit_timeout (S4.6) */
+	CURFEW_SKIP,   /* what the named server's stop waits for at this moment is given up: its hook, else its drain */
+	CURFEW_CANCEL, /* while nothing has been stopped yet: servers that were only pre-stopped serve again */
+	CURFEW_SERVER_START,   /* the named server, with what it depends on */
+	CURFEW_SERVER_STOP,    /* what depends on it first */
+	CURFEW_SERVER_RESTART, /* those that depend on it are stopped before and started after */
+};
+struct curfew_steer {
+	enum curfew_steer_what what;
+	const char *server; /* SKIP, SERVER_…: its name; copied */
+	uint64_t ns;        /* EXTEND: from now */
+};
+/* 0, or negative and err (fn is not called then). Answered when it is done (SERVER_…: when the server has started or stopped), or
+ * when it was refused: err says by whom, a rule or the state. fn may be NULL. */
+CURFEW_API int curfew_steer(struct curfew *c, const struct curfew_steer *steer, curfew_answer_fn *fn, void *ud,
+			    struct curfew_err *err);
+
 /* Pull: do all that is due now; never blocks. The instance arms the loop's timer itself, so a host with a loop need not call
  * these. */
 CURFEW_API int curfew_step(struct curfew *c);

@@ -32,10 +32,12 @@ struct cfw_text {
 	char *text, *traceback;
 };
 
-/* Somebody who waits for the core's CFW_ACT_REPLY. */
+/* Somebody who waits for the core's CFW_ACT_REPLY: a script by its token, or whoever called the library by its function. */
 struct cfw_waiter {
 	uint32_t request;
 	cfw_token token;
+	curfew_answer_fn *fn;
+	void *ud;
 };
 
 struct curfew {
@@ -127,7 +129,9 @@ void cfw_finish(struct curfew *c, int code, bool kill); /* on_exit, once */
 /* curfew_ops.c */
 extern const struct cfw_policy_ops cfw_curfew_policy_ops;
 int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_err *err);
-/* Answer a waiter's token: err NULL with true. Forgets it. */
+/* A number for the core to answer, with who waits for it: a token, or fn. 0 when memory is gone. */
+uint32_t cfw_asker_new(struct curfew *c, cfw_token token, curfew_answer_fn *fn, void *ud);
+/* Answer who waits: err NULL with true. Forgets them. */
 void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err);
 
 bool cfw_drain(struct curfew *c); /* curfew.c */

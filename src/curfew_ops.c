@@ -182,12 +182,11 @@ static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, c
 	return 0;
 }
 
-/* A number for the core to answer, with the token that waits for it; 0 when memory is gone. */
-static uint32_t wait_for(struct curfew *c, cfw_token token)
+uint32_t cfw_asker_new(struct curfew *c, cfw_token token, curfew_answer_fn *fn, void *ud)
 {
 	if (cfw_grow(&cfw_alloc_std, &c->waiters, &c->waiters_cap, c->nwaiters + 1, sizeof *c->waiters))
 		return 0;
-	c->waiters[c->nwaiters++] = (struct cfw_waiter){++c->requests, token};
+	c->waiters[c->nwaiters++] = (struct cfw_waiter){++c->requests, token, fn, ud};
 	return c->requests;
 }
 
@@ -195,9 +194,12 @@ void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_e
 {
 	for (size_t i = 0; i < c->nwaiters; i++)
 		if (c->waiters[i].request == request) {
-			cfw_token token = c->waiters[i].token;
+			struct cfw_waiter w = c->waiters[i];
 			c->waiters[i] = c->waiters[--c->nwaiters];
-			cfw_policy_answer(c->policy, token, err ? NULL : cfw_value_bool(true), err);
+			if (w.fn)
+				w.fn(w.ud, NULL, err);
+			else
+				cfw_policy_answer(c->policy, w.token, err ? NULL : cfw_value_bool(true), err);
 			return;
 		}
 }
@@ -247,7 +249,7 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 	default:
 		e.type = CFW_EV_SERVER_RESTART;
 	}
-	e.request = e.trigger.request = wait_for(c, token);
+	e.request = e.trigger.request = cfw_asker_new(c, token, NULL, NULL);
 	if (!e.request)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	cfw_inbox_put(c, &e);
@@ -264,7 +266,7 @@ static void op_cancel(void *ud, cfw_token token)
 	struct curfew *c = ud;
 	cfw_service_cancel(c, token);
 	for (size_t i = 0; i < c->nwaiters; i++)
-		if (c->waiters[i].token == token) {
+		if (!c->waiters[i].fn && c->waiters[i].token == token) {
 			c->waiters[i] = c->waiters[--c->nwaiters];
 			break;
 		}
