@@ -27,7 +27,7 @@ LDLIBS_ALL := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread $(LDLIBS)
 say = $(if $(VERBOSE),,@printf '  %-5s %s\n' $(1) $@ &&)
 
 # A room is a folder of src/; each becomes an archive, so that a test of a room links that room and what lies below it only.
-ROOMS := base core view adapters host policy shell
+ROOMS := base core view adapters host policy shell sim
 objs = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c))
 LUA_SRC := $(sort $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua))
 # `check` stands on luacheck's parser, which the binary carries: Debian's lua-check has it.
@@ -40,7 +40,8 @@ below_adapters := adapters base
 below_host := host adapters base
 below_policy := policy core base
 below_shell := shell view adapters core base
-below_run := shell curfew view policy host adapters core base
+below_sim := sim curfew view policy host adapters core base
+below_run := shell sim curfew view policy host adapters core base
 
 .DEFAULT_GOAL := $(BUILD)/curfew
 all: $(BUILD)/curfew ## build the one binary, build/curfew

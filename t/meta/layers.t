@@ -59,7 +59,7 @@ fails 'an empty tree proves nothing' check "$tmp/nowhere"
 object() {
 	rm -rf "$tmp/b"
 	mkdir "$tmp/b"
-	for room in base core adapters host policy curfew; do
+	for room in base core view adapters host policy curfew sim; do
 		text='typedef int empty;'
 		[ $room != "$1" ] || text=$2
 		echo "$text" >"$tmp/b/$room.c"
