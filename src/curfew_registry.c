@@ -83,13 +83,22 @@ static struct cfw_entry *make_room(struct curfew *c, cfw_id id)
 	return &c->servers[slot];
 }
 
+/* The newest kind of that name that takes the definition; nkinds when there is none. */
+static size_t find_kind(const struct curfew *c, const char *name, const struct cfw_value *def)
+{
+	for (size_t k = c->nkinds; k-- > 0;) {
+		const struct cfw_kind *kind = c->kinds[k].kind;
+		if (strcmp(kind->name, name) == 0 && (!kind->takes || kind->takes(c->kinds[k].ud, def)))
+			return k;
+	}
+	return c->nkinds;
+}
+
 cfw_id cfw_entry_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
 {
 	struct cfw_server_opts opts;
 	read_opts(def, &opts);
-	size_t k = 0;
-	while (k < c->nkinds && strcmp(c->kinds[k].kind->name, opts.kind) != 0)
-		k++;
+	size_t k = find_kind(c, opts.kind, def);
 	if (k == c->nkinds) {
 		cfw_err_set(err, CURFEW_ENOENT, "there is no kind of server named \"%.60s\" here", opts.kind);
 		return 0;

@@ -6,6 +6,7 @@
 #ifndef CFW_BASE_KIND_H
 #define CFW_BASE_KIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -74,6 +75,8 @@ struct cfw_kind {
 	const char *(*address)(void *srv);     /* where it really listens, "127.0.0.1:43211"; NULL */
 	int (*pid)(void *srv);                 /* 0 when there is none */
 	int (*signal)(void *srv, int signo);   /* pass a signal on; negative CURFEW_E… */
+	/* Is this definition its own? NULL: each of its name. Of several kinds of one name the newest that says so is taken. */
+	bool (*takes)(void *kind_ud, const struct cfw_value *def);
 };
 
 /* A named operation that a script can wait on: exec, fetch, fs.read, … */
