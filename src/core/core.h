@@ -196,6 +196,11 @@ struct cfw_server_view {
 };
 int cfw_core_server_view(const struct cfw_core *core, cfw_id server, struct cfw_server_view *out); /* 0 or CURFEW_ENOENT */
 
+/* As it was registered; the strings are the core's. 0 or CURFEW_ENOENT. */
+int cfw_core_server_opts(const struct cfw_core *core, cfw_id server, struct cfw_server_opts *out);
+/* The i-th server that this one starts after, the newest first; 0 past the last. */
+cfw_id cfw_core_server_on(const struct cfw_core *core, cfw_id server, size_t i);
+
 struct cfw_hook_view {
 	cfw_id id, server;
 	enum cfw_phase phase;
@@ -206,6 +211,7 @@ struct cfw_hook_view {
 	uint64_t since_ns, until_ns;
 };
 int cfw_core_hook_view(const struct cfw_core *core, cfw_id hook, struct cfw_hook_view *out);
+int cfw_core_hook_opts(const struct cfw_core *core, cfw_id hook, struct cfw_hook_opts *out); /* as cfw_core_server_opts */
 /* When a running hook will be cut, as things stand now: what ctx:remaining() counts to. 0 when run does not run. */
 uint64_t cfw_core_run_until(const struct cfw_core *core, uint32_t run);
 cfw_id cfw_core_hook_next(const struct cfw_core *core, cfw_id hook); /* iterate from 0 */

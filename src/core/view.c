@@ -52,3 +52,42 @@ void cfw_core_stop_view(const struct cfw_core *core, struct cfw_stop_view *out)
 				      .no_exit = st->no_exit,
 				      .seq = core->journal.stop_seq};
 }
+
+int cfw_core_server_opts(const struct cfw_core *core, cfw_id server, struct cfw_server_opts *out)
+{
+	const struct cfw_server *s = cfw_server_get(core, server);
+	if (!s)
+		return CURFEW_ENOENT;
+	*out = (struct cfw_server_opts){.name = s->name,
+					.kind = s->kind,
+					.start_timeout_ns = s->start_timeout_ns,
+					.stop_timeout_ns = s->stop_timeout_ns,
+					.restart = s->restart,
+					.restart_max = s->restart_max,
+					.backoff_ns = s->backoff_ns,
+					.expect_exit = s->expect_exit};
+	return 0;
+}
+
+cfw_id cfw_core_server_on(const struct cfw_core *core, cfw_id server, size_t i)
+{
+	const struct cfw_server *s = cfw_server_get(core, server);
+	uint32_t e = s ? s->deps : 0;
+	while (e && i--)
+		e = core->edges[e - 1].next_dep;
+	return e ? core->edges[e - 1].to : 0;
+}
+
+int cfw_core_hook_opts(const struct cfw_core *core, cfw_id hook, struct cfw_hook_opts *out)
+{
+	const struct cfw_hook *h = cfw_hook_get(core, hook);
+	if (!h)
+		return CURFEW_ENOENT;
+	*out = (struct cfw_hook_opts){.server = h->server,
+				      .phase = (enum cfw_phase)h->phase,
+				      .name = h->name,
+				      .where = h->where,
+				      .timeout_ns = h->timeout_ns,
+				      .ref = h->ref};
+	return 0;
+}
