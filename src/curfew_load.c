@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,6 +149,10 @@ int curfew_stop(struct curfew *c)
 int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
 {
 	struct cfw_trigger t = {0};
+	if (strncmp(name, "custom:", 7) == 0 && name[7]) {
+		t.kind = CFW_T_CUSTOM;
+		return cfw_curfew_policy_ops.trigger(c, &t, name, NULL);
+	}
 	if (cfw_trigger_parse(name, &t.kind, &t.signo))
 		return cfw_err_set(err, CURFEW_ENOENT, "there is no trigger named \"%.60s\"", name);
 	if (t.kind == CFW_T_CRASH || t.kind == CFW_T_CLOSED || t.kind == CFW_T_REJECTION || t.kind == CFW_T_STALL)
