@@ -1,0 +1,310 @@
+#include "sim/oracle.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "core/core.h"
+
+enum { SLOT_MASK = 0xfffff, KEPT = 8 };
+
+struct server {
+	uint8_t state;             /* enum cfw_server_state, as the journal has it */
+	bool owed;                 /* it had reached started in this life, and is not down */
+	uint32_t life;             /* starts so far */
+	uint32_t running;          /* hooks of it */
+	uint32_t last[CFW_PHASES]; /* slot + 1 of the hook of that phase that was begun last in this life */
+};
+
+struct cfw_oracle {
+	struct server *servers;
+	size_t nservers;
+	struct hook {
+		uint32_t life; /* of its server, or the stop, in which it was begun; 0: never */
+	} * hooks;
+	size_t nhooks;
+	bool stopping, aborting, margin, killed;
+	uint32_t stops;
+	uint64_t began_ns, deadline_ns;
+	int least; /* code that the end has at least */
+	const char *why;
+	size_t broken;
+	char text[KEPT][256];
+};
+
+struct cfw_oracle *cfw_oracle_new(void)
+{
+	return calloc(1, sizeof(struct cfw_oracle));
+}
+
+void cfw_oracle_free(struct cfw_oracle *o)
+{
+	if (!o)
+		return;
+	free(o->servers);
+	free(o->hooks);
+	free(o);
+}
+
+void cfw_oracle_reset(struct cfw_oracle *o)
+{
+	struct server *servers = o->servers;
+	struct hook *hooks = o->hooks;
+	size_t nservers = o->nservers, nhooks = o->nhooks;
+	memset(servers, 0, nservers * sizeof *servers);
+	memset(hooks, 0, nhooks * sizeof *hooks);
+	memset(o, 0, offsetof(struct cfw_oracle, text));
+	o->servers = servers;
+	o->hooks = hooks;
+	o->nservers = nservers;
+	o->nhooks = nhooks;
+}
+
+const char *cfw_oracle_broken(const struct cfw_oracle *o, size_t i)
+{
+	return i < o->broken && i < KEPT ? o->text[i] : NULL;
+}
+
+static void broke(struct cfw_oracle *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void broke(struct cfw_oracle *o, const char *fmt, ...)
+{
+	va_list ap;
+	if (o->broken < KEPT) {
+		va_start(ap, fmt);
+		vsnprintf(o->text[o->broken], sizeof o->text[0], fmt, ap);
+		va_end(ap);
+	}
+	o->broken++;
+}
+
+/* The place of id, zeroed where it is new; NULL when memory is gone. */
+static void *place(void *arr, size_t *n, size_t size, cfw_id id)
+{
+	size_t slot = (id & SLOT_MASK) - 1;
+	unsigned char **items = arr;
+	if (!id)
+		return NULL;
+	if (slot >= *n) {
+		size_t cap = (slot + 1) * 2;
+		unsigned char *more = realloc(*items, cap * size);
+		if (!more)
+			return NULL;
+		memset(more + *n * size, 0, (cap - *n) * size);
+		*items = more;
+		*n = cap;
+	}
+	return *items + slot * size;
+}
+
+static struct server *server_at(struct cfw_oracle *o, cfw_id id)
+{
+	return place(&o->servers, &o->nservers, sizeof *o->servers, id);
+}
+
+static struct hook *hook_at(struct cfw_oracle *o, cfw_id id)
+{
+	return place(&o->hooks, &o->nhooks, sizeof *o->hooks, id);
+}
+
+static const char *name_of(const struct cfw_core *core, cfw_id id)
+{
+	struct cfw_server_view v;
+	return cfw_core_server_view(core, id, &v) == 0 ? v.name : "?";
+}
+
+static void at_least(struct cfw_oracle *o, int code, const char *why)
+{
+	if (code <= o->least)
+		return;
+	o->least = code;
+	o->why = why;
+}
+
+/* ---- S4.12: what is owed ---- */
+
+static void check_owed(struct cfw_oracle *o, const struct cfw_core *core, cfw_id id, const struct server *s, const char *when)
+{
+	struct cfw_hook_view v;
+	for (cfw_id h = 0; s->owed && !o->killed && (h = cfw_core_hook_next(core, h));) {
+		if (cfw_core_hook_view(core, h, &v) || v.server != id || v.phase != CFW_PRE_STOP)
+			continue;
+		const struct hook *k = hook_at(o, h);
+		if (k && k->life != s->life)
+			broke(o, "S4.12: %s: %s, and its pre_stop hook%s%s (%s) was not called", name_of(core, id), when,
+			      v.name ? " " : "", v.name ? v.name : "", v.where ? v.where : "?");
+	}
+}
+
+/* ---- S4.1: the order ---- */
+
+static void check_dependants(struct cfw_oracle *o, const struct cfw_core *core, cfw_id id)
+{
+	cfw_id on;
+	for (cfw_id d = 0; (d = cfw_core_server_next(core, d));)
+		for (size_t i = 0; (on = cfw_core_server_on(core, d, i)); i++) {
+			const struct server *s = on == id ? server_at(o, d) : NULL;
+			if (s && s->state != CFW_S_DOWN && s->state != CFW_S_FAILED && s->state != CFW_S_WAITING)
+				broke(o, "S4.1: %s begins to stop before %s, which depends on it, is done", name_of(core, id),
+				      name_of(core, d));
+		}
+}
+
+static void see_server(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	struct server *s = server_at(o, e->server);
+	if (!s)
+		return;
+	bool begins = (e->a == CFW_S_PRE_START || e->a == CFW_S_STARTING) && e->b != CFW_S_PRE_START;
+	bool stops = (e->a == CFW_S_PRE_STOP || e->a == CFW_S_STOPPING) && e->b != CFW_S_PRE_STOP;
+	if (begins) {
+		if (o->stopping && e->b == CFW_S_BACKOFF)
+			broke(o, "S4.13: %s is started again during the stop", name_of(core, e->server));
+		s->life++;
+		s->owed = false;
+		memset(s->last, 0, sizeof s->last);
+	}
+	if (stops && o->stopping && !o->aborting && !o->margin)
+		check_dependants(o, core, e->server);
+	if (e->a == CFW_S_POST_START || e->a == CFW_S_STARTED)
+		s->owed = true;
+	s->state = (uint8_t)e->a;
+	if (e->a == CFW_S_DOWN) {
+		check_owed(o, core, e->server, s, "it has stopped");
+		s->owed = false;
+	}
+}
+
+/* ---- hooks ---- */
+
+static void see_hook(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	struct hook *h = hook_at(o, e->hook);
+	struct server *s = server_at(o, e->server);
+	struct cfw_hook_view v;
+	if (!h || cfw_core_hook_view(core, e->hook, &v))
+		return;
+	uint32_t life = s ? s->life : o->stops + 1, slot = e->hook & SLOT_MASK;
+	if (h->life == life)
+		broke(o, "S4.12: the hook %s of %s (%s) was begun twice", v.name ? v.name : "",
+		      s ? name_of(core, e->server) : "curfew", v.where ? v.where : "?");
+	h->life = life;
+	if (!s)
+		return;
+	bool orderly = o->stopping && !o->aborting && !o->margin && v.phase >= CFW_PRE_STOP;
+	if (orderly && s->running)
+		broke(o, "S4.1: two hooks of %s run at once", name_of(core, e->server));
+	if (orderly && s->last[v.phase] > slot)
+		broke(o, "S4.1: a hook of %s begins before one that was registered earlier", name_of(core, e->server));
+	s->last[v.phase] = slot;
+	s->running++;
+}
+
+static void see_hook_end(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	struct server *s = server_at(o, e->server);
+	struct cfw_hook_view v;
+	if (s && s->running)
+		s->running--;
+	if (o->stopping && e->a == CFW_FAILED && cfw_core_hook_view(core, e->hook, &v) == 0 && v.phase >= CFW_PRE_STOP)
+		at_least(o, 1, "S4.9: a hook failed");
+}
+
+/* ---- the stop ---- */
+
+static void see_stop(struct cfw_oracle *o, const struct cfw_journal_entry *e)
+{
+	if (e->b) { /* turned into an abort */
+		o->aborting = true;
+		if (e->ns != o->deadline_ns)
+			broke(o, "S4.6: the abort has moved the end of the stop");
+		return;
+	}
+	o->stopping = true;
+	o->aborting = e->a == CFW_ABORT;
+	o->margin = false;
+	o->stops++;
+	o->began_ns = e->at_ns;
+	o->deadline_ns = e->ns;
+	o->least = 0;
+	at_least(o, e->code, "S4.3: it was asked for first");
+}
+
+static void see_extend(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	uint64_t most = cfw_time_add(o->began_ns, cfw_core_config_get(core)->max_exit_timeout_ns);
+	if (!o->stopping || o->aborting || o->margin)
+		broke(o, "S4.6: the end was moved %s",
+		      o->margin     ? "past the margin"
+		      : o->aborting ? "in an abort"
+				    : "outside a stop");
+	if (e->ns < o->deadline_ns || e->ns > cfw_time_max(most, o->deadline_ns))
+		broke(o, "S4.6: the end was moved %s", e->ns < o->deadline_ns ? "back" : "past max_exit_timeout");
+	o->deadline_ns = e->ns;
+}
+
+static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	char late[32];
+	for (cfw_id id = 0; (id = cfw_core_server_next(core, id));) {
+		const struct server *s = server_at(o, id);
+		if (s)
+			check_owed(o, core, id, s, "the process ends");
+	}
+	if (o->stopping && e->at_ns > o->deadline_ns)
+		broke(o, "S4.8: the end comes %s after the exit timeout",
+		      cfw_format_duration(late, sizeof late, e->at_ns - o->deadline_ns));
+	if (e->code < o->least)
+		broke(o, "the code of the end is %d, it has to be at least %d (%s)", e->code, o->least, o->why);
+}
+
+static void see_decision(struct cfw_oracle *o, const struct cfw_journal_entry *e)
+{
+	o->killed |= e->a == CFW_D_KILL;
+	if (o->stopping && (e->a == CFW_D_GRACEFUL || e->a == CFW_D_ABORT))
+		at_least(o, e->code, "S4.3: a trigger asked for it");
+}
+
+void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	switch (e->what) {
+	case CFW_J_SERVER:
+		see_server(o, core, e);
+		break;
+	case CFW_J_HOOK_BEGIN:
+		see_hook(o, core, e);
+		break;
+	case CFW_J_HOOK_END:
+		see_hook_end(o, core, e);
+		break;
+	case CFW_J_DECISION:
+		see_decision(o, e);
+		break;
+	case CFW_J_STOP:
+		see_stop(o, e);
+		break;
+	case CFW_J_EXTEND:
+		see_extend(o, core, e);
+		break;
+	case CFW_J_MARGIN:
+		o->margin = true;
+		if (e->a)
+			at_least(o, 255, "S4.11: the margin cut something");
+		break;
+	case CFW_J_TIMEOUT:
+		at_least(o, 255, "S4.8: the exit timeout has come");
+		break;
+	case CFW_J_LIFE:
+		if (e->a == CFW_L_STOPPED) /* the process may live on, S3.4 */
+			o->stopping = false;
+		break;
+	case CFW_J_EXIT:
+		see_exit(o, core, e);
+		break;
+	default:
+		break;
+	}
+}

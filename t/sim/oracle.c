@@ -1,0 +1,244 @@
+/* The oracle believes nothing: journals made by hand that break a rule each, and one that breaks none. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "core/core.h"
+#include "sim/oracle.h"
+#include "tap.h"
+
+static struct cfw_core *core;
+static cfw_id web, db, web_pre, web_pre2, db_pre, web_post;
+static struct cfw_oracle *oracle;
+static uint64_t now;
+
+static cfw_id add_server(const char *name)
+{
+	struct curfew_err err = {0};
+	struct cfw_server_opts o = {.name = name, .kind = "test", .start_timeout_ns = CFW_NEVER, .stop_timeout_ns = CFW_NEVER};
+	return cfw_core_server_add(core, &o, &err);
+}
+
+static cfw_id add_hook(cfw_id server, enum cfw_phase phase)
+{
+	struct curfew_err err = {0};
+	struct cfw_hook_opts o = {.server = server, .phase = phase, .where = "p.lua:1", .timeout_ns = CFW_NEVER};
+	return cfw_core_hook_add(core, &o, &err);
+}
+
+static void see(struct cfw_journal_entry e)
+{
+	e.at_ns = now;
+	cfw_oracle_see(oracle, core, &e);
+}
+
+static void state(cfw_id server, enum cfw_server_state to, enum cfw_server_state from)
+{
+	see((struct cfw_journal_entry){.what = CFW_J_SERVER, .server = server, .a = to, .b = from});
+}
+
+static void hook(cfw_id id, cfw_id server, enum cfw_outcome outcome)
+{
+	see((struct cfw_journal_entry){.what = CFW_J_HOOK_BEGIN, .hook = id, .server = server});
+	see((struct cfw_journal_entry){.what = CFW_J_HOOK_END, .hook = id, .server = server, .a = outcome});
+}
+
+static void up(cfw_id server)
+{
+	state(server, CFW_S_STARTING, CFW_S_DOWN);
+	state(server, CFW_S_STARTED, CFW_S_STARTING);
+}
+
+static void began(enum cfw_mode mode, int code)
+{
+	see((struct cfw_journal_entry){.what = CFW_J_STOP, .a = mode, .ns = now + 5 * CFW_SEC, .code = code});
+}
+
+static void stop_web(void)
+{
+	state(web, CFW_S_PRE_STOP, CFW_S_STARTED);
+	hook(web_pre, web, CFW_OK);
+	hook(web_pre2, web, CFW_OK);
+	state(web, CFW_S_STOPPING, CFW_S_PRE_STOP);
+	state(web, CFW_S_POST_STOP, CFW_S_STOPPING);
+	hook(web_post, web, CFW_OK);
+	state(web, CFW_S_DOWN, CFW_S_POST_STOP);
+}
+
+static void stop_db(void)
+{
+	state(db, CFW_S_PRE_STOP, CFW_S_STARTED);
+	hook(db_pre, db, CFW_OK);
+	state(db, CFW_S_STOPPING, CFW_S_PRE_STOP);
+	state(db, CFW_S_DOWN, CFW_S_STOPPING);
+}
+
+static void ended(int code)
+{
+	see((struct cfw_journal_entry){.what = CFW_J_EXIT, .code = code});
+}
+
+static void fresh(void)
+{
+	cfw_oracle_reset(oracle);
+	now = CFW_SEC;
+	up(db);
+	up(web);
+}
+
+static void breaks(const char *rule, const char *what)
+{
+	const char *said = cfw_oracle_broken(oracle, 0);
+	ok(said && strncmp(said, rule, strlen(rule)) == 0, "%s: %s", rule, what);
+	tap_diag("%s", said ? said : "nothing is said");
+}
+
+static void decided(enum cfw_decision_what what, int code)
+{
+	see((struct cfw_journal_entry){.what = CFW_J_DECISION, .a = what, .code = code});
+}
+
+static void good_runs(void)
+{
+	fresh();
+	began(CFW_GRACEFUL, 3);
+	stop_web();
+	stop_db();
+	ended(3);
+	is_str(cfw_oracle_broken(oracle, 0), NULL, "an orderly stop breaks nothing");
+
+	fresh();
+	decided(CFW_D_KILL, 9);
+	ended(9);
+	is_str(cfw_oracle_broken(oracle, 0), NULL, "S4.14: kill calls no hook, and may");
+
+	fresh();
+	stop_web(); /* alone, then again: another life */
+	up(web);
+	began(CFW_ABORT, 1);
+	hook(web_pre, web, CFW_OK);
+	hook(web_pre2, web, CFW_OK);
+	hook(db_pre, db, CFW_OK);
+	ended(1);
+	is_str(cfw_oracle_broken(oracle, 0), NULL, "a server that is started again owes its hooks again");
+}
+
+static void promise(void)
+{
+	fresh();
+	began(CFW_GRACEFUL, 0);
+	stop_web();
+	ended(0);
+	breaks("S4.12", "a started server whose hook was not called");
+
+	fresh();
+	began(CFW_GRACEFUL, 0);
+	state(web, CFW_S_STOPPING, CFW_S_STARTED);
+	state(web, CFW_S_DOWN, CFW_S_STOPPING);
+	breaks("S4.12", "a server that has stopped without its hooks");
+
+	fresh();
+	began(CFW_GRACEFUL, 0);
+	hook(web_pre, web, CFW_OK);
+	hook(web_pre, web, CFW_OK);
+	breaks("S4.12", "a hook that is begun twice");
+}
+
+static void order(void)
+{
+	fresh();
+	began(CFW_GRACEFUL, 0);
+	stop_db();
+	breaks("S4.1", "db stops before web, which depends on it");
+
+	fresh();
+	began(CFW_GRACEFUL, 0);
+	hook(web_pre2, web, CFW_OK);
+	hook(web_pre, web, CFW_OK);
+	breaks("S4.1", "hooks that are not in the order of registration");
+
+	fresh();
+	began(CFW_GRACEFUL, 0);
+	see((struct cfw_journal_entry){.what = CFW_J_HOOK_BEGIN, .hook = web_pre, .server = web});
+	see((struct cfw_journal_entry){.what = CFW_J_HOOK_BEGIN, .hook = web_pre2, .server = web});
+	breaks("S4.1", "two hooks of one server at once");
+
+	fresh();
+	state(web, CFW_S_BACKOFF, CFW_S_STARTED);
+	began(CFW_GRACEFUL, 0);
+	state(web, CFW_S_STARTING, CFW_S_BACKOFF);
+	breaks("S4.13", "a restart during the stop");
+}
+
+static void end_of_it(enum cfw_mode mode)
+{
+	fresh();
+	began(mode, 0);
+	stop_web();
+	stop_db();
+}
+
+static void code_and_time(void)
+{
+	end_of_it(CFW_GRACEFUL);
+	decided(CFW_D_GRACEFUL, 4);
+	ended(3);
+	breaks("the code of the end is 3, it has to be at least 4 (S4.3", "a code that goes down");
+
+	fresh();
+	began(CFW_GRACEFUL, 0);
+	hook(web_pre, web, CFW_FAILED);
+	hook(web_pre2, web, CFW_OK);
+	hook(db_pre, db, CFW_OK);
+	ended(0);
+	breaks("the code of the end is 0, it has to be at least 1 (S4.9", "a failed hook and code 0");
+
+	end_of_it(CFW_GRACEFUL);
+	see((struct cfw_journal_entry){.what = CFW_J_MARGIN, .a = 1});
+	ended(1);
+	breaks("the code of the end is 1, it has to be at least 255 (S4.11", "a cut and code 1");
+
+	end_of_it(CFW_GRACEFUL);
+	now += 5 * CFW_SEC + 1;
+	ended(0);
+	breaks("S4.8", "an end past the exit timeout");
+
+	end_of_it(CFW_ABORT);
+	see((struct cfw_journal_entry){.what = CFW_J_EXTEND, .ns = now + 6 * CFW_SEC});
+	breaks("S4.6", "an abort that is extended");
+
+	end_of_it(CFW_GRACEFUL);
+	see((struct cfw_journal_entry){.what = CFW_J_EXTEND, .ns = now + 61 * CFW_SEC});
+	breaks("S4.6", "an end that is moved past max_exit_timeout");
+
+	end_of_it(CFW_GRACEFUL);
+	see((struct cfw_journal_entry){.what = CFW_J_STOP, .a = CFW_ABORT, .b = 1, .ns = now + 9 * CFW_SEC});
+	breaks("S4.6", "an abort that moves the end");
+}
+
+int main(void)
+{
+	struct cfw_core_config config;
+	struct curfew_err err = {0};
+	cfw_core_config_default(&config);
+	core = cfw_core_new(&cfw_alloc_std, &config);
+	oracle = cfw_oracle_new();
+	if (!core || !oracle)
+		tap_bail("out of memory");
+	db = add_server("db");
+	web = add_server("web");
+	is_int(cfw_core_server_after(core, web, db, &err), 0, "web depends on db");
+	is_int(cfw_core_server_on(core, web, 0), db, "which can be read back");
+	is_int(cfw_core_server_on(core, web, 1), 0, "and nothing more");
+	web_pre = add_hook(web, CFW_PRE_STOP);
+	web_pre2 = add_hook(web, CFW_PRE_STOP);
+	web_post = add_hook(web, CFW_POST_STOP);
+	db_pre = add_hook(db, CFW_PRE_STOP);
+	good_runs();
+	promise();
+	order();
+	code_and_time();
+	cfw_oracle_free(oracle);
+	cfw_core_free(core);
+	return tap_done();
+}
