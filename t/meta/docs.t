@@ -264,9 +264,21 @@ for name in read "lua/curfew/check/options.lua":gmatch "function takes%.(%l+)" d
 	tap.ok(check_help:find("--" .. name, 1, true), "--" .. name .. " is in check's help")
 end
 
+-- What a test can say.
+local sim_page = sections "man/curfew-test.1"
+for file, prefix in pairs { test = "t:", run = "run:" } do
+	local methods = {}
+	for class, name in read("lua/curfew/sim/" .. file .. ".lua"):gmatch "\nfunction (%u%l+):(%l[%l_]*)%(" do
+		methods[(class == "Server" and "server:" or prefix) .. name] = true
+	end
+	methods["run:describe"], methods["run:close"] = nil, nil -- for test.lua
+	tap.ok(count(methods) >= 8, file .. ".lua has methods")
+	documented(sim_page, nil, "Fn", methods, "every method of " .. file .. ".lua is in curfew-test(1)")
+end
+
 -- ---- form
 
-for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-policy.5" } do
+for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-test.1", "man/curfew-policy.5" } do
 	local lint = io.popen("mandoc -Tlint -W warning " .. page .. " 2>&1")
 	local said = lint:read "a"
 	lint:close()
