@@ -22,8 +22,10 @@
 
 struct curfew;
 struct cfw_core;
+struct cfw_decision;
 struct cfw_host;
 struct cfw_page;
+struct cfw_trigger;
 struct cfw_value;
 
 /* After a crash (S8.2): how the process before ended. The page is its own, with its marks; its policy is loaded again, servers are
@@ -139,6 +141,10 @@ CURFEW_API void curfew_exit_from_thread(struct curfew *c, int code);
 CURFEW_API int curfew_exit_inside(struct curfew *c, int code);
 
 CURFEW_API bool curfew_ended(const struct curfew *c, int *code); /* on_exit was called */
+
+/* What the rules of the policy say to a trigger (CFW_D_NONE: nothing), asked and not acted on: for what tries a policy out. text: of
+ * its error, or a script's own trigger's whole name; may be NULL. */
+struct cfw_decision curfew_ask(const struct curfew *c, const struct cfw_trigger *t, const char *text);
 
 /* For the shell's views. */
 const struct cfw_core *curfew_core(const struct curfew *c);

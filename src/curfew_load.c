@@ -159,3 +159,8 @@ int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
 		return cfw_err_set(err, CURFEW_EREFUSED, "only curfew itself raises %s", name); /* S10.1 */
 	return cfw_put_trigger(c, t);
 }
+
+struct cfw_decision curfew_ask(const struct curfew *c, const struct cfw_trigger *t, const char *text)
+{
+	return cfw_policy_ask(c->policy, t, text, NULL);
+}

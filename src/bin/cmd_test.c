@@ -1,6 +1,9 @@
 /* cmd_test.c: curfew test: tests of policies in virtual time, as TAP. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +13,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/time.h"
 #include "bin/bin.h"
+#include "sim/explore.h"
 #include "sim/tester.h"
 
 static const char help[] =
@@ -130,6 +135,13 @@ static int add_argument(struct paths *p, const char *path)
 	return 0;
 }
 
+static int add_policy(struct paths *p, const char *path)
+{
+	if (is_test(path))
+		return cfw_usage_error(&cfw_command_test, "--explore takes policies, and %.200s is a test", path);
+	return add(p, strdup(path)) ? 2 : 0;
+}
+
 /* ---- running them ---- */
 
 /* What a policy prints must not be taken for a result: its standard output is our standard error. */
@@ -142,6 +154,15 @@ static FILE *take_stdout(void)
 		return NULL;
 	}
 	return out;
+}
+
+/* The exit code. */
+static int put_plan(const struct tap *t)
+{
+	fprintf(t->out, "1..%lu\n", t->n);
+	if (t->failed)
+		fprintf(t->out, "# %lu of %lu failed\n", t->failed, t->n);
+	return fclose(t->out) ? 2 : t->failed ? 1 : 0;
 }
 
 static int run_files(const struct paths *p)
@@ -160,35 +181,115 @@ static int run_files(const struct paths *p)
 		else if (t.n == before)
 			put_point(&t, p->v[i], false, "it has no test: sim.test(\"name\", function(t) ... end)");
 	}
-	fprintf(t.out, "1..%lu\n", t.n);
-	if (t.failed)
-		fprintf(t.out, "# %lu of %lu failed\n", t.failed, t.n);
-	return fclose(t.out) ? 2 : t.failed ? 1 : 0;
+	return put_plan(&t);
+}
+
+/* ---- exploring policies ---- */
+
+static void explore_one(struct tap *t, const char *path, unsigned long n, uint64_t seed)
+{
+	struct cfw_explored found = {0};
+	struct curfew_err err = {0};
+	struct cfw_buf text, name;
+	cfw_buf_init(&text);
+	cfw_buf_init(&name);
+	uint64_t began = cfw_time_now();
+	int rc = cfw_explore(path, n, seed, &found, &text, &err);
+	uint64_t took = cfw_time_now() - began + 1;
+	if (rc == 0 && found.broken)
+		cfw_buf_printf(&text, "again with: curfew test --explore 1 --seed %llu %s\n", (unsigned long long)found.seed,
+			       path);
+	cfw_buf_printf(&name, "%s: %lu schedules from seed %llu", path, found.tried, (unsigned long long)seed);
+	put_point(t, name.data ? name.data : path, rc == 0 && !found.broken, rc ? err.msg : text.data);
+	if (rc == 0 && !found.broken)
+		fprintf(stderr, "# %s: %.0f schedules a second\n", path, (double)found.tried * 1e9 / (double)took);
+	cfw_buf_clear(&text);
+	cfw_buf_clear(&name);
+}
+
+static int explore(const struct paths *p, unsigned long n, uint64_t seed)
+{
+	struct tap t = {.out = take_stdout()};
+	if (!t.out)
+		return 2;
+	for (size_t i = 0; i < p->n; i++)
+		explore_one(&t, p->v[i], n, seed);
+	return put_plan(&t);
+}
+
+/* ---- the command ---- */
+
+static const struct option options[] = {
+	{"explore", required_argument, NULL, 'e'},
+	{"seed", required_argument, NULL, 's'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static bool take_number(const char *text, uint64_t least, uint64_t *n)
+{
+	char *end;
+	errno = 0;
+	*n = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *n >= least;
+}
+
+/* 0; -1 when all is done; or the exit code. */
+static int parse(int argc, char **argv, uint64_t *n, uint64_t *seed)
+{
+	int opt;
+	bool seeded = false;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'h':
+			cfw_print_help(&cfw_command_test);
+			return -1;
+		case 'e':
+			if (!take_number(optarg, 1, n) || *n > ULONG_MAX)
+				return cfw_usage_error(&cfw_command_test, "--explore: \"%.60s\" is no number of schedules",
+						       optarg);
+			break;
+		case 's':
+			seeded = take_number(optarg, 0, seed);
+			if (!seeded)
+				return cfw_usage_error(&cfw_command_test, "--seed: \"%.60s\" is no number", optarg);
+			break;
+		case ':':
+			return cfw_usage_error(&cfw_command_test, "%s needs a value", argv[optind - 1]);
+		default:
+			return optopt ? cfw_usage_error(&cfw_command_test, "unknown option -%c", optopt)
+				      : cfw_usage_error(&cfw_command_test, "unknown option %s", argv[optind - 1]);
+		}
+	}
+	if (optind >= argc)
+		return cfw_usage_error(&cfw_command_test, *n ? "a policy, please" : "a test or a folder of tests, please");
+	if (seeded && !*n)
+		return cfw_usage_error(&cfw_command_test, "--seed goes with --explore");
+	if (!seeded)
+		*seed = cfw_time_now() / CFW_MS % 1000000000;
+	return 0;
 }
 
 static int run(int argc, char **argv)
 {
 	struct paths p = {0};
-	int rc = 0;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-			cfw_print_help(&cfw_command_test);
-			return 0;
-		}
-		if (argv[i][0] == '-' && argv[i][1])
-			return cfw_usage_error(&cfw_command_test, "unknown option %s", argv[i]);
-	}
-	if (argc < 2)
-		return cfw_usage_error(&cfw_command_test, "a test or a folder of tests, please");
-	for (int i = 1; i < argc && rc == 0; i++)
-		rc = add_argument(&p, argv[i]);
+	uint64_t n = 0, seed = 0;
+	int rc = parse(argc, argv, &n, &seed);
+	if (rc)
+		return rc < 0 ? 0 : rc;
+	for (int i = optind; i < argc && rc == 0; i++)
+		rc = n ? add_policy(&p, argv[i]) : add_argument(&p, argv[i]);
 	if (rc == 0)
-		rc = run_files(&p);
+		rc = n ? explore(&p, (unsigned long)n, seed) : run_files(&p);
 	while (p.n)
 		free(p.v[--p.n]);
 	free(p.v);
 	return rc;
 }
 
-const struct cfw_command cfw_command_test = {
-	.name = "test", .usage = "test PATH...", .summary = "Run tests of policies in virtual time", .help = help, .run = run};
+const struct cfw_command cfw_command_test = {.name = "test",
+					     .usage = "test [--explore N [--seed S]] PATH...",
+					     .summary = "Run tests of policies in virtual time",
+					     .help = help,
+					     .run = run};

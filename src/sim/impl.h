@@ -69,7 +69,8 @@ struct cfw_sim {
 	uint64_t journal;  /* the last entry that was taken */
 	uint64_t ended_ns; /* CFW_NEVER while it runs */
 	int code;
-	bool ended, killed, failed; /* failed: no memory for what is to be reported */
+	bool ended, killed, muted;
+	bool failed; /* no memory for what is to be reported */
 	struct cfw_oracle *oracle;
 	struct cfw_sim_phase *phases; /* events.c */
 	size_t phases_cap;
@@ -84,6 +85,8 @@ void cfw_sim_scripts_free(struct cfw_sim *s);
 void cfw_sim_fake_told(struct cfw_sim *s, const struct cfw_sim_script *script); /* its death has a time */
 /* How long a server of this definition may take to stop before it is ended by force: its steps before KILL, its drain. */
 uint64_t cfw_sim_patience(const struct cfw_value *def);
+/* What is known of a server from its definition; address NULL: none. */
+void cfw_sim_model_of(const struct cfw_sim *s, cfw_id id, uint64_t *patience_ns, const char **address);
 
 /* ask.c */
 int cfw_sim_services_add(struct cfw_sim *s, struct curfew_err *err);

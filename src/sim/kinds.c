@@ -276,3 +276,12 @@ int cfw_sim_kinds_add(struct cfw_sim *s, struct curfew_err *err)
 	}
 	return 0;
 }
+
+void cfw_sim_model_of(const struct cfw_sim *s, cfw_id id, uint64_t *patience_ns, const char **address)
+{
+	const struct cfw_sim_fake *f = s->fakes;
+	while (f && f->id != id)
+		f = f->next;
+	*patience_ns = f ? cfw_sim_patience(f->def) : CFW_NEVER;
+	*address = f ? cfw_value_to_str(cfw_value_at(cfw_value_get(f->def, "listen"), 0), NULL) : NULL;
+}

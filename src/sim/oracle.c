@@ -291,7 +291,7 @@ void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const str
 		break;
 	case CFW_J_MARGIN:
 		o->margin = true;
-		if (e->a)
+		if (e->a && !o->aborting) /* an abort waits for hooks alone, past the margin too */
 			at_least(o, 255, "S4.11: the margin cut something");
 		break;
 	case CFW_J_TIMEOUT:

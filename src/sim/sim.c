@@ -18,12 +18,23 @@ uint64_t cfw_sim_now(const struct cfw_sim *s)
 	return curfew_virtual_now(&s->loop) - CFW_SIM_START;
 }
 
+static void complain(struct cfw_sim *s, const char *msg, const struct cfw_log_field *fields, size_t n)
+{
+	cfw_buf_puts(&s->complaints, msg);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(fields[i].key, "traceback") != 0)
+			cfw_buf_printf(&s->complaints, ", %s: %s", fields[i].key, fields[i].value);
+	cfw_buf_putc(&s->complaints, '\n');
+}
+
 static void take_log(void *ud, enum cfw_log_level level, const char *msg, const struct cfw_log_field *fields, size_t n)
 {
 	struct cfw_sim *s = ud;
-	struct cfw_value *one = cfw_value_map();
 	if (level >= CFW_WARN)
-		cfw_buf_printf(&s->complaints, "%s\n", msg);
+		complain(s, msg, fields, n);
+	if (s->muted)
+		return;
+	struct cfw_value *one = cfw_value_map();
 	if (cfw_value_set(one, "at", cfw_value_num((double)cfw_sim_now(s) / 1e9)) ||
 	    cfw_value_set(one, "level", cfw_value_str(cfw_log_level_name(level))) ||
 	    cfw_value_set(one, "text", cfw_value_str(msg)))
@@ -95,7 +106,7 @@ struct cfw_sim *cfw_sim_new(const char *path, const struct cfw_value *opts, stru
 		rc = curfew_load(s->curfew, "=curfew.sim", inside, sizeof inside - 1, err);
 	if (!rc)
 		rc = curfew_load_file(s->curfew, path, err);
-	if (!rc)
+	if (!rc && cfw_value_get_bool(opts, "start", true))
 		rc = curfew_start(s->curfew);
 	if (!rc)
 		return s;
@@ -131,6 +142,12 @@ struct curfew *cfw_sim_curfew(const struct cfw_sim *s)
 const char *cfw_sim_complaints(const struct cfw_sim *s)
 {
 	return s->complaints.data ? s->complaints.data : "";
+}
+
+void cfw_sim_mute(struct cfw_sim *s)
+{
+	s->muted = true;
+	cfw_buf_reset(&s->complaints);
 }
 
 enum cfw_sim_state cfw_sim_run(struct cfw_sim *s, uint64_t until_ns)

@@ -20,7 +20,8 @@ struct curfew_err;
 #define CFW_SIM_START (UINT64_C(100000000) * CFW_SEC)
 
 /* The policy is compiled here, and begins in the first cfw_sim_run. opts may be NULL: { env = { NAME = "value" }, configure = { … },
- * epoch = seconds }: what os.getenv sees, settings stronger than the policy's, os.time at time 0. NULL and err on failure. */
+ * epoch = seconds, real_env = true, start = false }: what os.getenv sees, settings stronger than the policy's, os.time at time 0, the
+ * real environment behind env, servers that are not started. NULL and err on failure. */
 struct cfw_sim *cfw_sim_new(const char *path, const struct cfw_value *opts, struct curfew_err *err);
 void cfw_sim_free(struct cfw_sim *s); /* NULL is fine */
 
@@ -47,5 +48,7 @@ struct cfw_value *cfw_sim_report(struct cfw_sim *s);
 struct curfew *cfw_sim_curfew(const struct cfw_sim *s);
 /* Its log, as text, a line a record, from level CFW_WARN on: for who drives it without a report. Owned by s. */
 const char *cfw_sim_complaints(const struct cfw_sim *s);
+/* Forget what was complained about so far, and keep nothing else of the log from now on. */
+void cfw_sim_mute(struct cfw_sim *s);
 
 #endif

@@ -277,12 +277,23 @@ function Run:log()
 	return table.concat(lines, "\n")
 end
 
+local OWN = { at = true, level = true, text = true, traceback = true }
+
+local function fields_of(record)
+	local words = {}
+	for key, value in pairs(record) do
+		words[#words + 1] = not OWN[key] and (", %s: %s"):format(key, value) or nil
+	end
+	table.sort(words)
+	return table.concat(words)
+end
+
 -- For a failed test: the timeline, or, where there was no end, the events.
 function Run:describe()
 	local lines = {}
 	for _, record in ipairs(self.logged) do
 		if record.level == "warn" or record.level == "error" then
-			lines[#lines + 1] = ("%9.3fs %s: %s"):format(record.at, record.level, record.text)
+			lines[#lines + 1] = ("%9.3fs %s: %s%s"):format(record.at, record.level, record.text, fields_of(record))
 			lines[#lines + 1] = record.traceback
 		end
 	end
