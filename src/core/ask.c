@@ -93,7 +93,7 @@ static void carry_out(struct cfw_core *c, const struct cfw_trigger *t, struct cf
 	case CFW_DECISIONS:
 		if (of_server)
 			settle_server(c, t, d.what == CFW_D_RESTART);
-		cfw_waiters_reply(c, &waiter, t->kind == CFW_T_STOP ? CFW_FAILED : CFW_OK, 0, 0);
+		cfw_waiters_reply(c, &waiter, t->kind == CFW_T_STOP || t->kind == CFW_T_RELOAD ? CFW_FAILED : CFW_OK, 0, 0);
 	}
 }
 

@@ -135,6 +135,9 @@ static int dispatch(struct cfw_core *c, const struct cfw_event *ev)
 	case CFW_EV_CANCEL_START:
 		cfw_waiter_cancel(c, ev->request);
 		return 0;
+	case CFW_EV_SWAP:
+		cfw_retire_swap(c);
+		return 0;
 	case CFW_EV_TICK:
 	case CFW_EVENTS:
 		return 0;
@@ -156,6 +159,8 @@ static void settle(struct cfw_core *c)
 				cfw_server_event(c, s, CFW_SE_GO, NULL);
 			else if (s->state == CFW_S_HELD && !s->blockers)
 				cfw_server_event(c, s, CFW_SE_RELEASE, NULL);
+			else if (s->retired && !s->leaving)
+				cfw_retire_check(c, s);
 		}
 		cfw_start_check(c);
 		cfw_stop_advance(c);

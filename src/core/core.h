@@ -124,6 +124,7 @@ struct cfw_server_opts {
 	uint64_t
 		backoff_ns; /* first wait; doubles per consecutive try up to 30 s; a server that stayed up for 10 s starts anew */
 	bool expect_exit;   /* its end by itself with code 0 is no closed trigger */
+	bool staged;        /* for a reload that is under way: nobody sees it before cfw_core_server_commit */
 };
 
 /* All of these: 0 and err on failure. Names are checked here: CURFEW_EEXIST, CURFEW_ENOENT, CURFEW_ECYCLE (the text prints
@@ -144,8 +145,34 @@ struct cfw_hook_opts {
 	const char *where;   /* copied; "policy.lua:12"; may be NULL */
 	uint64_t timeout_ns; /* its own limit; CFW_NEVER: none */
 	int64_t ref;         /* the caller's: which function; only carried */
+	bool staged;         /* for a reload that is under way: it belongs to nobody before cfw_core_hook_commit */
 };
 cfw_id cfw_core_hook_add(struct cfw_core *core, const struct cfw_hook_opts *opts, struct curfew_err *err);
+
+/* ---- reload (S7.2): between two feeds, nothing of it allocates or fails but where it says so. What was staged can be given up at
+ * any time, also in a stop: cfw_core_server_remove, cfw_core_hook_discard. The order: reserve; retire those that go; for those
+ * that stay forget_after, drop_hooks, options; commit the staged ones, and the hooks; link; then feed CFW_EV_SWAP. */
+
+/* No server but retired ones is on its way up or down, no start and no stop runs: a swap is possible. *who: one that is in the way,
+ * or 0. */
+bool cfw_core_settled(const struct cfw_core *core, cfw_id *who);
+int cfw_core_edges_reserve(struct cfw_core *core, size_t n); /* n calls of cfw_core_server_link will succeed; CURFEW_ENOMEM */
+enum cfw_retire {
+	CFW_RETIRE_NOW,   /* it stops */
+	CFW_RETIRE_FIRST, /* it stops, and its heir does not start before it is at rest */
+	CFW_RETIRE_AFTER, /* it stops once its heir has started, or will not any more */
+};
+/* It has left the policy: its name is free, it is never started again, it stops by itself (gracefully, with its hooks, which it
+ * still owes in any stop that comes in between: S4.12); at rest, it is to be removed. Only what has retired, too, may depend on
+ * it then. heir: who takes its place; 0 with CFW_RETIRE_NOW. */
+void cfw_core_server_retire(struct cfw_core *core, cfw_id server, cfw_id heir, enum cfw_retire when);
+void cfw_core_server_commit(struct cfw_core *core, cfw_id server); /* its name must be free by now; started by CFW_EV_SWAP */
+void cfw_core_server_options(struct cfw_core *core, cfw_id server, const struct cfw_server_opts *opts); /* all but the names */
+void cfw_core_server_forget_after(struct cfw_core *core, cfw_id server);
+void cfw_core_server_link(struct cfw_core *core, cfw_id server, cfw_id on); /* known to close no cycle */
+void cfw_core_drop_hooks(struct cfw_core *core, cfw_id server);             /* all of them, none of which runs; 0: the global ones */
+void cfw_core_hook_commit(struct cfw_core *core, cfw_id hook);
+void cfw_core_hook_discard(struct cfw_core *core, cfw_id hook); /* one that is staged */
 
 /* ---- reading --------------------------------------------------------------------------------------------------------------- */
 
@@ -193,6 +220,7 @@ struct cfw_server_view {
 	bool started;    /* in this life it had reached started */
 	bool prestopped; /* all its pre_stop hooks have been begun and ended */
 	bool owed;       /* S4.12: it had reached started and its stop is not over */
+	bool retired;    /* by a reload: it stops for good */
 };
 int cfw_core_server_view(const struct cfw_core *core, cfw_id server, struct cfw_server_view *out); /* 0 or CURFEW_ENOENT */
 
@@ -255,6 +283,7 @@ enum cfw_event_type {
 	/* Something that the core does not know of, a script's own callback, was cut off at the margin: 255 (S4.11) if a stop runs, or
 	 * with the next one. */
 	CFW_EV_CUT,
+	CFW_EV_SWAP, /* a reload is complete (see above): what is new starts, where the others are started; what has retired stops */
 	CFW_EV_CANCEL_START, /* the script that waited for start() is gone: nothing changes, its request is dropped: .request */
 	CFW_EVENTS
 };

@@ -91,21 +91,32 @@ int cfw_graph_add(struct cfw_core *c, struct cfw_server *from, struct cfw_server
 	int rc = cfw_graph_check(c, from, to, err);
 	if (rc)
 		return rc;
+	if (cfw_graph_reserve(c, 1))
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	cfw_graph_link(c, from, to);
+	return 0;
+}
+
+int cfw_graph_reserve(struct cfw_core *c, size_t n)
+{
+	if (n == 1 && c->edges_free)
+		return 0;
+	return cfw_grow(&c->alloc, &c->edges, &c->edges_cap, c->edges_used + n, sizeof *c->edges);
+}
+
+void cfw_graph_link(struct cfw_core *c, struct cfw_server *from, struct cfw_server *to)
+{
 	uint32_t at = c->edges_free;
-	if (at) {
+	if (at)
 		c->edges_free = edge(c, at)->next_dep;
-	} else {
-		if (cfw_grow(&c->alloc, &c->edges, &c->edges_cap, c->edges_used + 1, sizeof *c->edges))
-			return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	else
 		at = (uint32_t)++c->edges_used;
-	}
 	*edge(c, at) =
 		(struct cfw_edge){.from = from->id, .to = to->id, .next_dep = from->deps, .next_dependant = to->dependants};
 	from->deps = at;
 	to->dependants = at;
 	from->blockers += from->state == CFW_S_WAITING && to->state != CFW_S_STARTED;
 	to->blockers += to->state == CFW_S_HELD && from->active;
-	return 0;
 }
 
 void cfw_graph_drop(struct cfw_core *c, struct cfw_server *s)
@@ -113,7 +124,12 @@ void cfw_graph_drop(struct cfw_core *c, struct cfw_server *s)
 	while (s->deps) {
 		uint32_t at = s->deps;
 		struct cfw_edge *gone = edge(c, at);
-		uint32_t *link = &cfw_server_get(c, gone->to)->dependants;
+		struct cfw_server *to = cfw_server_get(c, gone->to);
+		uint32_t *link = &to->dependants;
+		if (to->state == CFW_S_HELD && s->active && --to->blockers == 0)
+			cfw_server_ready(c, to);
+		if (s->state == CFW_S_WAITING && to->state != CFW_S_STARTED && --s->blockers == 0)
+			cfw_server_ready(c, s);
 		while (*link != at)
 			link = &edge(c, *link)->next_dependant;
 		*link = gone->next_dependant;

@@ -43,6 +43,7 @@ struct cfw_server {
 	cfw_id cursor;     /* the hook of its phase that was begun last */
 	cfw_id ready_next; /* in core->ready */
 	cfw_id hash_next;
+	cfw_id heir, ancestor; /* of one that has retired, and the way back */
 	uint32_t attempt;
 	uint32_t blockers; /* waiting: dependencies not started; held: dependants not at rest */
 	uint32_t timer;    /* position + 1 in the heap */
@@ -53,6 +54,7 @@ struct cfw_server {
 	cfw_id mark_next, mark_from; /* scratch of a walk over the graph */
 	uint32_t mark;
 	uint8_t state, restart, pending, after;
+	uint8_t retire;   /* enum cfw_retire, once it has retired */
 	bool expect_exit;
 	bool ready;       /* in core->ready */
 	bool active;      /* counted in core->active: not at rest */
@@ -64,6 +66,10 @@ struct cfw_server {
 	bool unwind;      /* what a failed start left is being taken down: no hooks */
 	bool released;    /* all that depended on it was at rest: its stop has begun */
 	bool was_cut;
+	bool staged;      /* not there yet */
+	bool fresh;       /* committed, to be started by the swap */
+	bool retired;
+	bool leaving;     /* retired, and told to stop */
 };
 
 struct cfw_hook {
@@ -75,7 +81,7 @@ struct cfw_hook {
 	uint32_t run, serial, call_run, cut_run; /* call_run, cut_run: actions that wait */
 	uint32_t timer;
 	uint8_t phase, mode;
-	bool begun, running;
+	bool begun, running, staged;
 };
 
 struct cfw_edge { /* from starts after to */
@@ -192,6 +198,22 @@ cfw_id cfw_graph_closure(struct cfw_core *c, cfw_id first, enum cfw_walk walk);
 int cfw_graph_check(struct cfw_core *c, struct cfw_server *from, struct cfw_server *to, struct curfew_err *err);
 int cfw_graph_add(struct cfw_core *c, struct cfw_server *from, struct cfw_server *to, struct curfew_err *err);
 void cfw_graph_drop(struct cfw_core *c, struct cfw_server *s); /* its edges to what it depends on */
+int cfw_graph_reserve(struct cfw_core *c, size_t n);
+void cfw_graph_link(struct cfw_core *c, struct cfw_server *from, struct cfw_server *to); /* reserved, not there yet, no cycle */
+void cfw_names_put(struct cfw_core *c, struct cfw_server *s);
+void cfw_names_take(struct cfw_core *c, struct cfw_server *s);
+void cfw_hook_link(struct cfw_core *c, struct cfw_hook *h); /* the last of its phase */
+void cfw_hook_free(struct cfw_core *c, struct cfw_hook *h); /* linked nowhere */
+
+/* ---- retire.c ---- */
+void cfw_retire_swap(struct cfw_core *c);
+/* Has the heir of a retired server come to where that may stop? Called from settle. */
+void cfw_retire_check(struct cfw_core *c, struct cfw_server *s);
+/* It stands in the way of its heir. */
+static inline bool cfw_retire_blocks(const struct cfw_server *s)
+{
+	return s->retire == CFW_RETIRE_FIRST && s->active;
+}
 
 /* ---- due.c: the heap of limits ---- */
 int cfw_due_reserve(struct cfw_core *c, size_t n);

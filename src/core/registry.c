@@ -24,7 +24,7 @@ static size_t bucket(const struct cfw_core *c, const char *name)
 	return h & (uint32_t)(c->names_cap - 1);
 }
 
-static void hash_in(struct cfw_core *c, struct cfw_server *s)
+void cfw_names_put(struct cfw_core *c, struct cfw_server *s)
 {
 	cfw_id *b = &c->names[bucket(c, s->name)];
 	s->hash_next = *b;
@@ -44,8 +44,17 @@ static int reserve_name(struct cfw_core *c)
 	c->names = names;
 	c->names_cap = cap;
 	for (cfw_id id = 0; (id = cfw_slots_next(&c->servers, id)) != 0;)
-		hash_in(c, cfw_server_get(c, id));
+		if (!cfw_server_get(c, id)->staged && !cfw_server_get(c, id)->retired)
+			cfw_names_put(c, cfw_server_get(c, id));
 	return 0;
+}
+
+void cfw_names_take(struct cfw_core *c, struct cfw_server *s)
+{
+	cfw_id *link = &c->names[bucket(c, s->name)];
+	while (*link != s->id)
+		link = &cfw_server_get(c, *link)->hash_next;
+	*link = s->hash_next;
 }
 
 cfw_id cfw_core_server_find(const struct cfw_core *core, const char *name)
@@ -60,12 +69,18 @@ cfw_id cfw_core_server_find(const struct cfw_core *core, const char *name)
 
 cfw_id cfw_core_server_next(const struct cfw_core *core, cfw_id server)
 {
-	return cfw_slots_next(&core->servers, server);
+	do
+		server = cfw_slots_next(&core->servers, server);
+	while (server && cfw_server_get(core, server)->staged);
+	return server;
 }
 
 cfw_id cfw_core_hook_next(const struct cfw_core *core, cfw_id hook)
 {
-	return cfw_slots_next(&core->hooks, hook);
+	do
+		hook = cfw_slots_next(&core->hooks, hook);
+	while (hook && cfw_hook_get(core, hook)->staged);
+	return hook;
 }
 
 /* Registration is closed once a stop has begun. */
@@ -106,7 +121,9 @@ static cfw_id add_server(struct cfw_core *c, const struct cfw_server_opts *o)
 	s->restart_max = o->restart_max;
 	s->expect_exit = o->expect_exit;
 	s->since_ns = c->now_ns;
-	hash_in(c, s);
+	s->staged = o->staged;
+	if (!s->staged)
+		cfw_names_put(c, s);
 	return id;
 }
 
@@ -118,7 +135,7 @@ cfw_id cfw_core_server_add(struct cfw_core *core, const struct cfw_server_opts *
 	}
 	if (check_open(core, opts->name, err))
 		return 0;
-	if (cfw_core_server_find(core, opts->name)) {
+	if (!opts->staged && cfw_core_server_find(core, opts->name)) {
 		cfw_err_set(err, CURFEW_EEXIST, "there is a server named \"%s\" already", opts->name);
 		return 0;
 	}
@@ -139,7 +156,7 @@ int cfw_core_server_after(struct cfw_core *core, cfw_id server, cfw_id on, struc
 	return cfw_graph_add(core, s, to, err);
 }
 
-static void free_hook(struct cfw_core *c, struct cfw_hook *h)
+void cfw_hook_free(struct cfw_core *c, struct cfw_hook *h)
 {
 	cfw_due_set(c, CFW_DUE_HOOK, h->id, CFW_NEVER);
 	cfw_strfree(&c->alloc, h->name);
@@ -153,7 +170,7 @@ int cfw_core_server_remove(struct cfw_core *core, cfw_id server, struct curfew_e
 	struct cfw_server *s = cfw_server_get(core, server);
 	if (!s)
 		return cfw_err_set(err, CURFEW_ENOENT, "no such server");
-	int rc = check_open(core, s->name, err);
+	int rc = s->staged ? 0 : check_open(core, s->name, err);
 	if (rc)
 		return rc;
 	if (!cfw_server_at_rest(s) || s->state == CFW_S_WAITING)
@@ -169,13 +186,15 @@ int cfw_core_server_remove(struct cfw_core *core, cfw_id server, struct curfew_e
 		while (s->hooks[phase]) {
 			struct cfw_hook *h = cfw_hook_get(core, s->hooks[phase]);
 			s->hooks[phase] = h->next;
-			free_hook(core, h);
+			cfw_hook_free(core, h);
 		}
 	cfw_graph_drop(core, s);
-	cfw_id *link = &core->names[bucket(core, s->name)];
-	while (*link != server)
-		link = &cfw_server_get(core, *link)->hash_next;
-	*link = s->hash_next;
+	if (!s->staged && !s->retired)
+		cfw_names_take(core, s);
+	if (s->heir)
+		cfw_server_get(core, s->heir)->ancestor = 0;
+	if (s->ancestor)
+		cfw_server_get(core, s->ancestor)->heir = 0;
 	cfw_strfree(&core->alloc, s->name);
 	cfw_strfree(&core->alloc, s->kind);
 	cfw_slots_del(&core->servers, server);
@@ -209,6 +228,22 @@ static struct cfw_hook *add_hook(struct cfw_core *c, const struct cfw_hook_opts 
 	return h;
 }
 
+void cfw_hook_link(struct cfw_core *c, struct cfw_hook *h)
+{
+	struct cfw_server *s = h->server ? cfw_server_get(c, h->server) : NULL;
+	cfw_id *first = s ? s->hooks : c->global_hooks, *last = s ? s->last_hook : c->global_last;
+	if (last[h->phase])
+		cfw_hook_get(c, last[h->phase])->next = h->id;
+	else
+		first[h->phase] = h->id;
+	last[h->phase] = h->id;
+	if (h->phase != CFW_PRE_STOP)
+		return;
+	if (s)
+		s->pre_hooks++;
+	c->pre_owed += !s || s->owed;
+}
+
 cfw_id cfw_core_hook_add(struct cfw_core *core, const struct cfw_hook_opts *opts, struct curfew_err *err)
 {
 	struct cfw_server *s = opts->server ? cfw_server_get(core, opts->server) : NULL;
@@ -222,7 +257,7 @@ cfw_id cfw_core_hook_add(struct cfw_core *core, const struct cfw_hook_opts *opts
 		cfw_err_set(err, CURFEW_EINVAL, "a hook of no server is a pre_stop or a post_stop");
 		return 0;
 	}
-	if (s && s->released) {
+	if (s && s->released && !opts->staged) {
 		cfw_err_set(err, CURFEW_ESTATE, "%s: its stop has begun", s->name);
 		return 0;
 	}
@@ -231,16 +266,8 @@ cfw_id cfw_core_hook_add(struct cfw_core *core, const struct cfw_hook_opts *opts
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 		return 0;
 	}
-	cfw_id *first = s ? s->hooks : core->global_hooks, *last = s ? s->last_hook : core->global_last;
-	if (last[opts->phase])
-		cfw_hook_get(core, last[opts->phase])->next = h->id;
-	else
-		first[opts->phase] = h->id;
-	last[opts->phase] = h->id;
-	if (opts->phase == CFW_PRE_STOP) {
-		if (s)
-			s->pre_hooks++;
-		core->pre_owed += !s || s->owed;
-	}
+	h->staged = opts->staged;
+	if (!h->staged)
+		cfw_hook_link(core, h);
 	return h->id;
 }

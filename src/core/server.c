@@ -109,6 +109,8 @@ enum cfw_server_do cfw_server_cell(enum cfw_server_state state, enum cfw_server_
 
 void cfw_server_event(struct cfw_core *c, struct cfw_server *s, enum cfw_server_event event, const struct cfw_event *ev)
 {
+	if (event == CFW_SE_WANT && (s->staged || s->retired))
+		return; /* not yet, or never again */
 	enum cfw_server_do what = cfw_server_cell((enum cfw_server_state)s->state, event);
 	assert(what != CFW_DO_BUG);
 	if (what == CFW_DO_LATE)
@@ -183,12 +185,15 @@ void cfw_server_recount(struct cfw_core *c, struct cfw_server *s)
 		if (on->state == CFW_S_HELD)
 			count_blocker(c, on, active);
 	}
+	struct cfw_server *heir = s->heir ? cfw_server_get(c, s->heir) : NULL;
+	if (heir && s->retire == CFW_RETIRE_FIRST && heir->state == CFW_S_WAITING)
+		count_blocker(c, heir, active);
 }
 
 /* Entering waiting or held: who is in the way? Kept up to date from then on by the others' changes. */
 static void count_blockers(struct cfw_core *c, struct cfw_server *s)
 {
-	s->blockers = 0;
+	s->blockers = s->state == CFW_S_WAITING && s->ancestor && cfw_retire_blocks(cfw_server_get(c, s->ancestor));
 	if (s->state == CFW_S_WAITING)
 		for (uint32_t e = s->deps; e; e = c->edges[e - 1].next_dep)
 			s->blockers += cfw_server_get(c, c->edges[e - 1].to)->state != CFW_S_STARTED;
@@ -215,4 +220,6 @@ void cfw_server_set(struct cfw_core *c, struct cfw_server *s, enum cfw_server_st
 		tell_dependants(c, s);
 	cfw_server_recount(c, s);
 	count_blockers(c, s);
+	if (s->ancestor)
+		cfw_server_ready(c, cfw_server_get(c, s->ancestor));
 }

@@ -85,7 +85,7 @@ static int open_request(struct cfw_core *c, const struct cfw_event *ev, enum cfw
 			cfw_id *waiter)
 {
 	*s = cfw_server_get(c, ev->server);
-	if (!*s)
+	if (!*s || (*s)->staged || ((*s)->retired && want != CFW_W_DOWN))
 		return CURFEW_ENOENT;
 	if (closed_to_requests(c))
 		return CURFEW_ESTATE;

@@ -213,6 +213,10 @@ void cfw_do_closed(struct cfw_core *c, struct cfw_server *s, const struct cfw_ev
 	cfw_journal_put(c,
 			&(struct cfw_journal_entry){
 				.what = CFW_J_CLOSED, .server = s->id, .code = ev->code, .signo = ev->signo, .text = ev->text});
+	if (s->retired) { /* on its way out anyway */
+		cfw_do_hold(c, s, ev);
+		return;
+	}
 	if (c->now_ns - s->up_ns >= STEADY_S * CFW_SEC)
 		s->tries = 0;
 	if ((s->restart == CFW_RESTART_ALWAYS || (s->restart == CFW_RESTART_FAILURE && failure)) && may_retry(s)) {

@@ -15,6 +15,7 @@ int cfw_core_server_view(const struct cfw_core *core, cfw_id server, struct cfw_
 					.restarts = s->restarts,
 					.started = s->was_started,
 					.owed = s->owed,
+					.retired = s->retired,
 					.prestopped = s->was_started && s->pre_ended == s->pre_hooks};
 	return 0;
 }
