@@ -12,6 +12,7 @@ local home = {
 	fetch = "fetch",
 	fs = "fs",
 	log = "log",
+	kept = "kept",
 }
 
 local module_of = {}

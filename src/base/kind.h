@@ -50,6 +50,9 @@ struct cfw_env {
 	/* Hand a conversation to the function that ref means. 0, or an error when policy cannot take it (x is untouched). */
 	int (*serve)(void *ud, cfw_id server, int64_t ref, struct cfw_exchange *x);
 	void (*gone)(void *ud, struct cfw_exchange *x);
+	/* A listening socket for this address from a server that a reload replaces: a descriptor of the caller's, or -1: bind one. take
+	 * false: would there be one (0)? */
+	int (*socket)(void *ud, const char *address, bool take);
 	/* Answer a service's or an exchange's token: takes value (NULL is nil); err set means nil, message, code. Queued. */
 	void (*answer)(void *ud, uint64_t token, struct cfw_value *value, const struct curfew_err *err);
 };
@@ -77,6 +80,20 @@ struct cfw_kind {
 	int (*signal)(void *srv, int signo);   /* pass a signal on; negative CURFEW_E… */
 	/* Is this definition its own? NULL: each of its name. Of several kinds of one name the newest that says so is taken. */
 	bool (*takes)(void *kind_ud, const struct cfw_value *def);
+	/* Reload (S7.2). next was opened from the new definition of the same server and never started. Each may be NULL: then a server
+	 * whose definition says the same runs on as it is, any other is replaced. */
+	/* May srv, while it runs, become what next is, without touching its socket or process? */
+	bool (*fits)(const void *srv, const void *next);
+	/* It does: srv has next's definition, functions included, from now on; its name stays where it was. Cannot fail. True: next is
+	 * srv's now; false: the caller frees it, with the definition that srv had. */
+	bool (*renew)(void *srv, void *next);
+	/* Before the swap: have what could make the start fail, a socket, in hand; what env->socket says will be handed over is not
+	 * for now. 0, or an error that refuses the reload. */
+	int (*prepare)(void *srv, struct curfew_err *err);
+	/* The listening socket of this address, as a definition writes it, for a successor: a descriptor of the caller's, and from now
+	 * on srv does nothing to the socket that others would notice; or -1. take false: only whether it is there (0). */
+	int (*hand_over)(void *srv, const char *address, bool take);
+	bool beside; /* a changed one starts first, and the old one stops when it has; or def.overlap says so */
 };
 
 /* A named operation that a script can wait on: exec, fetch, fs.read, … */

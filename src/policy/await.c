@@ -80,7 +80,7 @@ static int l_spawn(lua_State *L)
 	h->id = t->id;
 	t->narg = narg;
 	lua_xmove(L, t->co, narg + 1);
-	t->held = cfw_task_sleeps(p, t->run);
+	t->held = cfw_task_sleeps(p, p->current);
 	if (!t->held)
 		cfw_task_ready(t);
 	return 1;

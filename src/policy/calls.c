@@ -21,6 +21,10 @@ struct cfw_lua_server {
 	int start, stop, abort; /* references; LUA_NOREF where there is none */
 	uint32_t attempt;
 	cfw_id task; /* what runs now */
+	bool up;     /* start was called, and its end was not seen */
+	/* S7.2: what took its place in the policy while it was up. The functions that started it stop it, for what they share is in
+	 * the policy that they came from; it starts anew with these. NULL: none. */
+	struct cfw_lua_server *next_life;
 };
 
 struct cfw_task_call {
@@ -213,6 +217,7 @@ static bool run(struct cfw_lua_server *s, unsigned which, uint32_t attempt, uint
 	}
 	*c = (struct cfw_task_call){.server = s, .which = which, .attempt = attempt, .deadline_ns = deadline_ns};
 	t->call = c;
+	t->server = s;
 	t->begin = begin_server;
 	s->task = t->id;
 	cfw_task_ready(t);
@@ -261,6 +266,7 @@ static void end_server(struct cfw_task *t)
 	struct cfw_lua_server *s = c->server;
 	struct curfew_err err = {0};
 	s->task = 0;
+	s->up = s->up && c->which == CALL_START; /* what a failed start left is still to be stopped */
 	if (c->which == CALL_ABORT) {
 		end_abort(t, s);
 		return;
@@ -322,6 +328,26 @@ static int ref_of(const struct cfw_value *def, const char *key)
 	return cfw_value_type(v) == CFW_V_REF ? (int)cfw_value_to_int(v, LUA_NOREF) : LUA_NOREF;
 }
 
+static void join_policy(struct cfw_lua_server *s, struct cfw_policy *p)
+{
+	s->p = p;
+	s->next = p->servers;
+	s->prev = &p->servers;
+	if (s->next)
+		s->next->prev = &s->next;
+	p->servers = s;
+}
+
+static void leave_policy(struct cfw_lua_server *s)
+{
+	if (!s->p)
+		return;
+	*s->prev = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	s->p = NULL;
+}
+
 static void *server_open(void *kind_ud, const struct cfw_env *env, cfw_id id, const struct cfw_value *def,
 			 struct curfew_err *err)
 {
@@ -332,18 +358,13 @@ static void *server_open(void *kind_ud, const struct cfw_env *env, cfw_id id, co
 		return NULL;
 	}
 	*s = (struct cfw_lua_server){
-		.p = p,
-		.next = p->servers,
-		.prev = &p->servers,
 		.env = env,
 		.id = id,
 		.start = ref_of(def, "start"),
 		.stop = ref_of(def, "stop"),
 		.abort = ref_of(def, "abort"),
 	};
-	if (s->next)
-		s->next->prev = &s->next;
-	p->servers = s;
+	join_policy(s, p);
 	return s;
 }
 
@@ -359,18 +380,51 @@ static void server_free(void *srv)
 {
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
-	if (s->p) {
-		*s->prev = s->next;
-		if (s->next)
-			s->next->prev = s->prev;
-	}
+	leave_policy(s);
+	if (s->next_life)
+		server_free(s->next_life);
 	free(s);
+}
+
+/* It is down: from now on it is what the policy of today says. */
+static void begin_next_life(struct cfw_lua_server *s)
+{
+	struct cfw_lua_server *n = s->next_life;
+	if (!n || !n->p)
+		return;
+	leave_policy(s);
+	s->start = n->start;
+	s->stop = n->stop;
+	s->abort = n->abort;
+	join_policy(s, n->p);
+	s->next_life = NULL;
+	server_free(n);
+}
+
+static bool server_fits(const void *srv, const void *next)
+{
+	(void)srv;
+	(void)next;
+	return true;
+}
+
+static bool server_renew(void *srv, void *next)
+{
+	struct cfw_lua_server *s = srv, *n = next;
+	if (s->next_life)
+		server_free(s->next_life);
+	s->next_life = n;
+	if (!s->up && !s->task)
+		begin_next_life(s);
+	return true;
 }
 
 static void server_start(void *srv, uint32_t attempt)
 {
 	struct cfw_lua_server *s = srv;
 	struct curfew_err err;
+	begin_next_life(s);
+	s->up = true;
 	const struct cfw_policy_ops *ops = s->p ? s->p->ops : NULL;
 	if (run(s, CALL_START, attempt, ops && ops->start_until ? ops->start_until(s->p->ud, s->id) : CFW_NEVER))
 		return;
@@ -386,8 +440,10 @@ static void server_stop(void *srv, const struct cfw_stop *stop)
 {
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
-	if (!run(s, CALL_STOP, stop->attempt, stop->deadline_ns))
-		report(s, CFW_REPORT_STOPPED, stop->attempt, NULL, NULL);
+	if (run(s, CALL_STOP, stop->attempt, stop->deadline_ns))
+		return;
+	s->up = false;
+	report(s, CFW_REPORT_STOPPED, stop->attempt, NULL, NULL);
 }
 
 /* From any state: what runs is cancelled, then abort has its say. */
@@ -395,8 +451,10 @@ static void server_cut(void *srv, uint32_t attempt)
 {
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
-	if (!run(s, CALL_ABORT, attempt, CFW_NEVER))
-		report(s, CFW_REPORT_STOPPED, attempt, NULL, NULL);
+	if (run(s, CALL_ABORT, attempt, CFW_NEVER))
+		return;
+	s->up = false;
+	report(s, CFW_REPORT_STOPPED, attempt, NULL, NULL);
 }
 
 const struct cfw_kind cfw_policy_kind = {
@@ -407,6 +465,8 @@ const struct cfw_kind cfw_policy_kind = {
 	.start = server_start,
 	.stop = server_stop,
 	.cut = server_cut,
+	.fits = server_fits,
+	.renew = server_renew,
 };
 
 /* ---- for task.c ------------------------------------------------------------------------------------------------------------ */
@@ -436,6 +496,22 @@ void cfw_call_free(struct cfw_task_call *c)
 	}
 	free(c->refused);
 	free(c);
+}
+
+bool cfw_server_lives(const struct cfw_policy *p, const struct cfw_lua_server *s)
+{
+	const struct cfw_lua_server *at = p->servers;
+	while (at && at != s)
+		at = at->next;
+	return at;
+}
+
+bool cfw_servers_run(const struct cfw_policy *p)
+{
+	for (const struct cfw_lua_server *s = p->servers; s; s = s->next)
+		if (s->up || s->task)
+			return true;
+	return false;
 }
 
 void cfw_servers_free(struct cfw_policy *p)

@@ -17,6 +17,8 @@
 
 /* Between two looks at the clock: some microseconds. */
 enum { COUNT = 1000 };
+/* Of a slice of a policy that is being built. */
+#define TURN_NS CFW_MS
 
 struct cfw_policy *cfw_policy_of(lua_State *L)
 {
@@ -126,12 +128,32 @@ static void note_chain(struct cfw_policy *p)
 		p->chain[p->chain_n++] = n->co;
 }
 
+/* S7.1: a policy that is being built is not to hold up the one that runs. */
+static bool is_turn_over(const struct cfw_policy *p)
+{
+	return p->staged && p->current && !p->closing && cfw_time_now() - p->guard.began_ns >= TURN_NS;
+}
+
+static bool may_wait(const struct cfw_policy *p, lua_State *L)
+{
+	bool may = p->guard.root && lua_isyieldable(L);
+	for (const struct cfw_nest *n = p->guard.nest; n && may; n = n->prev)
+		may = lua_isyieldable(n->from);
+	return may;
+}
+
 static void on_count(lua_State *L, lua_Debug *ar)
 {
 	(void)ar;
 	struct cfw_policy *p = cfw_policy_of(L);
 	if (!cfw_guard_dead(p)) {
 		enum cfw_end why = judge(p);
+		if (why == CFW_END_OK && is_turn_over(p) && may_wait(p, L)) { /* to be resumed, as after any wait */
+			p->guard.why = CFW_END_WAIT;
+			note_chain(p);
+			lua_yield(L, 0);
+			return;
+		}
 		if (why == CFW_END_OK) {
 			if (lua_gethookcount(L) != COUNT)
 				lua_sethook(L, on_count, LUA_MASKCOUNT, COUNT);
@@ -313,10 +335,7 @@ struct cfw_task *cfw_guard_may_wait(lua_State *L)
 	struct cfw_policy *p = cfw_policy_of(L);
 	if (p->asking)
 		cfw_raise(L, "rules cannot wait; use curfew.spawn");
-	bool may = p->guard.root && lua_isyieldable(L);
-	for (struct cfw_nest *n = p->guard.nest; n && may; n = n->prev)
-		may = lua_isyieldable(n->from);
-	if (!may || !p->current)
+	if (!may_wait(p, L) || !p->current)
 		cfw_raise(L, "cannot wait here: a C function (sort, gsub, require or the like) is in between");
 	return p->current;
 }

@@ -209,6 +209,8 @@ void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns)
 	for (int i = 0; i < BATCH && cfw_time_now() - began < BATCH_NS && (t = next_ready(p)); i++) {
 		cfw_task_run(t);
 		cfw_memory_relieve(p);
+		if (p->staged)
+			break; /* the others' turn */
 	}
 	cfw_rejections_step(p);
 	p->stepping = false;

@@ -54,6 +54,8 @@ struct cfw_policy_ops {
 	/* Answer the token when it is over: nil and an error where it failed. Token 0: nobody waits. */
 	int (*request)(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
 	int (*service)(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
+	/* The same, of a policy that is staged: begun, and failures answered, once it is released. NULL: no policy ever is. */
+	int (*service_later)(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
 	void (*cancel)(void *ud, cfw_token token);                                  /* of a service or a request */
 	int (*extend)(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err); /* S4.6 */
 	uint64_t (*hook_until)(void *ud,
@@ -96,6 +98,33 @@ void cfw_policy_free(struct cfw_policy *p);
  * to return memory: then the kernel may do that. False: a module in C was loaded, and closing the state is its end too. */
 bool cfw_policy_leave(struct cfw_policy *p);
 void cfw_policy_configure(struct cfw_policy *p, const struct cfw_policy_config *config);
+
+/* ---- reload (S7): one policy is made beside another, takes its place, and the old one ends what it has begun. */
+
+/* Its tokens carry this number, 0 to 255, by which their answers find their way. Before anything is loaded. */
+void cfw_policy_tag(struct cfw_policy *p, unsigned tag);
+static inline unsigned cfw_token_tag(cfw_token token)
+{
+	return token >> 24 & 255;
+}
+/* S7.1. Before anything is loaded: what its scripts begin at top level waits for cfw_policy_release, but for what they await; their
+ * slices are short ones, one a step. */
+void cfw_policy_stage(struct cfw_policy *p);
+void cfw_policy_release(struct cfw_policy *p);
+/* S7.3: timers, tasks and subscriptions that belong to no request, hook or server end here, and nothing of the kind begins any
+ * more. The tasks that wait for one of these tokens may hear the answer; they end when they wait again. */
+void cfw_policy_retire(struct cfw_policy *p, const cfw_token *spared, size_t n);
+/* Why it is still needed: requests, running hooks, functions of servers; what these began. pinned: a server of kind "server" that
+ * it started runs. */
+enum { CFW_USE_WORK = 1, CFW_USE_SERVERS = 2 };
+unsigned cfw_policy_use(const struct cfw_policy *p);
+/* What still works in it fails: requests, hooks, functions of servers. How many. Its servers stay. */
+size_t cfw_policy_cut(struct cfw_policy *p);
+/* curfew.kept as plain values: a map, the caller's; NULL and err, which names the key, where something in it is not plain. */
+struct cfw_value *cfw_policy_kept(struct cfw_policy *p, struct curfew_err *err);
+int cfw_policy_keep(struct cfw_policy *p, const struct cfw_value *kept); /* set these keys of it; nil unsets. 0, CURFEW_ENOMEM */
+size_t cfw_policy_memory(const struct cfw_policy *p);                    /* bytes that Lua holds */
+size_t cfw_policy_tasks(const struct cfw_policy *p);                     /* coroutines that have not ended */
 
 /* Compile src and begin it as the main task; several loads run one after another in the same state. A compile error is
  * returned at once (file and line in err); the end of the run comes by ops->loaded. chunk: "policy.lua", as errors show it. */

@@ -199,7 +199,8 @@ static int service_callback(lua_State *L, const char *name)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct curfew_err err = {0};
-	if (cfw_task_sleeps(p, p->current ? p->current->run : 0)) {
+	bool later = cfw_task_sleeps(p, p->current);
+	if (later && (!p->staged || !p->ops->service_later)) {
 		lua_pushboolean(L, 1);
 		return 1;
 	}
@@ -212,7 +213,7 @@ static int service_callback(lua_State *L, const char *name)
 	}
 	t->fn_ref = ref;
 	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);
-	if (p->ops->service(p->ud, token, name, cfw_convert_value(L, -1), &err) < 0)
+	if ((later ? p->ops->service_later : p->ops->service)(p->ud, token, name, cfw_convert_value(L, -1), &err) < 0)
 		cfw_task_answer(p, token, NULL, &err); /* one place to handle it: the callback */
 	lua_pushboolean(L, 1);
 	return 1;
@@ -229,6 +230,9 @@ static int l_service(lua_State *L)
 		luaL_checktype(L, 3, LUA_TFUNCTION);
 	struct cfw_task *t = callback ? NULL : cfw_guard_may_wait(L);
 	cfw_convert_take(L, 2, name, 0);
+	if (t && p->staged && !strcmp(name, "exec")) /* S7.1 */
+		return cfw_raise(L, "a reload runs nothing before the new policy is in force, so its main script cannot wait for a "
+				    "command: give a callback, or begin it in curfew.spawn");
 	if (!t)
 		return service_callback(L, name);
 	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);

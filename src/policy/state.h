@@ -56,6 +56,9 @@ struct cfw_policy {
 	unsigned closing; /* <close> variables of a cut coroutine run */
 	bool asking;      /* a rule runs */
 	bool deactivated; /* S3.5 */
+	bool staged;      /* S7.1: what is begun at top level waits for the release */
+	bool retired;     /* S7.3: what is begun at top level never begins */
+	unsigned tag;     /* in its tokens */
 	int exit_code;    /* of the exit call that ended the last slice */
 	lua_State *chain[CFW_CHAIN_MAX];
 	size_t chain_n;
@@ -132,6 +135,7 @@ void cfw_open_registry(lua_State *L);
 void cfw_open_rules(lua_State *L);
 void cfw_open_process(lua_State *L);
 void cfw_open_exchange(lua_State *L);
+void cfw_open_kept(lua_State *L);
 int cfw_l_exit(lua_State *L); /* os.exit and c.exit: upvalue 1 true for os.exit, with Lua's own as upvalue 2 */
 
 #endif

@@ -34,10 +34,12 @@ struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind)
 	}
 	*(struct cfw_task **)slot = t;
 	t->p = p;
+	t->turn = p->tag << 24;
 	t->kind = kind;
 	t->co_ref = t->fn_ref = t->handle_ref = LUA_NOREF;
 	if (p->current) {
 		t->run = p->current->run;
+		t->server = p->current->server;
 		t->request = p->current->request;
 		cfw_request_hold(p, t->request);
 	}
@@ -75,6 +77,12 @@ static void unqueue(struct cfw_task *t)
 		p->ready_end = at;
 }
 
+/* The number of its policy stays above that of the turn. */
+static void next_turn(struct cfw_task *t)
+{
+	t->turn = (t->turn & UINT32_C(0xff000000)) | ((t->turn + 1) & 0xffffff);
+}
+
 static void drop_answer(struct cfw_task *t)
 {
 	cfw_value_free(t->answer);
@@ -89,7 +97,7 @@ cfw_token cfw_task_token(struct cfw_task *t, enum cfw_wait wait)
 	drop_answer(t);
 	t->state = CFW_TASK_WAITING;
 	t->wait = wait;
-	t->turn++;
+	next_turn(t);
 	return (cfw_token)t->id << 32 | t->turn;
 }
 
@@ -107,7 +115,7 @@ bool cfw_task_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *va
 		cfw_value_free(value);
 		return false;
 	}
-	t->turn++;
+	next_turn(t);
 	t->wait = CFW_WAIT_NONE;
 	t->answer = value;
 	cfw_timer_cancel(&p->timers, &t->timer);
@@ -235,8 +243,15 @@ void cfw_task_run(struct cfw_task *t)
 	p->current = NULL;
 	cfw_memory_charge(t);
 	keep_chain(t);
-	if (t->end == CFW_END_WAIT)
+	if (t->end == CFW_END_WAIT && t->state == CFW_TASK_RUNNING) { /* its slice was over, and that is all */
+		cfw_task_ready(t);
 		return;
+	}
+	if (t->end == CFW_END_WAIT) {
+		if (p->retired && cfw_task_is_top(t))
+			cfw_task_cancel(t, true);
+		return;
+	}
 	if (t->end == CFW_END_CPU || t->end == CFW_END_MARGIN) {
 		free(t->text);
 		free(t->trace);

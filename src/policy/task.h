@@ -64,7 +64,7 @@ struct cfw_task {
 	 * NULL: fn_ref with the answer's values. */
 	int (*begin)(lua_State *L, struct cfw_task *t, lua_State *co);
 	bool begun;
-	bool held; /* spawned after a crash by no hook: begins when it is awaited */
+	bool held; /* spawned by one for which cfw_task_sleeps: begins when it is awaited, or with the release */
 	lua_State *co;
 	int co_ref, narg, fn_ref;
 	lua_State **chain; /* coroutines of the script between co and the wait, innermost first */
@@ -81,6 +81,7 @@ struct cfw_task {
 
 	cfw_id request;
 	uint32_t run;
+	struct cfw_lua_server *server; /* whose function it is, or began it; perhaps gone: only compared */
 	struct cfw_task_handle *handle;
 	int handle_ref;
 	struct cfw_waiter *waiters;
@@ -95,10 +96,16 @@ struct cfw_task {
 struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind);
 struct cfw_task *cfw_task_get(const struct cfw_policy *p, cfw_id id);
 void cfw_task_ready(struct cfw_task *t);
-/* After a crash: what belongs to no hook does not begin by itself. */
-static inline bool cfw_task_sleeps(const struct cfw_policy *p, uint32_t run)
+/* It belongs to no hook, request or server; t NULL: nor does what is begun with no task running. */
+static inline bool cfw_task_is_top(const struct cfw_task *t)
 {
-	return p->config.afterlife && !run;
+	return !t || (!t->run && !t->request && !t->server);
+}
+/* What t, which runs, begins now does not begin by itself: after a crash what belongs to no hook, around a reload what belongs to
+ * nobody. */
+static inline bool cfw_task_sleeps(const struct cfw_policy *p, const struct cfw_task *t)
+{
+	return (p->config.afterlife && !(t && t->run)) || ((p->staged || p->retired) && cfw_task_is_top(t));
 }
 /* Somebody awaits it. */
 void cfw_task_unhold(struct cfw_task *t);
@@ -145,8 +152,10 @@ bool cfw_sub_function(struct cfw_policy *p, lua_State *L, cfw_id sub);
 size_t cfw_sub_size(void); /* of an item of p->subs */
 void cfw_timers_free(struct cfw_policy *p);
 void cfw_timers_cancel_future(struct cfw_policy *p); /* all but those that are due already */
+void cfw_timers_cancel_top(struct cfw_policy *p);    /* those that belong to no hook, request or server */
+void cfw_timers_release(struct cfw_policy *p);       /* those that slept run from now on */
 void cfw_events_step(struct cfw_policy *p);
-void cfw_events_free(struct cfw_policy *p);
+void cfw_events_free(struct cfw_policy *p); /* subscriptions, and what was not told yet */
 /* calls.c */
 /* Look at the nres results on t->co of a server's function. */
 void cfw_call_results(struct cfw_task *t, int nres);
@@ -157,6 +166,8 @@ bool cfw_call_is_abort(const struct cfw_task *t);
 bool cfw_call_of(const struct cfw_task *t, cfw_id *server);
 void cfw_call_free(struct cfw_task_call *call);
 void cfw_servers_free(struct cfw_policy *p);
+bool cfw_server_lives(const struct cfw_policy *p, const struct cfw_lua_server *s); /* s: perhaps gone */
+bool cfw_servers_run(const struct cfw_policy *p); /* one that its functions started runs */
 /* rules.c */
 void cfw_rules_free(struct cfw_policy *p);
 

@@ -18,9 +18,11 @@ struct cfw_timed {
 	struct cfw_timer timer;
 	cfw_id id;
 	uint64_t repeat_ns; /* 0: once */
+	uint64_t delay_ns;  /* of one that sleeps until the release: from then on; CFW_NEVER of any other */
 	int fn_ref;
 	cfw_id request;
 	uint32_t run;
+	struct cfw_lua_server *server;
 	cfw_id running; /* the task of its last firing, while that lives */
 };
 
@@ -56,6 +58,7 @@ static void fire(struct cfw_timer *timer, uint64_t now_ns, void *ud)
 	struct cfw_task *t = d->running ? NULL : cfw_task_new(p, CFW_TASK_CALLBACK);
 	if (t) {
 		t->run = d->run;
+		t->server = d->server;
 		t->request = d->request;
 		cfw_request_hold(p, d->request);
 		if (once) {
@@ -119,11 +122,13 @@ static int l_timer(lua_State *L)
 	p->timers_n++;
 	if (p->current) {
 		d->run = p->current->run;
+		d->server = p->current->server;
 		d->request = p->current->request;
 		cfw_request_hold(p, d->request);
 	}
-	if (cfw_timer_set(&p->timers, &d->timer,
-			  cfw_task_sleeps(p, d->run) ? CFW_NEVER : cfw_time_add(cfw_policy_now(p), ns))) {
+	bool sleeps = cfw_task_sleeps(p, p->current);
+	d->delay_ns = sleeps && p->staged ? ns : CFW_NEVER;
+	if (cfw_timer_set(&p->timers, &d->timer, sleeps ? CFW_NEVER : cfw_time_add(cfw_policy_now(p), ns))) {
 		forget(d);
 		return luaL_error(L, "not enough memory");
 	}
@@ -197,6 +202,28 @@ void cfw_timers_cancel_future(struct cfw_policy *p)
 		struct cfw_timed *d = get(p, id);
 		if (d->repeat_ns || d->timer.at_ns > now)
 			forget(d);
+	}
+}
+
+void cfw_timers_cancel_top(struct cfw_policy *p)
+{
+	for (cfw_id id = 0; (id = cfw_slots_next(&p->timed, id));) {
+		struct cfw_timed *d = get(p, id);
+		if (!d->run && !d->request && !d->server)
+			forget(d);
+	}
+}
+
+void cfw_timers_release(struct cfw_policy *p)
+{
+	uint64_t now = cfw_policy_now(p);
+	for (cfw_id id = 0; (id = cfw_slots_next(&p->timed, id));) {
+		struct cfw_timed *d = get(p, id);
+		if (d->delay_ns == CFW_NEVER)
+			continue;
+		if (cfw_timer_set(&p->timers, &d->timer, cfw_time_add(now, d->delay_ns)))
+			cfw_log_at(cfw_policy_log(p), CFW_ERROR, "out of memory: a timer's function will not be called");
+		d->delay_ns = CFW_NEVER;
 	}
 }
 
