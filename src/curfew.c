@@ -84,14 +84,13 @@ static void log_in_order(void *ud, enum cfw_log_level level, const char *msg, co
 
 static int serve(void *ud, cfw_id server, int64_t ref, struct cfw_exchange *x)
 {
-	const struct curfew *c = ud;
-	return cfw_policy_serve(c->policy, server, ref, x);
+	const struct cfw_gen *g = cfw_gen_of(ud, server);
+	return cfw_policy_serve(g->policy, server, ref, x);
 }
 
 static void gone(void *ud, struct cfw_exchange *x)
 {
-	const struct curfew *c = ud;
-	cfw_policy_gone(c->policy, x);
+	cfw_gens_gone(ud, x);
 }
 
 static int open_rooms(struct curfew *c, struct curfew_err *err)
@@ -104,9 +103,13 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 		return CURFEW_ENOMEM;
 	cfw_policy_config_default(&c->policy_config);
 	cfw_after_begin(c);
-	c->policy = cfw_policy_new(&cfw_curfew_policy_ops, c, c->page, &c->policy_config, err);
-	if (!c->policy)
+	c->gen = cfw_gen_new(c, &c->policy_config, err);
+	if (!c->gen)
 		return CURFEW_ENOMEM;
+	c->policy = c->gen->policy;
+	c->gen->region = c->after ? cfw_page_region(c->page) : (struct cfw_region){.generation = 1};
+	if (!c->after)
+		cfw_page_set_region(c->page, c->gen->region);
 	int rc = curfew_kind_add(c, &cfw_process_kind, c->host);
 	if (!rc)
 		rc = curfew_kind_add(c, &cfw_policy_kind, c->policy);
@@ -114,7 +117,7 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 	const struct cfw_service *services = cfw_host_services(c->host, &n);
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = curfew_service_add(c, &services[i]);
-	return rc ? rc : cfw_configure(c, NULL, err);
+	return rc ? rc : cfw_configure(c, NULL, false, err);
 }
 
 static int open_wake(struct curfew *c, struct curfew_err *err)
@@ -163,6 +166,7 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 				  .report = cfw_report,
 				  .serve = serve,
 				  .gone = gone,
+				  .socket = cfw_socket,
 				  .answer = cfw_service_answer};
 	c->overrides = cfw_value_copy(options->overrides);
 	if (!c->page || (options->overrides && !c->overrides)) {
@@ -176,14 +180,30 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 	return NULL;
 }
 
+/* Who asked for something from C hears the end of it. */
+static void answer_all(struct curfew *c)
+{
+	struct curfew_err err = {0};
+	cfw_err_set(&err, CURFEW_ESTATE, "curfew has ended");
+	for (size_t i = 0; i < c->nwaiters; i++)
+		if (c->waiters[i].fn)
+			c->waiters[i].fn(c->waiters[i].ud, NULL, &err);
+	c->nwaiters = 0;
+}
+
 void curfew_free(struct curfew *c)
 {
 	if (!c)
 		return;
 	c->ended = true; /* nothing wakes a loop that may be gone */
+	answer_all(c);
+	cfw_gen_free(c->next);
 	cfw_entries_free(c);
-	if (c->policy)
-		cfw_policy_free(c->policy);
+	while (c->gen) {
+		struct cfw_gen *g = c->gen;
+		c->gen = g->older;
+		cfw_gen_free(g);
+	}
 	if (c->host)
 		cfw_host_free(c->host);
 	if (c->core)
@@ -202,6 +222,12 @@ void curfew_free(struct curfew *c)
 	free(c->services);
 	free(c->running);
 	free(c->waiters);
+	while (c->nloads--) {
+		free(c->loads[c->nloads].name);
+		free(c->loads[c->nloads].src);
+	}
+	free(c->loads);
+	free(c->hook_marks);
 	free(c->inbox);
 	if (c->own_page)
 		cfw_page_free(c->page);
@@ -211,9 +237,18 @@ void curfew_free(struct curfew *c)
 void curfew_leave(struct curfew *c)
 {
 	c->ended = true;
-	if (!cfw_policy_leave(c->policy)) {
+	answer_all(c);
+	bool left = true;
+	for (struct cfw_gen *g = c->gen; g; g = g->older)
+		left &= cfw_policy_leave(g->policy);
+	if (!left) {
+		cfw_gen_free(c->next);
+		c->next = NULL;
 		cfw_entries_free(c);
-		cfw_policy_free(c->policy);
+		for (struct cfw_gen *g = c->gen; g; g = c->gen) {
+			c->gen = g->older;
+			cfw_gen_free(g);
+		}
 		c->policy = NULL;
 	}
 	cfw_host_free(c->host); /* its threads write no more */
@@ -252,9 +287,9 @@ static void look_idle(struct curfew *c)
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(c->core, &stop);
 	bool quiet = !c->after && c->inbox_at == c->inbox_n && !c->loading && c->start_asked && !c->idle_off && !stop.running &&
-		     cfw_core_quiet(c->core) && !cfw_policy_busy(c->policy);
+		     cfw_core_quiet(c->core) && !cfw_gens_busy(c);
 	if (!quiet) {
-		if (cfw_policy_busy(c->policy) || !cfw_core_quiet(c->core))
+		if (cfw_gens_busy(c) || !cfw_core_quiet(c->core))
 			c->idle_raised = false;
 		return;
 	}
@@ -366,7 +401,8 @@ uint64_t curfew_deadline(const struct curfew *c)
 {
 	if (c->ended)
 		return CFW_NEVER;
-	uint64_t at = cfw_time_min(cfw_core_deadline(c->core), cfw_policy_deadline(c->policy));
+	uint64_t at = cfw_time_min(cfw_core_deadline(c->core), cfw_gens_deadline(c));
+	at = cfw_time_min(at, cfw_reload_deadline(c));
 	if (c->after == CFW_AFTER_LOADING)
 		at = cfw_time_min(at, c->after_until_ns);
 	return cfw_time_min(at, cfw_timers_deadline(&c->timers));
@@ -395,6 +431,12 @@ int curfew_step(struct curfew *c)
 		if (!cfw_drain(c) && cfw_policy_deadline(c->policy) > now)
 			break;
 	}
+	if (!c->ended) {
+		cfw_gens_step(c);
+		cfw_reload_step(c);
+		cfw_retired_sweep(c);
+		cfw_drain(c);
+	}
 	if (c->failed && !c->ended)
 		cfw_finish(c, 2, false);
 	if (!c->ended)
@@ -414,7 +456,8 @@ int curfew_exit_inside(struct curfew *c, int code)
 	c->exit_inside = true;
 	c->stepping = false;
 	int low = code & 255;
-	cfw_policy_abandon_current(c->policy, code != 0 && low == 0 ? 1 : low);
+	for (struct cfw_gen *g = c->gen; g; g = g->older)
+		cfw_policy_abandon_current(g->policy, code != 0 && low == 0 ? 1 : low);
 	curfew_exit(c, code);
 	while (!c->ended) {
 		curfew_step(c);

@@ -52,7 +52,8 @@ struct curfew_options {
 	void (*on_lame)(void *ud);
 	/* A rule names a signal: the host should catch it and hand it in by curfew_signal. Negative refuses. May be NULL. */
 	int (*on_signal_rule)(void *ud, int signo, struct curfew_err *err);
-	/* curfew.configure named log, health, control or watch: the part the host owns. May be NULL. */
+	/* curfew.configure was called: log, health, control and watch are the part the host owns. conf.reset: for a reload, so what it
+	 * does not name is as if nobody had ever named it; negative then refuses the reload, and nothing may have changed. May be NULL. */
 	int (*on_configure)(void *ud, const struct cfw_value *conf, struct curfew_err *err);
 	void (*on_deactivate)(void *ud); /* S3.5: give signals and interceptions back. May be NULL */
 	/* The core's journal has grown: time to render log lines. May be NULL. */
@@ -63,6 +64,11 @@ struct curfew_options {
 	/* Texts of scripts: told as they are read from files; and asked for first, found where they were kept. Both may be NULL. */
 	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);
 	const char *(*find_source)(void *ud, const char *key, const char **path, size_t *n);
+	/* What keep_source tells from here on belongs to this generation of the policy, and replaces what others had once the page names
+	 * it (struct cfw_region). May be NULL. */
+	void (*keep_generation)(void *ud, uint16_t generation);
+	/* A policy, perhaps one that a reload tries, is read from this file: somebody may watch it. May be NULL. */
+	void (*on_source)(void *ud, const char *path);
 	void *ud;
 };
 
@@ -105,6 +111,10 @@ typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const str
  * "added" | "removed" | "replaced" | "updated" | "unchanged" }, … } }; err: why it was refused, with file and line, and nothing
  * has changed then. 0, or negative and err (fn is not called then). */
 CURFEW_API int curfew_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
+
+/* { { generation = N, state = "current" | "old" | "building", age_ns =, tasks =, memory = }, … }: the policies that are there, the
+ * newest first. Old ones end what they have begun. The caller frees; NULL when memory is gone. */
+struct cfw_value *curfew_generations(const struct curfew *c);
 
 /* Steering: a stop that runs, or one server with what depends on it. Each is a trigger that a rule may refuse. */
 enum curfew_steer_what {

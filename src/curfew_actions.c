@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { SLOT_MASK = 0xfffff };
-
 static void ask(struct curfew *c, const struct cfw_action *a)
 {
 	const struct cfw_text *text = cfw_text_find(c, a->trigger.text);
@@ -50,7 +48,7 @@ static void call_hook(struct curfew *c, const struct cfw_action *a)
 		.result = a->phase == CFW_POST_STOP && s ? s->result : NULL,
 		.what = what,
 	};
-	cfw_policy_call(c->policy, &call);
+	cfw_policy_call(cfw_gen_of(c, a->server)->policy, &call);
 }
 
 /* A new life of a server: its hooks may be begun again. */
@@ -59,7 +57,7 @@ static void clear_marks(struct curfew *c, cfw_id server)
 	struct cfw_hook_view hook;
 	for (cfw_id id = 0; (id = cfw_core_hook_next(c->core, id));)
 		if (cfw_core_hook_view(c->core, id, &hook) == 0 && hook.server == server)
-			cfw_page_unmark(c->page, (id & SLOT_MASK) - 1);
+			cfw_page_unmark(c->page, cfw_page_hook_mark(c, id));
 }
 
 static void start_server(struct curfew *c, const struct cfw_action *a)
@@ -95,7 +93,8 @@ static void tell_lame(struct curfew *c)
 	if (c->opt.on_lame)
 		c->opt.on_lame(c->opt.ud);
 	cfw_policy_hurry(c->policy);
-	cfw_policy_emit(c->policy, "stopping", NULL);
+	for (struct cfw_gen *g = c->gen; g; g = g->older)
+		cfw_policy_emit(g->policy, "stopping", NULL);
 }
 
 static void reply(struct curfew *c, const struct cfw_action *a)
@@ -188,7 +187,7 @@ void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 		call_hook(c, a);
 		break;
 	case CFW_ACT_CUT_HOOK:
-		cfw_policy_call_cancel(c->policy, a->run);
+		cfw_policy_call_cancel(cfw_gen_of(c, a->server)->policy, a->run);
 		break;
 	case CFW_ACT_START:
 		start_server(c, a);
@@ -203,7 +202,7 @@ void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 		}
 		break;
 	case CFW_ACT_RELOAD:
-		cfw_log_at(c->opt.log, CFW_WARN, "reload: not supported by this version; the policy that runs stays in force");
+		c->reload_asked = true; /* once who asked has heard that it is under way */
 		break;
 	case CFW_ACT_REPLY:
 		reply(c, a);

@@ -1,19 +1,47 @@
 /* curfew_crash.c: the abort of a process that is no more (S8.2). While all is well, the page says which hooks and servers there are
  * and what is owed to them; after a crash a fresh instance over the same page and the same policy runs what is still owed.
  *
- * Registration gives the same ids for the same script, so hooks and servers are known by their slots; a hash of what each is guards
- * against a script that is not. */
+ * The same script registers the same things in the same order, so hooks and servers are known by their places in that order, from
+ * the beginning of the region that the policy has in the page; a hash of what each is guards against a script that is not. */
 #include "curfew_impl.h"
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 
 enum { SLOT_MASK = 0xfffff };
 
-static uint32_t slot_of(cfw_id id)
+uint32_t cfw_page_hook_mark(const struct curfew *c, uint32_t run_or_id)
 {
-	return (id & SLOT_MASK) - 1;
+	size_t slot = (run_or_id & SLOT_MASK) - 1;
+	return slot < c->nhook_marks ? c->hook_marks[slot] : CFW_PAGE_MARKS;
+}
+
+static uint32_t server_mark(const struct curfew *c, cfw_id id)
+{
+	const struct cfw_entry *s = cfw_entry_get(c, id);
+	return s ? s->mark : CFW_PAGE_SERVERS;
+}
+
+void cfw_page_place_server(struct curfew *c, struct cfw_gen *g, cfw_id server)
+{
+	cfw_entry_get(c, server)->mark = g->region.servers + g->n_servers++;
+}
+
+int cfw_page_hook_room(struct curfew *c, cfw_id hook)
+{
+	size_t slot = (hook & SLOT_MASK) - 1;
+	if (cfw_grow(&cfw_alloc_std, &c->hook_marks, &c->hook_marks_cap, slot + 1, sizeof *c->hook_marks))
+		return CURFEW_ENOMEM;
+	for (; c->nhook_marks <= slot; c->nhook_marks++)
+		c->hook_marks[c->nhook_marks] = CFW_PAGE_MARKS;
+	return 0;
+}
+
+void cfw_page_place_hook(struct curfew *c, struct cfw_gen *g, cfw_id hook)
+{
+	c->hook_marks[(hook & SLOT_MASK) - 1] = g->region.hooks + g->n_hooks++;
 }
 
 static uint32_t hash_server(const struct curfew *c, cfw_id server)
@@ -39,17 +67,16 @@ void cfw_page_note_server(struct curfew *c, cfw_id server)
 	if (c->after)
 		return; /* it is the other one's */
 	if (cfw_core_server_view(c->core, server, &v) || !s) {
-		cfw_page_server_set(c->page, slot_of(server), 0, false, 0, NULL);
-		return;
+		return; /* a removed one has cleared its place */
 	}
-	cfw_page_server_set(c->page, slot_of(server), hash_server(c, server), v.owed, s->kind->pid ? s->kind->pid(s->srv) : 0,
+	cfw_page_server_set(c->page, server_mark(c, server), hash_server(c, server), v.owed, s->kind->pid ? s->kind->pid(s->srv) : 0,
 			    s->kind->address ? s->kind->address(s->srv) : NULL);
 }
 
 void cfw_page_note_hook(struct curfew *c, cfw_id hook)
 {
 	struct cfw_hook_view v;
-	uint32_t slot = slot_of(hook);
+	uint32_t slot = cfw_page_hook_mark(c, hook);
 	if (!c->after && slot < CFW_PAGE_MARKS && cfw_core_hook_view(c->core, hook, &v) == 0)
 		atomic_store(&c->page->hooks[slot], hash_hook(c, &v));
 }
@@ -65,7 +92,7 @@ void cfw_page_note_life(struct curfew *c, unsigned life)
 		return;
 	for (cfw_id id = 0; (id = cfw_core_hook_next(c->core, id));)
 		if (cfw_core_hook_view(c->core, id, &v) == 0 && !v.server && !v.run)
-			cfw_page_unmark(c->page, slot_of(id));
+			cfw_page_unmark(c->page, cfw_page_hook_mark(c, id));
 }
 
 /* ---- afterwards ---- */
@@ -73,7 +100,7 @@ void cfw_page_note_life(struct curfew *c, unsigned life)
 bool cfw_after_server(const struct curfew *c, cfw_id server, int *pid, char *address)
 {
 	bool owed;
-	return cfw_page_server_get(c->page, slot_of(server), hash_server(c, server), &owed, pid, address);
+	return cfw_page_server_get(c->page, server_mark(c, server), hash_server(c, server), &owed, pid, address);
 }
 
 static bool server_owed(const struct curfew *c, cfw_id server)
@@ -81,7 +108,7 @@ static bool server_owed(const struct curfew *c, cfw_id server)
 	char address[CFW_PAGE_ADDRESS];
 	int pid;
 	bool owed = false;
-	return cfw_page_server_get(c->page, slot_of(server), hash_server(c, server), &owed, &pid, address) && owed;
+	return cfw_page_server_get(c->page, server_mark(c, server), hash_server(c, server), &owed, &pid, address) && owed;
 }
 
 void cfw_after_begin(struct curfew *c)
@@ -131,7 +158,7 @@ void cfw_after_step(struct curfew *c)
 static bool hook_due(const struct curfew *c, const struct cfw_action *a)
 {
 	struct cfw_hook_view v;
-	uint32_t slot = slot_of(a->hook);
+	uint32_t slot = cfw_page_hook_mark(c, a->hook);
 	if (a->phase != CFW_PRE_STOP || slot >= CFW_PAGE_MARKS || cfw_core_hook_view(c->core, a->hook, &v))
 		return false;
 	uint32_t before = atomic_load(&c->page->hooks[slot]);

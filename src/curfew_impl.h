@@ -24,6 +24,32 @@ struct cfw_entry {
 	const char *result; /* of its stop: "stopped", "cut", "failed"; NULL while none */
 	bool decides;       /* S2.15: its exit code is the result */
 	uint64_t until_ns;  /* when its last start was to be given up */
+	struct cfw_gen *gen;         /* whose functions its definition and its hooks are */
+	struct cfw_value *first_def; /* where it is not def: srv's name stands in it */
+	uint32_t mark;               /* in the page */
+	bool host;                   /* made by curfew_server_add: no script's, so that no reload takes it out */
+	bool stays;                  /* during a swap: the new policy has it, too */
+	bool retired;                /* a reload has taken it out; it is freed when it is at rest */
+};
+
+/* One policy, from its build to the end of the last thing that it began. Its policy's ops have it as their ud. */
+struct cfw_gen {
+	struct curfew *c;
+	struct cfw_policy *policy;
+	uint32_t number;
+	struct cfw_policy_config config;
+	struct cfw_stage *stage; /* while it is built */
+	struct cfw_gen *older;
+	uint64_t since_ns; /* built, in force, or replaced since */
+	bool cut;          /* its time is over, and it was told */
+	struct cfw_region region;
+	uint32_t n_servers, n_hooks; /* registered so far: the next places in its region */
+};
+
+/* What was loaded, to be loaded again. */
+struct cfw_load {
+	char *name, *src; /* src NULL: a file */
+	size_t n;
 };
 
 struct cfw_text {
@@ -38,6 +64,7 @@ struct cfw_waiter {
 	cfw_token token;
 	curfew_answer_fn *fn;
 	void *ud;
+	enum { CFW_ASKS, CFW_ASKS_RELOAD, CFW_AWAITS_RELOAD } what; /* the last: it was decided on, and is under way */
 };
 
 struct curfew {
@@ -52,7 +79,16 @@ struct curfew {
 	struct cfw_value *overrides;
 
 	struct cfw_core *core;
-	struct cfw_policy *policy;
+	struct cfw_policy *policy; /* gen's */
+	struct cfw_gen *gen;       /* in force; older ones behind it */
+	struct cfw_gen *next;      /* being built */
+	uint32_t generations;      /* numbers given out */
+	bool reload_asked;
+	struct cfw_load *loads;
+	size_t nloads, loads_cap, nretired;
+	uint32_t *hook_marks; /* by slot: in the page */
+	size_t nhook_marks, hook_marks_cap;
+	uint64_t reload_grace_ns;
 	struct cfw_policy_config policy_config;
 	struct cfw_host *host;
 
@@ -126,19 +162,70 @@ const struct cfw_text *cfw_text_find(const struct curfew *c, uint32_t handle);
 void cfw_carry_out(struct curfew *c, const struct cfw_action *a);
 void cfw_finish(struct curfew *c, int code, bool kill); /* on_exit, once */
 
+/* curfew_gen.c */
+struct cfw_gen *cfw_gen_new(struct curfew *c, const struct cfw_policy_config *config, struct curfew_err *err);
+void cfw_gen_free(struct cfw_gen *g); /* NULL is fine */
+/* Whose the hooks and functions of a server are; 0: those of no server. */
+struct cfw_gen *cfw_gen_of(const struct curfew *c, cfw_id server);
+void cfw_gens_answer(struct curfew *c, cfw_token token, struct cfw_value *value, const struct curfew_err *err);
+void cfw_gens_gone(struct curfew *c, struct cfw_exchange *x);
+void cfw_gens_step(struct curfew *c);              /* what is due in those that are not in force; and end what is over */
+uint64_t cfw_gens_deadline(const struct curfew *c); /* of all of them */
+bool cfw_gens_busy(const struct curfew *c);
+void cfw_gens_limit(struct curfew *c); /* field.md 21: no more than a few old ones */
+
+/* curfew_stage.c: what a policy that is being built registers. */
+struct cfw_stage *cfw_stage_new(struct curfew *c);
+void cfw_stage_free(struct curfew *c, struct cfw_stage *st); /* what is still staged is given up */
+void cfw_stage_fail(struct cfw_gen *g, const char *text, const char *traceback); /* the first reason counts */
+void cfw_stage_loaded(struct cfw_gen *g, const struct curfew_err *err); /* one of its scripts has ended */
+cfw_id cfw_stage_server(struct cfw_gen *g, const struct cfw_value *def, struct curfew_err *err);
+int cfw_stage_after(struct cfw_gen *g, cfw_id server, cfw_id on, struct curfew_err *err);
+cfw_id cfw_stage_find(struct cfw_gen *g, const char *name);
+struct cfw_value *cfw_stage_info(const struct cfw_gen *g, cfw_id server);
+cfw_id cfw_stage_hook(struct cfw_gen *g, const struct cfw_hook_opts *opts, struct curfew_err *err);
+int cfw_stage_configure(struct cfw_gen *g, const struct cfw_value *conf, struct curfew_err *err);
+void cfw_stage_ruled(struct cfw_gen *g, int signo);
+int cfw_stage_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char *text, const char *traceback);
+int cfw_stage_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
+int cfw_stage_service(struct cfw_gen *g, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
+void cfw_stage_cancel(struct cfw_gen *g, cfw_token token);
+void cfw_stage_source(struct cfw_gen *g, const char *key, const char *path, const char *src, size_t n);
+
+/* curfew_swap.c: env->socket; and the swap: 0, or a reason, and nothing has changed. what: what became of each server, a list. */
+int cfw_socket(void *ud, const char *address);
+int cfw_swap(struct curfew *c, struct cfw_value **what, struct curfew_err *err);
+void cfw_retired_sweep(struct curfew *c); /* those at rest are freed */
+
+/* curfew_reload.c */
+void cfw_reload_step(struct curfew *c); /* once a step */
+uint64_t cfw_reload_deadline(const struct curfew *c);
+
+/* curfew_load.c */
+int cfw_load_again(struct cfw_gen *g, const struct cfw_load *load, struct curfew_err *err);
+
 /* curfew_ops.c */
 extern const struct cfw_policy_ops cfw_curfew_policy_ops;
-int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_err *err);
+/* reset: what neither conf nor the command line names is back at its default. */
+int cfw_configure(struct curfew *c, const struct cfw_value *conf, bool reset, struct curfew_err *err);
+void cfw_configure_policy(const struct curfew *c, const struct cfw_value *conf, struct cfw_policy_config *config);
+int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
+int cfw_raise_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char *text, const char *traceback);
 /* A number for the core to answer, with who waits for it: a token, or fn. 0 when memory is gone. */
 uint32_t cfw_asker_new(struct curfew *c, cfw_token token, curfew_answer_fn *fn, void *ud);
 /* Answer who waits: err NULL with true. Forgets them. */
 void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err);
+void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, const struct curfew_err *err);
 
 bool cfw_drain(struct curfew *c); /* curfew.c */
 
 /* curfew_crash.c: the page is kept for who comes after, and is read by who has come after. Hooks and servers are known by slot. */
 void cfw_page_note_server(struct curfew *c, cfw_id server);
 void cfw_page_note_hook(struct curfew *c, cfw_id hook);
+void cfw_page_place_server(struct curfew *c, struct cfw_gen *g, cfw_id server); /* the next place of its policy's region */
+int cfw_page_hook_room(struct curfew *c, cfw_id hook); /* for the next: 0, CURFEW_ENOMEM */
+void cfw_page_place_hook(struct curfew *c, struct cfw_gen *g, cfw_id hook);
+uint32_t cfw_page_hook_mark(const struct curfew *c, uint32_t run_or_id);
 void cfw_page_note_life(struct curfew *c, unsigned life);
 /* What a hook of the process before may be told of a server that is not run here. */
 bool cfw_after_server(const struct curfew *c, cfw_id server, int *pid, char *address);
@@ -150,6 +237,12 @@ bool cfw_after_action(struct curfew *c, const struct cfw_action *a);
 
 /* curfew_registry.c */
 struct cfw_entry *cfw_entry_get(const struct curfew *c, cfw_id id); /* NULL when there is none */
+struct cfw_entry *cfw_entry_room(struct curfew *c, cfw_id id);      /* for a new one; NULL when memory is gone */
+void cfw_entry_free(struct cfw_entry *s);
+void cfw_server_opts_read(const struct cfw_value *def, struct cfw_server_opts *o);
+/* The kind that def is for, and its ud for that policy; NULL and err. */
+const struct cfw_kind *cfw_kind_find(const struct curfew *c, const struct cfw_gen *g, const struct cfw_value *def, void **ud,
+				     struct curfew_err *err);
 cfw_id cfw_entry_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
 void cfw_entries_free(struct curfew *c);
 void cfw_report(void *ud, const struct cfw_report *r);

@@ -13,7 +13,23 @@
 
 #include "base/alloc.h"
 
-int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
+/* What was loaded is loaded again by a reload: a file by its name, or a text. */
+static int remember(struct curfew *c, const char *name, const char *src, size_t n, struct curfew_err *err)
+{
+	struct cfw_load load = {.name = strdup(name), .src = src ? malloc(n + 1) : NULL, .n = n};
+	if (!load.name || (src && !load.src) ||
+	    cfw_grow(&cfw_alloc_std, &c->loads, &c->loads_cap, c->nloads + 1, sizeof *c->loads)) {
+		free(load.name);
+		free(load.src);
+		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
+	}
+	if (src)
+		memcpy(load.src, src, n);
+	c->loads[c->nloads++] = load;
+	return 0;
+}
+
+static int load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
 {
 	int rc = cfw_policy_load(c->policy, chunk, src, n, err);
 	if (rc == 0) {
@@ -21,6 +37,12 @@ int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, 
 		cfw_wake(c);
 	}
 	return rc;
+}
+
+int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
+{
+	int rc = load(c, chunk, src, n, err);
+	return rc ? rc : remember(c, chunk, src, n, err);
 }
 
 /* A regular file or a pipe, which somebody writes to. Nothing that could hold up the start for ever: a FIFO is opened as it is. */
@@ -55,20 +77,18 @@ static bool wait_readable(int fd)
 	return n > 0;
 }
 
-int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
+/* All of it, malloc. 0 or a negative error. again: for a reload, which waits for nobody. */
+static int read_policy(const char *path, bool again, char **out, size_t *out_n, struct curfew_err *err)
 {
 	enum { MOST = 16 << 20 };
 	bool pipe = false;
-	char key[4096 + 8];
-	const char *from = path;
-	size_t kept_n;
-	snprintf(key, sizeof key, "policy:%s", path);
-	const char *kept = c->opt.find_source ? c->opt.find_source(c->opt.ud, key, &from, &kept_n) : NULL;
-	if (kept)
-		return curfew_load(c, path, kept, kept_n, err);
 	int fd = open_policy(path, &pipe, err);
 	if (fd < 0)
 		return err ? err->code : CURFEW_ESYS;
+	if (pipe && again) {
+		close(fd);
+		return cfw_err_set(err, CURFEW_EINVAL, "cannot read the policy %s again: it is a pipe", path);
+	}
 	size_t n = 0, cap = 0;
 	char *src = NULL;
 	int rc = 0;
@@ -99,10 +119,49 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 		n += (size_t)got;
 	}
 	close(fd);
-	if (rc == 0 && c->opt.keep_source)
-		c->opt.keep_source(c->opt.ud, key, path, src, n);
+	if (rc) {
+		free(src);
+		return rc;
+	}
+	*out = src;
+	*out_n = n;
+	return 0;
+}
+
+int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
+{
+	char key[4096 + 8], *own = NULL;
+	const char *from = path;
+	size_t n;
+	snprintf(key, sizeof key, "policy:%s", path);
+	const char *src = c->opt.find_source ? c->opt.find_source(c->opt.ud, key, &from, &n) : NULL;
+	if (c->opt.on_source)
+		c->opt.on_source(c->opt.ud, path);
+	int rc = src ? 0 : read_policy(path, false, &own, &n, err);
+	if (rc == 0 && !src && c->opt.keep_source)
+		c->opt.keep_source(c->opt.ud, key, path, own, n);
 	if (rc == 0)
-		rc = curfew_load(c, path, src, n, err);
+		rc = load(c, path, src ? src : own, n, err);
+	if (rc == 0)
+		rc = remember(c, path, NULL, 0, err);
+	free(own);
+	return rc;
+}
+
+int cfw_load_again(struct cfw_gen *g, const struct cfw_load *load, struct curfew_err *err)
+{
+	char key[4096 + 8], *src = NULL;
+	size_t n;
+	if (load->src)
+		return cfw_policy_load(g->policy, load->name, load->src, load->n, err);
+	if (g->c->opt.on_source)
+		g->c->opt.on_source(g->c->opt.ud, load->name);
+	int rc = read_policy(load->name, true, &src, &n, err);
+	if (rc)
+		return rc;
+	snprintf(key, sizeof key, "policy:%s", load->name);
+	cfw_stage_source(g, key, load->name, src, n);
+	rc = cfw_policy_load(g->policy, load->name, src, n, err);
 	free(src);
 	return rc;
 }
@@ -151,7 +210,7 @@ int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
 	struct cfw_trigger t = {0};
 	if (strncmp(name, "custom:", 7) == 0 && name[7]) {
 		t.kind = CFW_T_CUSTOM;
-		return cfw_curfew_policy_ops.trigger(c, &t, name, NULL);
+		return cfw_raise_trigger(c->gen, &t, name, NULL);
 	}
 	if (cfw_trigger_parse(name, &t.kind, &t.signo))
 		return cfw_err_set(err, CURFEW_ENOENT, "there is no trigger named \"%.60s\"", name);

@@ -9,55 +9,77 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { SLOT_MASK = 0xfffff };
+/* Of one that a reload has replaced, or is trying: what it may not do (any more). */
+static int check_in_force(const struct cfw_gen *g, struct curfew_err *err)
+{
+	return g == g->c->gen ? 0 : cfw_err_set(err, CURFEW_ESTATE, "a reload has replaced this policy");
+}
+
+static struct curfew *instance(void *ud)
+{
+	return ((struct cfw_gen *)ud)->c;
+}
 
 static uint64_t op_now(void *ud)
 {
-	return cfw_now(ud);
+	return cfw_now(instance(ud));
 }
 
 static const struct cfw_log *op_log(void *ud)
 {
-	const struct curfew *c = ud;
+	const struct curfew *c = instance(ud);
 	return c->after == CFW_AFTER_LOADING ? &c->quiet : c->opt.log;
 }
 
 static void op_wake(void *ud)
 {
-	cfw_wake(ud);
+	cfw_wake(instance(ud));
 }
 
 static cfw_id op_server_new(void *ud, const struct cfw_value *def, struct curfew_err *err)
 {
-	return cfw_entry_new(ud, def, err);
+	struct cfw_gen *g = ud;
+	if (g->stage)
+		return cfw_stage_server(g, def, err);
+	return check_in_force(g, err) ? 0 : cfw_entry_new(g->c, def, err);
 }
 
 static int op_server_after(void *ud, cfw_id server, cfw_id on, struct curfew_err *err)
 {
-	const struct curfew *c = ud;
-	return cfw_core_server_after(c->core, server, on, err);
+	struct cfw_gen *g = ud;
+	if (g->stage)
+		return cfw_stage_after(g, server, on, err);
+	int rc = check_in_force(g, err);
+	return rc ? rc : cfw_core_server_after(g->c->core, server, on, err);
 }
 
 static cfw_id op_server_find(void *ud, const char *name)
 {
-	const struct curfew *c = ud;
-	return cfw_core_server_find(c->core, name);
+	struct cfw_gen *g = ud;
+	return g->stage ? cfw_stage_find(g, name) : cfw_core_server_find(g->c->core, name);
 }
 
 static cfw_id op_hook_new(void *ud, const struct cfw_hook_opts *opts, struct curfew_err *err)
 {
-	struct curfew *c = ud;
-	cfw_id id = cfw_core_hook_add(c->core, opts, err);
-	if (id)
-		cfw_page_note_hook(c, id);
+	struct cfw_gen *g = ud;
+	if (g->stage)
+		return cfw_stage_hook(g, opts, err);
+	cfw_id id = check_in_force(g, err) ? 0 : cfw_core_hook_add(g->c->core, opts, err);
+	if (id && cfw_page_hook_room(g->c, id) == 0) {
+		cfw_page_place_hook(g->c, g, id);
+		cfw_page_note_hook(g->c, id);
+	}
 	return id;
 }
 
 static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats)
 {
-	const struct curfew *c = ud;
+	const struct cfw_gen *g = ud;
+	const struct curfew *c = g->c;
 	struct cfw_server_view view;
 	const struct cfw_entry *s = cfw_entry_get(c, server);
+	if (!s && g->stage)
+		return cfw_stage_info(g, server);
 	if (!s || cfw_core_server_view(c->core, server, &view))
 		return NULL;
 	struct cfw_value *v = cfw_value_map();
@@ -96,39 +118,90 @@ static struct cfw_value *merge(const struct cfw_value *conf, const struct cfw_va
 	return v;
 }
 
-int cfw_configure(struct curfew *c, const struct cfw_value *conf, struct curfew_err *err)
+/* What of it is the policy's own, of conf alone. */
+static void read_policy_config(const struct cfw_value *v, struct cfw_policy_config *config)
 {
-	struct cfw_value *v = merge(conf, c->overrides);
-	if (!v)
+	config->strict = cfw_value_get_bool(v, "strict", config->strict);
+	config->memory_limit = (uint64_t)cfw_value_get_int(v, "memory_limit", (int64_t)config->memory_limit);
+	config->hook_cpu_limit_ns = cfw_value_get_ns(v, "hook_cpu_limit", config->hook_cpu_limit_ns);
+	config->load_limit_ns = cfw_value_get_ns(v, "load_limit", config->load_limit_ns);
+}
+
+void cfw_configure_policy(const struct curfew *c, const struct cfw_value *conf, struct cfw_policy_config *config)
+{
+	if (conf)
+		read_policy_config(conf, config);
+	if (c->overrides)
+		read_policy_config(c->overrides, config);
+}
+
+static int tell_host(const struct curfew *c, struct cfw_value *v, bool reset, struct curfew_err *err)
+{
+	if (!c->opt.on_configure)
+		return 0;
+	if (reset && cfw_value_set(v, "reset", cfw_value_bool(true)))
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	return c->opt.on_configure(c->opt.ud, v, err);
+}
+
+static void configure_core(struct curfew *c, const struct cfw_value *v, bool reset)
+{
 	struct cfw_core_config core = *cfw_core_config_get(c->core);
+	if (reset)
+		cfw_core_config_default(&core);
 	core.exit_timeout_ns = cfw_value_get_ns(v, "exit_timeout", core.exit_timeout_ns);
 	core.max_exit_timeout_ns =
 		cfw_time_max(cfw_value_get_ns(v, "max_exit_timeout", core.max_exit_timeout_ns), core.exit_timeout_ns);
 	core.stop_margin_ns = cfw_value_get_ns(v, "stop_margin", core.stop_margin_ns);
 	core.start_timeout_ns = cfw_value_get_ns(v, "start_timeout", core.start_timeout_ns);
 	cfw_core_configure(c->core, &core);
-	c->policy_config.strict = cfw_value_get_bool(v, "strict", c->policy_config.strict);
-	c->policy_config.memory_limit = (uint64_t)cfw_value_get_int(v, "memory_limit", (int64_t)c->policy_config.memory_limit);
-	c->policy_config.hook_cpu_limit_ns = cfw_value_get_ns(v, "hook_cpu_limit", c->policy_config.hook_cpu_limit_ns);
-	c->policy_config.load_limit_ns = cfw_value_get_ns(v, "load_limit", c->policy_config.load_limit_ns);
-	if (c->policy)
-		cfw_policy_configure(c->policy, &c->policy_config);
 	atomic_store(&c->page->exit_timeout_ns, core.exit_timeout_ns);
 	atomic_store(&c->page->stop_margin_ns, cfw_time_min(core.stop_margin_ns, core.exit_timeout_ns / 4));
-	int rc = c->opt.on_configure ? c->opt.on_configure(c->opt.ud, v, err) : 0;
+	c->reload_grace_ns = cfw_value_get_ns(v, "reload_grace", reset || !c->reload_grace_ns ? CFW_SEC * 60 : c->reload_grace_ns);
+}
+
+int cfw_configure(struct curfew *c, const struct cfw_value *conf, bool reset, struct curfew_err *err)
+{
+	struct cfw_value *v = merge(conf, c->overrides);
+	if (!v)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	int rc = reset ? tell_host(c, v, true, err) : 0; /* what may refuse first: then nothing has changed */
+	if (rc == 0) {
+		configure_core(c, v, reset);
+		if (reset)
+			cfw_policy_config_default(&c->policy_config);
+		read_policy_config(v, &c->policy_config);
+		if (c->gen && !reset) {
+			c->gen->config = c->policy_config;
+			cfw_policy_configure(c->gen->policy, &c->policy_config);
+		}
+		rc = reset ? 0 : tell_host(c, v, false, err);
+	}
 	cfw_value_free(v);
 	return rc;
 }
 
 static int op_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
 {
-	return cfw_configure(ud, conf, err);
+	struct cfw_gen *g = ud;
+	if (g->stage)
+		return cfw_stage_configure(g, conf, err);
+	int rc = check_in_force(g, err);
+	return rc ? rc : cfw_configure(g->c, conf, false, err);
 }
 
 static int op_rule_added(void *ud, enum cfw_trigger_kind kind, int signo, struct curfew_err *err)
 {
-	struct curfew *c = ud;
+	struct cfw_gen *g = ud;
+	struct curfew *c = g->c;
+	if (g->stage) {
+		if (kind == CFW_T_SIGNAL)
+			cfw_stage_ruled(g, signo);
+		return 0;
+	}
+	int rc = check_in_force(g, err);
+	if (rc)
+		return rc;
 	if (kind == CFW_T_SIGNAL && signo > 0 && signo < 64)
 		c->ruled |= UINT64_C(1) << signo;
 	if (kind != CFW_T_SIGNAL || !c->opt.on_signal_rule || c->deactivated)
@@ -154,9 +227,11 @@ static uint32_t custom_number(struct curfew *c, const char *name)
 	return (uint32_t)++c->ncustom;
 }
 
-static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback)
+int cfw_raise_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char *text, const char *traceback)
 {
-	struct curfew *c = ud;
+	struct curfew *c = g->c;
+	if (g->stage)
+		return cfw_stage_trigger(g, t, text, traceback);
 	if (c->after == CFW_AFTER_LOADING) { /* a second time: it was decided on in the first */
 		if (text)
 			cfw_log_with(c->opt.log, CFW_WARN, text, "traceback", traceback, NULL);
@@ -182,12 +257,25 @@ static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, c
 	return 0;
 }
 
+static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback)
+{
+	return cfw_raise_trigger(ud, t, text, traceback);
+}
+
 uint32_t cfw_asker_new(struct curfew *c, cfw_token token, curfew_answer_fn *fn, void *ud)
 {
 	if (cfw_grow(&cfw_alloc_std, &c->waiters, &c->waiters_cap, c->nwaiters + 1, sizeof *c->waiters))
 		return 0;
-	c->waiters[c->nwaiters++] = (struct cfw_waiter){++c->requests, token, fn, ud};
+	c->waiters[c->nwaiters++] = (struct cfw_waiter){++c->requests, token, fn, ud, CFW_ASKS};
 	return c->requests;
+}
+
+static void answer(struct curfew *c, const struct cfw_waiter *w, const struct cfw_value *value, const struct curfew_err *err)
+{
+	if (w->fn)
+		w->fn(w->ud, value, err);
+	else
+		cfw_gens_answer(c, w->token, err ? NULL : value ? cfw_value_copy(value) : cfw_value_bool(true), err);
 }
 
 void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err)
@@ -195,41 +283,70 @@ void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_e
 	for (size_t i = 0; i < c->nwaiters; i++)
 		if (c->waiters[i].request == request) {
 			struct cfw_waiter w = c->waiters[i];
+			if (w.what == CFW_ASKS_RELOAD && !err) { /* it was decided on; the answer is to come */
+				c->waiters[i].what = CFW_AWAITS_RELOAD;
+				return;
+			}
 			c->waiters[i] = c->waiters[--c->nwaiters];
-			if (w.fn)
-				w.fn(w.ud, NULL, err);
-			else
-				cfw_policy_answer(c->policy, w.token, err ? NULL : cfw_value_bool(true), err);
+			answer(c, &w, NULL, err);
 			return;
 		}
 }
 
-static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err)
+void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, const struct curfew_err *err)
 {
-	struct curfew *c = ud;
+	for (size_t i = 0; i < c->nwaiters;) {
+		struct cfw_waiter w = c->waiters[i];
+		if (w.what != CFW_AWAITS_RELOAD) {
+			i++;
+			continue;
+		}
+		c->waiters[i] = c->waiters[--c->nwaiters];
+		answer(c, &w, value, err);
+		i = 0; /* it may have asked for something */
+	}
+}
+
+/* What needs nobody else: true when it is done, or asked for, already. */
+static bool request_of_own(struct cfw_gen *g, cfw_token token, enum cfw_request what)
+{
+	struct curfew *c = g->c;
 	if (what == CFW_REQ_DEACTIVATE) {
 		if (!c->deactivated && c->opt.on_deactivate)
 			c->opt.on_deactivate(c->opt.ud);
 		c->deactivated = true;
-		cfw_policy_deactivate(c->policy);
-		cfw_policy_answer(c->policy, token, cfw_value_bool(true), NULL);
+		for (struct cfw_gen *each = c->gen; each; each = each->older)
+			cfw_policy_deactivate(each->policy);
+		cfw_policy_answer(g->policy, token, cfw_value_bool(true), NULL);
+		return true;
+	}
+	if (c->after != CFW_AFTER_LOADING)
+		return false;
+	if (what == CFW_REQ_START || what == CFW_REQ_SERVER_START) {
+		c->start_asked = true;
+		cfw_policy_answer(g->policy, token, cfw_value_bool(true), NULL);
+	}
+	return true; /* anything else is not answered: its end is not for this process to see */
+}
+
+static void note_start(struct curfew *c)
+{
+	c->start_asked = true;
+	atomic_store(&c->page->loaded, 1);
+}
+
+int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err)
+{
+	struct curfew *c = g->c;
+	if (g->stage)
+		return cfw_stage_request(g, token, what, server, flag, err);
+	if (request_of_own(g, token, what))
 		return 0;
-	}
-	if (c->after == CFW_AFTER_LOADING) {
-		if (what == CFW_REQ_START || what == CFW_REQ_SERVER_START) {
-			c->start_asked = true;
-			cfw_policy_answer(c->policy, token, cfw_value_bool(true), NULL);
-		}
-		return 0; /* anything else is not answered: its end is not for this process to see */
-	}
-	if (what == CFW_REQ_RELOAD)
-		return cfw_err_set(err, CURFEW_EREFUSED, "reload is not supported by this version");
 	struct cfw_event e = {.server = server};
 	switch (what) {
 	case CFW_REQ_START:
 		e.type = CFW_EV_START;
-		c->start_asked = true;
-		atomic_store(&c->page->loaded, 1);
+		note_start(c);
 		c->idle_off = false;
 		break;
 	case CFW_REQ_STOP:
@@ -238,10 +355,13 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 		e.trigger.no_exit = flag;
 		c->idle_off |= flag;
 		break;
+	case CFW_REQ_RELOAD:
+		e.type = CFW_EV_TRIGGER;
+		e.trigger.kind = CFW_T_RELOAD;
+		break;
 	case CFW_REQ_SERVER_START:
 		e.type = CFW_EV_SERVER_START;
-		c->start_asked = true;
-		atomic_store(&c->page->loaded, 1);
+		note_start(c);
 		break;
 	case CFW_REQ_SERVER_STOP:
 		e.type = CFW_EV_SERVER_STOP;
@@ -252,18 +372,34 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 	e.request = e.trigger.request = cfw_asker_new(c, token, NULL, NULL);
 	if (!e.request)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	if (what == CFW_REQ_RELOAD)
+		c->waiters[c->nwaiters - 1].what = CFW_ASKS_RELOAD;
 	cfw_inbox_put(c, &e);
 	return 0;
 }
 
+static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err)
+{
+	return cfw_request(ud, token, what, server, flag, err);
+}
+
 static int op_service(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err)
 {
-	return cfw_service_begin(ud, token, name, args, err);
+	return cfw_service_begin(instance(ud), token, name, args, err);
+}
+
+static int op_service_later(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err)
+{
+	struct cfw_gen *g = ud;
+	return g->stage ? cfw_stage_service(g, token, name, args, err) : cfw_service_begin(g->c, token, name, args, err);
 }
 
 static void op_cancel(void *ud, cfw_token token)
 {
-	struct curfew *c = ud;
+	struct cfw_gen *g = ud;
+	struct curfew *c = g->c;
+	if (g->stage)
+		cfw_stage_cancel(g, token);
 	cfw_service_cancel(c, token);
 	for (size_t i = 0; i < c->nwaiters; i++)
 		if (!c->waiters[i].fn && c->waiters[i].token == token) {
@@ -274,7 +410,7 @@ static void op_cancel(void *ud, cfw_token token)
 
 static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err)
 {
-	struct curfew *c = ud;
+	struct curfew *c = instance(ud);
 	struct cfw_event e = {.type = CFW_EV_EXTEND, .run = run, .ns = ns};
 	int rc = cfw_core_feed(c->core, cfw_now(c), &e);
 	cfw_wake(c);
@@ -285,32 +421,37 @@ static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err
 
 static void op_hook_begins(void *ud, uint32_t run)
 {
-	const struct curfew *c = ud;
-	cfw_page_mark(c->page, (run & SLOT_MASK) - 1); /* whoever looks at the page never begins it twice (S4.12) */
+	const struct curfew *c = instance(ud);
+	cfw_page_mark(c->page, cfw_page_hook_mark(c, run)); /* whoever looks at the page never begins it twice (S4.12) */
 }
 
 static void op_keep_source(void *ud, const char *key, const char *path, const char *src, size_t n)
 {
-	const struct curfew *c = ud;
-	if (c->opt.keep_source)
+	struct cfw_gen *g = ud;
+	const struct curfew *c = g->c;
+	if (c->opt.on_source)
+		c->opt.on_source(c->opt.ud, path);
+	if (g->stage)
+		cfw_stage_source(g, key, path, src, n);
+	else if (c->opt.keep_source && g == c->gen)
 		c->opt.keep_source(c->opt.ud, key, path, src, n);
 }
 
 static const char *op_find_source(void *ud, const char *key, const char **path, size_t *n)
 {
-	const struct curfew *c = ud;
+	const struct curfew *c = instance(ud);
 	return c->opt.find_source ? c->opt.find_source(c->opt.ud, key, path, n) : NULL;
 }
 
 static uint64_t op_hook_until(void *ud, uint32_t run)
 {
-	const struct curfew *c = ud;
+	const struct curfew *c = instance(ud);
 	return cfw_core_run_until(c->core, run);
 }
 
 static bool op_stop_cause(void *ud, enum cfw_mode *mode, struct cfw_trigger *t, const char **text, const char **traceback)
 {
-	const struct curfew *c = ud;
+	const struct curfew *c = instance(ud);
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(c->core, &stop);
 	if (!stop.running)
@@ -325,19 +466,19 @@ static bool op_stop_cause(void *ud, enum cfw_mode *mode, struct cfw_trigger *t, 
 
 static uint64_t op_start_until(void *ud, cfw_id server)
 {
-	const struct cfw_entry *s = cfw_entry_get(ud, server);
+	const struct cfw_entry *s = cfw_entry_get(instance(ud), server);
 	return s ? s->until_ns : CFW_NEVER;
 }
 
 static void op_cut(void *ud)
 {
 	struct cfw_event e = {.type = CFW_EV_CUT};
-	cfw_inbox_put(ud, &e);
+	cfw_inbox_put(instance(ud), &e);
 }
 
 static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)
 {
-	struct curfew *c = ud;
+	struct curfew *c = instance(ud);
 	struct cfw_event e = {.type = CFW_EV_HOOK_DONE, .run = run, .outcome = outcome, .code = code};
 	e.text = cfw_text_keep(c, text, traceback);
 	if (outcome == CFW_FAILED || outcome == CFW_CUT)
@@ -347,7 +488,14 @@ static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int c
 
 static void op_loaded(void *ud, const struct curfew_err *err)
 {
-	struct curfew *c = ud;
+	struct cfw_gen *g = ud;
+	struct curfew *c = g->c;
+	if (g->stage) {
+		cfw_stage_loaded(g, err);
+		return;
+	}
+	if (g != c->gen)
+		return;
 	if (c->loading)
 		c->loading--;
 	if (err) {
@@ -367,7 +515,7 @@ static void op_loaded(void *ud, const struct curfew_err *err)
 
 static const char *op_life(void *ud)
 {
-	const struct curfew *c = ud;
+	const struct curfew *c = instance(ud);
 	return cfw_life_name(cfw_core_life(c->core));
 }
 
@@ -392,6 +540,7 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.trigger = op_trigger,
 	.request = op_request,
 	.service = op_service,
+	.service_later = op_service_later,
 	.cancel = op_cancel,
 	.extend = op_extend,
 	.hook_until = op_hook_until,

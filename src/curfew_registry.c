@@ -37,7 +37,7 @@ struct cfw_entry *cfw_entry_get(const struct curfew *c, cfw_id id)
 	return slot < c->nservers && c->servers[slot].id == id ? &c->servers[slot] : NULL;
 }
 
-static void read_opts(const struct cfw_value *def, struct cfw_server_opts *o)
+void cfw_server_opts_read(const struct cfw_value *def, struct cfw_server_opts *o)
 {
 	const struct cfw_value *restart = cfw_value_get(def, "restart");
 	const char *on = cfw_value_get_str(restart, "on", restart ? "failure" : "never");
@@ -73,7 +73,7 @@ static int add_edges(struct curfew *c, cfw_id id, const struct cfw_value *def, s
 }
 
 /* Place for the slot of id, zeroed where it is new. */
-static struct cfw_entry *make_room(struct curfew *c, cfw_id id)
+struct cfw_entry *cfw_entry_room(struct curfew *c, cfw_id id)
 {
 	size_t slot = (id & SLOT_MASK) - 1;
 	if (cfw_grow(&cfw_alloc_std, &c->servers, &c->servers_cap, slot + 1, sizeof *c->servers))
@@ -83,45 +83,51 @@ static struct cfw_entry *make_room(struct curfew *c, cfw_id id)
 	return &c->servers[slot];
 }
 
-/* The newest kind of that name that takes the definition; nkinds when there is none. */
-static size_t find_kind(const struct curfew *c, const char *name, const struct cfw_value *def)
+/* The newest kind of that name that takes the definition. */
+const struct cfw_kind *cfw_kind_find(const struct curfew *c, const struct cfw_gen *g, const struct cfw_value *def, void **ud,
+				     struct curfew_err *err)
 {
+	const char *name = cfw_value_get_str(def, "kind", "");
 	for (size_t k = c->nkinds; k-- > 0;) {
 		const struct cfw_kind *kind = c->kinds[k].kind;
-		if (strcmp(kind->name, name) == 0 && (!kind->takes || kind->takes(c->kinds[k].ud, def)))
-			return k;
+		*ud = kind == &cfw_policy_kind ? g->policy : c->kinds[k].ud;
+		if (strcmp(kind->name, name) == 0 && (!kind->takes || kind->takes(*ud, def)))
+			return kind;
 	}
-	return c->nkinds;
+	cfw_err_set(err, CURFEW_ENOENT, "there is no kind of server named \"%.60s\" here", name);
+	return NULL;
+}
 }
 
 cfw_id cfw_entry_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
 {
 	struct cfw_server_opts opts;
-	read_opts(def, &opts);
-	size_t k = find_kind(c, opts.kind, def);
-	if (k == c->nkinds) {
-		cfw_err_set(err, CURFEW_ENOENT, "there is no kind of server named \"%.60s\" here", opts.kind);
+	void *ud;
+	cfw_server_opts_read(def, &opts);
+	const struct cfw_kind *kind = cfw_kind_find(c, c->gen, def, &ud, err);
+	if (!kind)
 		return 0;
-	}
 	cfw_id id = cfw_core_server_add(c->core, &opts, err);
 	if (!id)
 		return 0;
 	struct cfw_value *copy = cfw_value_copy(def);
-	struct cfw_entry *s = copy ? make_room(c, id) : NULL;
+	struct cfw_entry *s = copy ? cfw_entry_room(c, id) : NULL;
 	if (!s) {
 		cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", opts.name);
 		goto fail;
 	}
 	if (add_edges(c, id, def, err))
 		goto fail;
-	void *srv = c->kinds[k].kind->open(c->kinds[k].ud, &c->env, id, copy, err);
+	void *srv = kind->open(ud, &c->env, id, copy, err);
 	if (!srv)
 		goto fail;
 	*s = (struct cfw_entry){.id = id,
-				.kind = c->kinds[k].kind,
+				.kind = kind,
+				.gen = c->gen,
 				.srv = srv,
 				.def = copy,
 				.decides = cfw_value_get_bool(def, "decides", false)};
+	cfw_page_place_server(c, c->gen, id);
 	return id;
 fail:
 	cfw_value_free(copy);
@@ -129,14 +135,20 @@ fail:
 	return 0;
 }
 
+void cfw_entry_free(struct cfw_entry *s)
+{
+	s->kind->free(s->srv);
+	cfw_value_free(s->def);
+	cfw_value_free(s->first_def);
+	*s = (struct cfw_entry){0};
+}
+
 void cfw_entries_free(struct curfew *c)
 {
 	for (size_t i = 0; i < c->nservers; i++) {
 		struct cfw_entry *s = &c->servers[i];
-		if (!s->id)
-			continue;
-		s->kind->free(s->srv);
-		cfw_value_free(s->def);
+		if (s->id)
+			cfw_entry_free(s);
 	}
 	free(c->servers);
 	c->servers = NULL;
@@ -145,7 +157,10 @@ void cfw_entries_free(struct curfew *c)
 
 cfw_id curfew_server_add(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
 {
-	return cfw_entry_new(c, def, err);
+	cfw_id id = cfw_entry_new(c, def, err);
+	if (id)
+		cfw_entry_get(c, id)->host = true;
+	return id;
 }
 
 int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curfew_err *err)
@@ -265,5 +280,5 @@ void cfw_service_answer(void *ud, uint64_t token, struct cfw_value *value, const
 {
 	struct curfew *c = ud;
 	take_running(c, token); /* an exchange's token is none of ours: fine */
-	cfw_policy_answer(c->policy, token, value, err);
+	cfw_gens_answer(c, token, value, err);
 }

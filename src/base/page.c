@@ -72,6 +72,18 @@ void cfw_page_kill_groups(const struct cfw_page *p)
 	errno = saved;
 }
 
+struct cfw_region cfw_page_region(const struct cfw_page *p)
+{
+	uint64_t v = atomic_load(&p->region);
+	return (struct cfw_region){
+		.generation = (uint16_t)(v >> 48), .servers = (uint16_t)(v >> 32), .hooks = (uint32_t)v % CFW_PAGE_MARKS};
+}
+
+void cfw_page_set_region(struct cfw_page *p, struct cfw_region r)
+{
+	atomic_store(&p->region, (uint64_t)r.generation << 48 | (uint64_t)r.servers << 32 | r.hooks);
+}
+
 bool cfw_page_mark(struct cfw_page *p, uint32_t index)
 {
 	if (index >= CFW_PAGE_MARKS)

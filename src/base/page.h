@@ -40,6 +40,7 @@ struct cfw_page {
 	_Atomic int32_t finished;  /* 1 + the code, when the stop is over and no hook will be called any more; 0 before */
 	_Atomic uint32_t life;     /* enum cfw_life */
 	_Atomic uint32_t log_format, log_level;      /* as configured, for who logs the end */
+	_Atomic uint64_t region;                     /* of the policy that runs: struct cfw_region */
 	_Atomic uint64_t pending_since_ns;           /* oldest signal that the loop has not seen; CFW_NEVER when none */
 	_Atomic uint32_t raised[CFW_PAGE_SIGNALS];   /* deliveries seen by the handler */
 	_Atomic uint32_t seen[CFW_PAGE_SIGNALS];     /* of those, taken over by the loop */
@@ -49,6 +50,16 @@ struct cfw_page {
 	_Atomic uint32_t hooks[CFW_PAGE_MARKS];      /* cfw_page_hash of what the hook is; 0: there is none */
 	struct cfw_page_server servers[CFW_PAGE_SERVERS];
 };
+
+/* Where in the tables below the hooks and servers of a policy are, in the order in which its scripts registered them. A reload fills
+ * a region that is free and then names it: whoever comes after a crash never finds half of it. */
+struct cfw_region {
+	uint16_t generation;
+	uint16_t servers;
+	uint32_t hooks; /* the first of each */
+};
+struct cfw_region cfw_page_region(const struct cfw_page *p);
+void cfw_page_set_region(struct cfw_page *p, struct cfw_region region);
 
 /* An anonymous shared mapping; NULL when there is no memory. _free unmaps; NULL is fine. */
 struct cfw_page *cfw_page_new(void);

@@ -279,7 +279,7 @@ uint64_t cfw_value_get_ns(const struct cfw_value *map, const char *key, uint64_t
 	return ns < 0 ? otherwise : (uint64_t)ns;
 }
 
-bool cfw_value_equal(const struct cfw_value *a, const struct cfw_value *b)
+static bool equal(const struct cfw_value *a, const struct cfw_value *b, bool refs)
 {
 	if (cfw_value_type(a) != cfw_value_type(b))
 		return false;
@@ -289,8 +289,9 @@ bool cfw_value_equal(const struct cfw_value *a, const struct cfw_value *b)
 	case CFW_V_BOOL:
 		return a->b == b->b;
 	case CFW_V_INT:
-	case CFW_V_REF:
 		return a->i == b->i;
+	case CFW_V_REF:
+		return !refs || a->i == b->i;
 	case CFW_V_NUM:
 		return a->d <= b->d && a->d >= b->d;
 	case CFW_V_STR:
@@ -303,8 +304,18 @@ bool cfw_value_equal(const struct cfw_value *a, const struct cfw_value *b)
 	for (size_t i = 0; i < a->items.n; i++) {
 		const struct pair *p = &a->items.at[i]; /* a map's order is no part of it */
 		const struct cfw_value *other = p->key ? cfw_value_get(b, p->key) : b->items.at[i].value;
-		if (!other || !cfw_value_equal(p->value, other))
+		if (!other || !equal(p->value, other, refs))
 			return false;
 	}
 	return true;
+}
+
+bool cfw_value_equal(const struct cfw_value *a, const struct cfw_value *b)
+{
+	return equal(a, b, true);
+}
+
+bool cfw_value_alike(const struct cfw_value *a, const struct cfw_value *b)
+{
+	return equal(a, b, false);
 }

@@ -50,5 +50,7 @@ const char *cfw_value_get_str(const struct cfw_value *map, const char *key, cons
 uint64_t cfw_value_get_ns(const struct cfw_value *map, const char *key, uint64_t otherwise);
 
 bool cfw_value_equal(const struct cfw_value *a, const struct cfw_value *b);
+/* The same, but that any reference is like any other. */
+bool cfw_value_alike(const struct cfw_value *a, const struct cfw_value *b);
 
 #endif

@@ -121,6 +121,9 @@ unsigned cfw_policy_use(const struct cfw_policy *p);
 /* What still works in it fails: requests, hooks, functions of servers. How many. Its servers stay. */
 size_t cfw_policy_cut(struct cfw_policy *p);
 /* curfew.kept as plain values: a map, the caller's; NULL and err, which names the key, where something in it is not plain. */
+/* Begin the next script that waits for one before it, though that has not ended: it waits for what a release begins. False when none
+ * waits. */
+bool cfw_policy_load_next(struct cfw_policy *p);
 struct cfw_value *cfw_policy_kept(struct cfw_policy *p, struct curfew_err *err);
 int cfw_policy_keep(struct cfw_policy *p, const struct cfw_value *kept); /* set these keys of it; nil unsets. 0, CURFEW_ENOMEM */
 size_t cfw_policy_memory(const struct cfw_policy *p);                    /* bytes that Lua holds */

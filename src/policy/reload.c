@@ -34,6 +34,18 @@ void cfw_policy_release(struct cfw_policy *p)
 	cfw_policy_wake(p);
 }
 
+bool cfw_policy_load_next(struct cfw_policy *p)
+{
+	struct cfw_task *t = p->loads;
+	if (!t)
+		return false;
+	p->loads = t->next;
+	if (!p->loads)
+		p->loads_end = &p->loads;
+	cfw_task_ready(t);
+	return true;
+}
+
 static cfw_token token_of(const struct cfw_task *t)
 {
 	return (cfw_token)t->id << 32 | t->turn;
