@@ -21,7 +21,7 @@ struct cfw_page *cfw_page_new(void)
 	atomic_store(&p->pending_since_ns, CFW_NEVER);
 	atomic_store(&p->exit_timeout_ns, 5 * CFW_SEC);
 	atomic_store(&p->stop_margin_ns, 500 * CFW_MS);
-	atomic_store(&p->stall_limit_ns, 10 * CFW_SEC);
+	atomic_store(&p->stall_limit_ns, CFW_STALL_LIMIT);
 	return p;
 }
 

@@ -15,6 +15,8 @@ enum {
 	CFW_PAGE_ADDRESS = 112
 };
 
+#define CFW_STALL_LIMIT UINT64_C(10000000000) /* ns: where nobody says otherwise */
+
 /* What hooks in another process need to know of a server, by the slot of its id. */
 struct cfw_page_server {
 	_Atomic uint32_t name;          /* cfw_page_hash of its name and kind; 0: there is none */

@@ -344,6 +344,29 @@ static struct cfw_value *process_stats(void *srv)
 	return v;
 }
 
+/* What a process is made of; all else can change while it runs. */
+static const char *const made_of[] = {"command", "env",    "clear_env", "cwd",         "user",       "group",
+				      "stdin",   "stdout", "stderr",    "new_session", "foreground"};
+
+static bool process_fits(const void *srv, const void *next)
+{
+	const struct process *p = srv, *n = next;
+	for (size_t i = 0; p->state != DOWN && i < sizeof made_of / sizeof *made_of; i++)
+		if (!cfw_value_equal(cfw_value_get(p->def, made_of[i]), cfw_value_get(n->def, made_of[i])))
+			return false;
+	return true;
+}
+
+static bool process_renew(void *srv, void *next)
+{
+	struct process *p = srv, *n = next;
+	struct cfw_process_conf conf = p->conf;
+	p->conf = n->conf;
+	n->conf = conf;
+	p->def = n->def;
+	return false;
+}
+
 /* ---- life of the object ---- */
 
 static void *process_open(void *kind_ud, const struct cfw_env *env, cfw_id id, const struct cfw_value *def,
@@ -395,4 +418,6 @@ const struct cfw_kind cfw_process_kind = {
 	.stats = process_stats,
 	.pid = process_pid,
 	.signal = process_signal,
+	.fits = process_fits,
+	.renew = process_renew,
 };

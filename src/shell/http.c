@@ -42,6 +42,7 @@ static void free_server(void *srv)
 	if (!s)
 		return;
 	cfw_http_down(s);
+	cfw_listen_ready_free(s->ready, s->n_addrs);
 	cfw_routes_free(s->routes);
 	cfw_listen_addrs_free(s->addrs, s->n_addrs);
 	free(s);
@@ -142,7 +143,7 @@ void cfw_http_turn_soon(struct cfw_http *s)
 static int bind_one(struct cfw_http *s, int i, struct curfew_err *err)
 {
 	struct cfw_listener *l = &s->listeners[i];
-	int rc = cfw_listen_open(s->name, &s->addrs[i], l, err);
+	int rc = cfw_listen_take(s->env, s->name, s->addrs, i, s->ready, l, err);
 	if (rc)
 		return rc;
 	s->bound[i] = evhttp_accept_socket_with_handle(s->http, l->fd);
@@ -278,6 +279,67 @@ static void cut(void *srv, uint32_t attempt)
 		cfw_http_cut(s);
 }
 
+/* ---- reload ---- */
+
+static int prepare(void *srv, struct curfew_err *err)
+{
+	struct cfw_http *s = srv;
+	return cfw_listen_prepare(s->env, s->name, s->addrs, s->n_addrs, &s->ready, err);
+}
+
+static int hand_over(void *srv, const char *address, bool take)
+{
+	struct cfw_http *s = srv;
+	int i = s->phase == CFW_HTTP_SERVING ? cfw_listen_find(s->addrs, s->n_addrs, address) : -1;
+	if (i < 0 || s->listeners[i].fd < 0 || s->listeners[i].shared)
+		return -1;
+	return take ? cfw_listen_share(&s->listeners[i]) : 0;
+}
+
+static bool fits(const void *srv, const void *next)
+{
+	const struct cfw_http *s = srv, *n = next;
+	return s->phase == CFW_HTTP_DOWN || cfw_listen_same(s->addrs, s->n_addrs, n->addrs, n->n_addrs);
+}
+
+static void swap_addrs(struct cfw_http *s, struct cfw_http *n)
+{
+	struct cfw_listen_addr *addrs = s->addrs;
+	int n_addrs = s->n_addrs;
+	s->addrs = n->addrs;
+	s->n_addrs = n->n_addrs;
+	n->addrs = addrs;
+	n->n_addrs = n_addrs;
+}
+
+/* Connections that are open keep the limits of size that they began with. */
+static bool renew(void *srv, void *next)
+{
+	struct cfw_http *s = srv, *n = next;
+	struct cfw_routes *routes = s->routes;
+	if (s->phase == CFW_HTTP_DOWN)
+		swap_addrs(s, n);
+	s->routes = n->routes;
+	n->routes = routes;
+	s->handler = n->handler;
+	s->has_handler = n->has_handler;
+	s->keep_alive_ns = n->keep_alive_ns;
+	s->grace_ns = n->grace_ns;
+	s->drain_ns = n->drain_ns;
+	s->request_ns = n->request_ns;
+	s->write_stall_ns = n->write_stall_ns;
+	s->max_body = n->max_body;
+	s->max_headers = n->max_headers;
+	s->high_water = n->high_water;
+	if (s->http) {
+		evhttp_set_max_body_size(s->http, (ev_ssize_t)s->max_body);
+		evhttp_set_max_headers_size(s->http, (ev_ssize_t)s->max_headers);
+	}
+	if (s->phase == CFW_HTTP_SERVING)
+		cfw_http_sweep(s); /* by the limits of now */
+	return false;
+}
+
 /* ---- reads ---- */
 
 static void set(struct cfw_value *map, const char *key, uint64_t n)
@@ -322,4 +384,9 @@ const struct cfw_kind cfw_http_kind = {
 	.lame = lame,
 	.stats = stats,
 	.address = address,
+	.fits = fits,
+	.renew = renew,
+	.prepare = prepare,
+	.hand_over = hand_over,
+	.beside = true,
 };

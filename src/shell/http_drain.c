@@ -220,6 +220,9 @@ void cfw_http_drain(struct cfw_http *s)
 	s->drain_end_ns = cfw_time_add(s->stop_ns, s->drain_ns);
 	cfw_http_adopt(s);
 	s->phase = CFW_HTTP_DRAIN_QUEUE;
+	for (int i = 0; i < s->n_addrs; i++) /* who waits there is the successor's */
+		if (s->listeners[i].shared)
+			cfw_http_listener_done(s, i);
 	/* Who connects and leaves again, as a check of the port does, is no client to wait for the next one of. */
 	if (s->n_conns || (s->last_client_ns && cfw_time_add(s->last_client_ns, CFW_LISTEN_QUIET) > s->stop_ns))
 		cfw_listen_bar_all(s->listeners, s->n_addrs);

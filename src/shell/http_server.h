@@ -99,6 +99,7 @@ struct cfw_http {
 	size_t high_water; /* most that is held of what a connection sent and evhttp has not taken; 0: no bound */
 	struct cfw_listen_addr *addrs;
 	int n_addrs;
+	struct cfw_listener *ready; /* n_addrs, in hand before the start; NULL: none */
 
 	/* While it runs. */
 	enum cfw_http_phase phase;

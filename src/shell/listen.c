@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/kind.h"
 #include "base/value.h"
 
 enum { BACKLOG = 4096 };
@@ -160,21 +162,27 @@ static bool is_stale(const struct cfw_listen_addr *addr, const char *path)
 	return refused;
 }
 
-static int bind_unix(int fd, const struct cfw_listen_addr *addr, struct cfw_listener *out)
+/* The file of a unix socket becomes ours: we remove it in the end. */
+static int own_file(const char *path, struct cfw_listener *out)
 {
-	const struct sockaddr *sa = (const struct sockaddr *)&addr->sa;
-	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
 	struct stat st;
-	int rc = bind(fd, sa, addr->len);
-	if (rc && errno == EADDRINUSE && *path && is_stale(addr, path) && (!unlink(path) || errno == ENOENT))
-		rc = bind(fd, sa, addr->len);
-	if (rc || !*path)
-		return rc;
+	if (!*path)
+		return 0;
 	if (lstat(path, &st) || !(out->path = strdup(path)))
 		return -1;
 	out->dev = st.st_dev;
 	out->ino = st.st_ino;
 	return 0;
+}
+
+static int bind_unix(int fd, const struct cfw_listen_addr *addr, struct cfw_listener *out)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&addr->sa;
+	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
+	int rc = bind(fd, sa, addr->len);
+	if (rc && errno == EADDRINUSE && *path && is_stale(addr, path) && (!unlink(path) || errno == ENOENT))
+		rc = bind(fd, sa, addr->len);
+	return rc ? rc : own_file(path, out);
 }
 
 static int bind_tcp(int fd, const struct cfw_listen_addr *addr)
@@ -228,6 +236,93 @@ int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct
 	return 0;
 }
 
+/* ---- reload ---- */
+
+int cfw_listen_find(const struct cfw_listen_addr *addrs, int n, const char *text)
+{
+	struct cfw_listen_addr a;
+	int found = -1;
+	if (parse_one("", text, &a, NULL))
+		return -1;
+	for (int i = 0; i < n && found < 0; i++)
+		if (cfw_listen_same(&a, 1, &addrs[i], 1))
+			found = i;
+	free(a.text);
+	return found;
+}
+
+bool cfw_listen_same(const struct cfw_listen_addr *a, int n_a, const struct cfw_listen_addr *b, int n_b)
+{
+	bool same = n_a == n_b;
+	for (int i = 0; same && i < n_a; i++)
+		same = a[i].len == b[i].len && !memcmp(&a[i].sa, &b[i].sa, sizeof a[i].sa);
+	return same;
+}
+
+int cfw_listen_share(struct cfw_listener *l)
+{
+	int fd = l->fd < 0 ? -1 : fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return -1;
+	l->shared = true;
+	free(l->path); /* its file is the successor's */
+	l->path = NULL;
+	return fd;
+}
+
+/* Takes fd. */
+static int adopt(const char *name, const struct cfw_listen_addr *addr, int fd, struct cfw_listener *out, struct curfew_err *err)
+{
+	*out = (struct cfw_listener){.fd = fd, .family = addr->sa.ss_family};
+	bool file = addr->sa.ss_family == AF_UNIX;
+	if ((!file || !own_file(((const struct sockaddr_un *)&addr->sa)->sun_path, out)) && (out->text = real_text(fd, addr)))
+		return 0;
+	int rc = cfw_err_sys(err, "%s: cannot take over %s", name, addr->text);
+	cfw_listen_close(out);
+	return rc;
+}
+
+int cfw_listen_take(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int i,
+		    struct cfw_listener *ready, struct cfw_listener *out, struct curfew_err *err)
+{
+	if (ready && ready[i].fd >= 0) {
+		*out = ready[i];
+		ready[i] = (struct cfw_listener){.fd = -1};
+		return 0;
+	}
+	int fd = env->socket ? env->socket(env->ud, addrs[i].text) : -1;
+	return fd >= 0 ? adopt(name, &addrs[i], fd, out, err) : cfw_listen_open(name, &addrs[i], out, err);
+}
+
+int cfw_listen_prepare(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int n,
+		       struct cfw_listener **ready, struct curfew_err *err)
+{
+	if (!*ready) {
+		*ready = calloc((size_t)n, sizeof **ready);
+		if (!*ready)
+			return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
+		for (int i = 0; i < n; i++)
+			(*ready)[i].fd = -1;
+	}
+	for (int i = 0; i < n; i++) {
+		struct cfw_listener *l = &(*ready)[i];
+		int fd = l->fd < 0 && env->socket ? env->socket(env->ud, addrs[i].text) : -1;
+		if (l->fd >= 0 || fd == CFW_SOCKET_LATER)
+			continue;
+		int rc = fd >= 0 ? adopt(name, &addrs[i], fd, l, err) : cfw_listen_open(name, &addrs[i], l, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+void cfw_listen_ready_free(struct cfw_listener *ready, int n)
+{
+	for (int i = 0; ready && i < n; i++)
+		cfw_listen_close(&ready[i]);
+	free(ready);
+}
+
 /* ---- closing ---- */
 
 static void remove_file(struct cfw_listener *l)
@@ -248,7 +343,7 @@ void cfw_listen_bar(struct cfw_listener *l)
 		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
 	};
 	const struct sock_fprog prog = {sizeof code / sizeof *code, code};
-	if (l->fd < 0 || l->barred)
+	if (l->fd < 0 || l->barred || l->shared)
 		return;
 	l->barred = true;
 	if (l->family == AF_UNIX) {
@@ -269,7 +364,7 @@ void cfw_listen_bar_all(struct cfw_listener *l, int n)
 bool cfw_listen_queued(struct cfw_listener *l)
 {
 	struct pollfd p = {.fd = l->fd, .events = POLLIN};
-	if (l->fd < 0)
+	if (l->fd < 0 || l->shared)
 		return false;
 	if (l->family == AF_UNIX && l->barred)
 		return !l->turned++;

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 struct curfew_err;
+struct cfw_env;
 struct cfw_value;
 
 /* Where to listen, parsed; nothing is open yet. */
@@ -28,6 +29,7 @@ struct cfw_listener {
 	dev_t dev;
 	ino_t ino; /* what we bound, so that another's socket is never unlinked */
 	bool barred;
+	bool shared; /* a successor has it, too: we may close ours, and nothing else */
 	unsigned turned;
 };
 
@@ -41,6 +43,19 @@ void cfw_listen_addrs_free(struct cfw_listen_addr *addrs, int n);
  * use. 0, or a negative error: "web: cannot listen on 127.0.0.1:80: Address already in use". */
 int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct cfw_listener *out, struct curfew_err *err);
 
+/* Reload: sockets for these n addresses in *ready (made where it is NULL; fd -1 where none is in hand), bound, or handed over by the
+ * server that had them (env->socket); those that will be, later, are left out. 0, or a negative error; again, where it failed. */
+int cfw_listen_prepare(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int n,
+		       struct cfw_listener **ready, struct curfew_err *err);
+/* The i-th of ready, when it is in hand, else handed over or opened as by cfw_listen_open. */
+int cfw_listen_take(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int i,
+		    struct cfw_listener *ready, struct cfw_listener *out, struct curfew_err *err);
+void cfw_listen_ready_free(struct cfw_listener *ready, int n); /* NULL is fine */
+/* The index of the address that is written so; -1. */
+int cfw_listen_find(const struct cfw_listen_addr *addrs, int n, const char *text);
+bool cfw_listen_same(const struct cfw_listen_addr *a, int n_a, const struct cfw_listen_addr *b, int n_b);
+/* A descriptor of the same socket, for a successor: l is shared from now on. -1 with errno. */
+int cfw_listen_share(struct cfw_listener *l);
 /* From now on the kernel lets nobody new in; what it has queued can still be accepted. TCP: a filter drops SYNs; handshakes that
  * have begun may still end. Unix: connects are refused, and our socket file is removed. Idempotent.
  *

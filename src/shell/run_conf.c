@@ -24,8 +24,13 @@ static bool is_ready(void *ud, char *why, size_t n)
 	return !stop.running && life == CFW_L_STARTED;
 }
 
-static int listen_health(struct cfw_run_state *r, const struct cfw_value *listen, struct curfew_err *err)
+/* reset: no listener where none is named. */
+static int listen_health(struct cfw_run_state *r, const struct cfw_value *listen, bool reset, struct curfew_err *err)
 {
+	if (!listen && reset) {
+		cfw_health_close(r->health);
+		r->health = NULL;
+	}
 	if (!listen || cfw_health_listens_on(r->health, listen) || r->link.crash)
 		return 0;
 	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), is_ready, r, err);
@@ -44,22 +49,35 @@ int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err 
 	struct cfw_run_state *r = ud;
 	const struct cfw_value *log = cfw_value_get(conf, "log");
 	const char *format_name = cfw_value_get_str(log, "format", NULL), *level_name = cfw_value_get_str(log, "level", NULL);
-	/* what the command line says is stronger, what nobody says stays */
-	int format = r->opt->log_format < 0 && format_name ? cfw_log_format_parse(format_name) : (int)r->format;
-	int level = r->opt->log_level < 0 && level_name ? cfw_log_level_parse(level_name) : (int)r->level;
+	bool reset = cfw_value_get_bool(conf, "reset", false);
+	/* what the command line says is stronger, what nobody says stays, or is as it was at first */
+	int format = r->opt->log_format >= 0 ? r->opt->log_format
+		     : format_name           ? cfw_log_format_parse(format_name)
+		     : reset                 ? CFW_LOG_TEXT
+					     : (int)r->format;
+	int level = r->opt->log_level >= 0 ? r->opt->log_level
+		    : level_name           ? cfw_log_level_parse(level_name)
+		    : reset                ? CFW_INFO
+					   : (int)r->level;
 	if (format < 0 || level < 0)
 		return cfw_err_set(err, CURFEW_EINVAL,
 				   "log: format is text, logfmt or json; level is debug, info, warn or error");
+	cfw_logger_set(r->logger, (enum cfw_log_format)format, (enum cfw_log_level)level);
+	int rc = listen_health(r, cfw_value_get(cfw_value_get(conf, "health"), "listen"), reset, err);
+	if (rc) {
+		cfw_logger_set(r->logger, r->format, r->level);
+		return rc;
+	}
 	r->format = (enum cfw_log_format)format;
 	r->level = (enum cfw_log_level)level;
-	cfw_logger_set(r->logger, r->format, r->level);
 	atomic_store(&r->page->log_format, r->format);
 	atomic_store(&r->page->log_level, r->level);
-	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", atomic_load(&r->page->stall_limit_ns)));
+	uint64_t stall_limit = reset ? CFW_STALL_LIMIT : atomic_load(&r->page->stall_limit_ns);
+	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", stall_limit));
 	static const char *const later[] = {"control", "watch"};
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
 		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
 			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
 				   "configure: %s is not supported by this version and is ignored", later[i]);
-	return listen_health(r, cfw_value_get(cfw_value_get(conf, "health"), "listen"), err);
+	return 0;
 }

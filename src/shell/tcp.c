@@ -27,6 +27,7 @@ static void free_server(void *srv)
 	if (!s)
 		return;
 	go_down(s);
+	cfw_listen_ready_free(s->ready, s->n_addrs);
 	cfw_listen_addrs_free(s->addrs, s->n_addrs);
 	free(s);
 }
@@ -105,7 +106,7 @@ static void on_turn(evutil_socket_t fd, short what, void *srv)
 
 static int listen_on(struct cfw_tcp *s, int i, struct curfew_err *err)
 {
-	int rc = cfw_listen_open(s->name, &s->addrs[i], &s->listeners[i], err);
+	int rc = cfw_listen_take(s->env, s->name, s->addrs, i, s->ready, &s->listeners[i], err);
 	if (rc)
 		return rc;
 	struct evconnlistener *l =
@@ -259,6 +260,9 @@ static void stop(void *srv, const struct cfw_stop *how)
 	} else if (s->phase == CFW_TCP_SERVING) {
 		s->phase = CFW_TCP_DRAIN_QUEUE;
 		uint64_t now = s->env->now_ns(s->env->ud);
+		for (int i = 0; i < s->n_addrs; i++) /* who waits there is the successor's */
+			if (s->listeners[i].shared)
+				listener_done(s, i);
 		s->drain_end_ns = cfw_time_add(now, s->drain_ns);
 		if (s->n_conns || (s->last_accept_ns && cfw_time_add(s->last_accept_ns, CFW_LISTEN_QUIET) > now))
 			cfw_listen_bar_all(s->listeners, s->n_addrs);
@@ -272,6 +276,52 @@ static void cut(void *srv, uint32_t attempt)
 	s->attempt = attempt;
 	log_cut(s, "cut");
 	stopped(s);
+}
+
+/* ---- reload ---- */
+
+static int prepare(void *srv, struct curfew_err *err)
+{
+	struct cfw_tcp *s = srv;
+	return cfw_listen_prepare(s->env, s->name, s->addrs, s->n_addrs, &s->ready, err);
+}
+
+static int hand_over(void *srv, const char *address, bool take)
+{
+	struct cfw_tcp *s = srv;
+	int i = s->phase == CFW_TCP_SERVING ? cfw_listen_find(s->addrs, s->n_addrs, address) : -1;
+	if (i < 0 || s->listeners[i].fd < 0 || s->listeners[i].shared)
+		return -1;
+	return take ? cfw_listen_share(&s->listeners[i]) : 0;
+}
+
+static bool fits(const void *srv, const void *next)
+{
+	const struct cfw_tcp *s = srv, *n = next;
+	return s->phase == CFW_TCP_DOWN || cfw_listen_same(s->addrs, s->n_addrs, n->addrs, n->n_addrs);
+}
+
+static void swap_addrs(struct cfw_tcp *s, struct cfw_tcp *n)
+{
+	struct cfw_listen_addr *addrs = s->addrs;
+	int n_addrs = s->n_addrs;
+	s->addrs = n->addrs;
+	s->n_addrs = n->n_addrs;
+	n->addrs = addrs;
+	n->n_addrs = n_addrs;
+}
+
+static bool renew(void *srv, void *next)
+{
+	struct cfw_tcp *s = srv, *n = next;
+	if (s->phase == CFW_TCP_DOWN)
+		swap_addrs(s, n);
+	s->handler = n->handler;
+	s->drain_ns = n->drain_ns;
+	s->max_connections = n->max_connections;
+	if (s->phase == CFW_TCP_SERVING && !s->accept.failed)
+		cfw_accept_enable(&s->accept, !is_full(s));
+	return false;
 }
 
 /* ---- reads ---- */
@@ -303,4 +353,9 @@ const struct cfw_kind cfw_tcp_kind = {
 	.cut = cut,
 	.stats = stats,
 	.address = address,
+	.fits = fits,
+	.renew = renew,
+	.prepare = prepare,
+	.hand_over = hand_over,
+	.beside = true,
 };

@@ -44,6 +44,7 @@ struct cfw_tcp {
 	int64_t max_connections; /* 0: no limit */
 	struct cfw_listen_addr *addrs;
 	int n_addrs;
+	struct cfw_listener *ready; /* n_addrs, in hand before the start; NULL: none */
 
 	enum cfw_tcp_phase phase;
 	uint32_t attempt;
