@@ -69,8 +69,8 @@ void cfw_page_note_server(struct curfew *c, cfw_id server)
 	if (cfw_core_server_view(c->core, server, &v) || !s) {
 		return; /* a removed one has cleared its place */
 	}
-	cfw_page_server_set(c->page, server_mark(c, server), hash_server(c, server), v.owed, s->kind->pid ? s->kind->pid(s->srv) : 0,
-			    s->kind->address ? s->kind->address(s->srv) : NULL);
+	cfw_page_server_set(c->page, server_mark(c, server), hash_server(c, server), v.owed,
+			    s->kind->pid ? s->kind->pid(s->srv) : 0, s->kind->address ? s->kind->address(s->srv) : NULL);
 }
 
 void cfw_page_note_hook(struct curfew *c, cfw_id hook)

@@ -21,9 +21,9 @@ struct cfw_entry {
 	const struct cfw_kind *kind;
 	void *srv;
 	struct cfw_value *def;
-	const char *result; /* of its stop: "stopped", "cut", "failed"; NULL while none */
-	bool decides;       /* S2.15: its exit code is the result */
-	uint64_t until_ns;  /* when its last start was to be given up */
+	const char *result;          /* of its stop: "stopped", "cut", "failed"; NULL while none */
+	bool decides;                /* S2.15: its exit code is the result */
+	uint64_t until_ns;           /* when its last start was to be given up */
 	struct cfw_gen *gen;         /* whose functions its definition and its hooks are */
 	struct cfw_value *first_def; /* where it is not def: srv's name stands in it */
 	uint32_t mark;               /* in the page */
@@ -169,16 +169,16 @@ void cfw_gen_free(struct cfw_gen *g); /* NULL is fine */
 struct cfw_gen *cfw_gen_of(const struct curfew *c, cfw_id server);
 void cfw_gens_answer(struct curfew *c, cfw_token token, struct cfw_value *value, const struct curfew_err *err);
 void cfw_gens_gone(struct curfew *c, struct cfw_exchange *x);
-void cfw_gens_step(struct curfew *c);              /* what is due in those that are not in force; and end what is over */
+void cfw_gens_step(struct curfew *c);               /* what is due in those that are not in force; and end what is over */
 uint64_t cfw_gens_deadline(const struct curfew *c); /* of all of them */
 bool cfw_gens_busy(const struct curfew *c);
 void cfw_gens_limit(struct curfew *c); /* field.md 21: no more than a few old ones */
 
 /* curfew_stage.c: what a policy that is being built registers. */
 struct cfw_stage *cfw_stage_new(struct curfew *c);
-void cfw_stage_free(struct curfew *c, struct cfw_stage *st); /* what is still staged is given up */
+void cfw_stage_free(struct curfew *c, struct cfw_stage *st);                     /* what is still staged is given up */
 void cfw_stage_fail(struct cfw_gen *g, const char *text, const char *traceback); /* the first reason counts */
-void cfw_stage_loaded(struct cfw_gen *g, const struct curfew_err *err); /* one of its scripts has ended */
+void cfw_stage_loaded(struct cfw_gen *g, const struct curfew_err *err);          /* one of its scripts has ended */
 cfw_id cfw_stage_server(struct cfw_gen *g, const struct cfw_value *def, struct curfew_err *err);
 int cfw_stage_after(struct cfw_gen *g, cfw_id server, cfw_id on, struct curfew_err *err);
 cfw_id cfw_stage_find(struct cfw_gen *g, const char *name);
@@ -187,8 +187,10 @@ cfw_id cfw_stage_hook(struct cfw_gen *g, const struct cfw_hook_opts *opts, struc
 int cfw_stage_configure(struct cfw_gen *g, const struct cfw_value *conf, struct curfew_err *err);
 void cfw_stage_ruled(struct cfw_gen *g, int signo);
 int cfw_stage_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char *text, const char *traceback);
-int cfw_stage_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
-int cfw_stage_service(struct cfw_gen *g, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
+int cfw_stage_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag,
+		      struct curfew_err *err);
+int cfw_stage_service(struct cfw_gen *g, cfw_token token, const char *name, const struct cfw_value *args,
+		      struct curfew_err *err);
 void cfw_stage_cancel(struct cfw_gen *g, cfw_token token);
 void cfw_stage_source(struct cfw_gen *g, const char *key, const char *path, const char *src, size_t n);
 
@@ -223,7 +225,7 @@ bool cfw_drain(struct curfew *c); /* curfew.c */
 void cfw_page_note_server(struct curfew *c, cfw_id server);
 void cfw_page_note_hook(struct curfew *c, cfw_id hook);
 void cfw_page_place_server(struct curfew *c, struct cfw_gen *g, cfw_id server); /* the next place of its policy's region */
-int cfw_page_hook_room(struct curfew *c, cfw_id hook); /* for the next: 0, CURFEW_ENOMEM */
+int cfw_page_hook_room(struct curfew *c, cfw_id hook);                          /* for the next: 0, CURFEW_ENOMEM */
 void cfw_page_place_hook(struct curfew *c, struct cfw_gen *g, cfw_id hook);
 uint32_t cfw_page_hook_mark(const struct curfew *c, uint32_t run_or_id);
 void cfw_page_note_life(struct curfew *c, unsigned life);

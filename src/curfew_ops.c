@@ -157,7 +157,8 @@ static void configure_core(struct curfew *c, const struct cfw_value *v, bool res
 	cfw_core_configure(c->core, &core);
 	atomic_store(&c->page->exit_timeout_ns, core.exit_timeout_ns);
 	atomic_store(&c->page->stop_margin_ns, cfw_time_min(core.stop_margin_ns, core.exit_timeout_ns / 4));
-	c->reload_grace_ns = cfw_value_get_ns(v, "reload_grace", reset || !c->reload_grace_ns ? CFW_SEC * 60 : c->reload_grace_ns);
+	c->reload_grace_ns =
+		cfw_value_get_ns(v, "reload_grace", reset || !c->reload_grace_ns ? CFW_SEC * 60 : c->reload_grace_ns);
 }
 
 int cfw_configure(struct curfew *c, const struct cfw_value *conf, bool reset, struct curfew_err *err)

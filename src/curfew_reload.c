@@ -181,7 +181,8 @@ static int go_on(struct curfew *c, struct cfw_value **what, struct curfew_err *e
 	if (!is_ready(c)) {
 		if (cfw_now(c) < st->until_ns)
 			return 1;
-		return cfw_err_set(err, CURFEW_ETIMEOUT, "the new policy was not loaded within start_timeout: it still waits for something");
+		return cfw_err_set(err, CURFEW_ETIMEOUT,
+				   "the new policy was not loaded within start_timeout: it still waits for something");
 	}
 	int rc = wait_settled(c, err);
 	return rc ? rc : cfw_swap(c, what, err);

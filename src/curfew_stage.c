@@ -314,18 +314,19 @@ int cfw_stage_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char
 	return 0;
 }
 
-int cfw_stage_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err)
+int cfw_stage_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag,
+		      struct curfew_err *err)
 {
 	struct cfw_deferred *d = defer(g->stage);
 	if (!d)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
-	*d = (struct cfw_deferred){
-		.what = CFW_LATER_REQUEST, .token = token, .request = what, .server = server, .flag = flag};
+	*d = (struct cfw_deferred){.what = CFW_LATER_REQUEST, .token = token, .request = what, .server = server, .flag = flag};
 	g->stage->blocked += token != 0;
 	return 0;
 }
 
-int cfw_stage_service(struct cfw_gen *g, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err)
+int cfw_stage_service(struct cfw_gen *g, cfw_token token, const char *name, const struct cfw_value *args,
+		      struct curfew_err *err)
 {
 	struct cfw_deferred *d = defer(g->stage);
 	if (!d)

@@ -156,7 +156,8 @@ static void retire_servers(struct curfew *c, const struct cfw_stage *st)
 		if (!s->id || s->stays || s->retired || cfw_core_server_view(c->core, s->id, &v))
 			continue;
 		const struct cfw_staged_server *heir = heir_of(st, v.name);
-		bool beside = heir && ((s->kind->beside && heir->kind->beside) || cfw_value_get_bool(heir->def, "overlap", false));
+		bool beside =
+			heir && ((s->kind->beside && heir->kind->beside) || cfw_value_get_bool(heir->def, "overlap", false));
 		cfw_core_server_retire(c->core, s->id, heir ? heir->id : 0,
 				       !heir    ? CFW_RETIRE_NOW
 				       : beside ? CFW_RETIRE_AFTER

@@ -15,6 +15,7 @@ return schema.record({
 	memory_limit = schema.size,
 	hook_cpu_limit = schema.period,
 	load_limit = schema.period,
+	reload_grace = schema.duration,
 	control = schema.text,
 	health = schema.record({ listen = schema.required(listen) }, { expected = 'a table such as { listen = "127.0.0.1:9090" }' }),
 	watch = schema.boolean,

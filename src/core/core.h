@@ -170,7 +170,7 @@ void cfw_core_server_commit(struct cfw_core *core, cfw_id server); /* its name m
 void cfw_core_server_options(struct cfw_core *core, cfw_id server, const struct cfw_server_opts *opts); /* all but the names */
 void cfw_core_server_forget_after(struct cfw_core *core, cfw_id server);
 void cfw_core_server_link(struct cfw_core *core, cfw_id server, cfw_id on); /* known to close no cycle */
-void cfw_core_drop_hooks(struct cfw_core *core, cfw_id server);             /* all of them, none of which runs; 0: the global ones */
+void cfw_core_drop_hooks(struct cfw_core *core, cfw_id server); /* all of them, none of which runs; 0: the global ones */
 void cfw_core_hook_commit(struct cfw_core *core, cfw_id hook);
 void cfw_core_hook_discard(struct cfw_core *core, cfw_id hook); /* one that is staged */
 

@@ -54,22 +54,22 @@ struct cfw_server {
 	cfw_id mark_next, mark_from; /* scratch of a walk over the graph */
 	uint32_t mark;
 	uint8_t state, restart, pending, after;
-	uint8_t retire;   /* enum cfw_retire, once it has retired */
-	bool expect_exit;
-	bool ready;       /* in core->ready */
-	bool active;      /* counted in core->active: not at rest */
-	bool alive;       /* CFW_ACT_START was asked for and it is not known to be gone */
-	bool owed;        /* it had reached started and its stop is not over: S4.12 */
-	bool was_started; /* in this life it had reached started */
-	bool stop_wanted; /* is starting; to be stopped as soon as that is over */
-	bool retry;       /* its own restart policy is at work */
-	bool unwind;      /* what a failed start left is being taken down: no hooks */
-	bool released;    /* all that depended on it was at rest: its stop has begun */
-	bool was_cut;
-	bool staged;      /* not there yet */
-	bool fresh;       /* committed, to be started by the swap */
-	bool retired;
-	bool leaving;     /* retired, and told to stop */
+	uint8_t retire; /* enum cfw_retire, once it has retired */
+	bool expect_exit : 1;
+	bool ready : 1;       /* in core->ready */
+	bool active : 1;      /* counted in core->active: not at rest */
+	bool alive : 1;       /* CFW_ACT_START was asked for and it is not known to be gone */
+	bool owed : 1;        /* it had reached started and its stop is not over: S4.12 */
+	bool was_started : 1; /* in this life it had reached started */
+	bool stop_wanted : 1; /* is starting; to be stopped as soon as that is over */
+	bool retry : 1;       /* its own restart policy is at work */
+	bool unwind : 1;      /* what a failed start left is being taken down: no hooks */
+	bool released : 1;    /* all that depended on it was at rest: its stop has begun */
+	bool was_cut : 1;
+	bool staged : 1; /* not there yet */
+	bool fresh : 1;  /* committed, to be started by the swap */
+	bool retired : 1;
+	bool leaving : 1; /* retired, and told to stop */
 };
 
 struct cfw_hook {

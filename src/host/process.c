@@ -345,7 +345,7 @@ static struct cfw_value *process_stats(void *srv)
 }
 
 /* What a process is made of; all else can change while it runs. */
-static const char *const made_of[] = {"command", "env",    "clear_env", "cwd",         "user",       "group",
+static const char *const made_of[] = {"command", "env",    "clear_env", "cwd",         "user",      "group",
 				      "stdin",   "stdout", "stderr",    "new_session", "foreground"};
 
 static bool process_fits(const void *srv, const void *next)

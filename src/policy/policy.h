@@ -125,9 +125,10 @@ size_t cfw_policy_cut(struct cfw_policy *p);
  * waits. */
 bool cfw_policy_load_next(struct cfw_policy *p);
 struct cfw_value *cfw_policy_kept(struct cfw_policy *p, struct curfew_err *err);
-int cfw_policy_keep(struct cfw_policy *p, const struct cfw_value *kept); /* set these keys of it; nil unsets. 0, CURFEW_ENOMEM */
-size_t cfw_policy_memory(const struct cfw_policy *p);                    /* bytes that Lua holds */
-size_t cfw_policy_tasks(const struct cfw_policy *p);                     /* coroutines that have not ended */
+int cfw_policy_keep(struct cfw_policy *p,
+		    const struct cfw_value *kept);    /* set these keys of it; nil unsets. 0, CURFEW_ENOMEM */
+size_t cfw_policy_memory(const struct cfw_policy *p); /* bytes that Lua holds */
+size_t cfw_policy_tasks(const struct cfw_policy *p);  /* coroutines that have not ended */
 
 /* Compile src and begin it as the main task; several loads run one after another in the same state. A compile error is
  * returned at once (file and line in err); the end of the run comes by ops->loaded. chunk: "policy.lua", as errors show it. */

@@ -167,7 +167,7 @@ bool cfw_call_of(const struct cfw_task *t, cfw_id *server);
 void cfw_call_free(struct cfw_task_call *call);
 void cfw_servers_free(struct cfw_policy *p);
 bool cfw_server_lives(const struct cfw_policy *p, const struct cfw_lua_server *s); /* s: perhaps gone */
-bool cfw_servers_run(const struct cfw_policy *p); /* one that its functions started runs */
+bool cfw_servers_run(const struct cfw_policy *p);                                  /* one that its functions started runs */
 /* rules.c */
 void cfw_rules_free(struct cfw_policy *p);
 

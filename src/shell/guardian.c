@@ -214,8 +214,11 @@ static void take_messages(struct guardian *g)
 		int fd = -1;
 		if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
 			memcpy(&fd, CMSG_DATA(c), sizeof fd);
-		if (fd >= 0)
-			cfw_sources_take(&g->kept, message, (size_t)n, fd);
+		if (fd >= 0 && cfw_sources_take(&g->kept, message, (size_t)n, fd))
+			cfw_sources_prune(&g->kept, cfw_page_region(g->page).generation,
+					  (unsigned)strtoul(g->kept.v[g->kept.n - 1].key, NULL, 10));
+		else if (fd >= 0)
+			continue;
 		else if (message[0] == CFW_MSG_READY)
 			pass_held(g);
 	}

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,11 +55,19 @@ void cfw_link_tell(const struct cfw_link *l, enum cfw_message what)
 void cfw_link_keep_source(const struct cfw_link *l, const struct cfw_log *log, const char *key, const char *path,
 			  const char *src, size_t n)
 {
-	if (l->guarded && !l->crash && !cfw_sources_send(l->guarded->channel, key, path, src, n))
+	char name[CFW_CHANNEL_MESSAGE];
+	if (!l->guarded || l->crash)
+		return;
+	snprintf(name, sizeof name, "%u %s", l->generation ? l->generation : 1, key);
+	if (!cfw_sources_send(l->guarded->channel, name, path, src, n))
 		cfw_log_at(log, CFW_WARN, "%s: its text cannot be kept for the guardian: %s", path, strerror(errno));
 }
 
 const char *cfw_link_find_source(const struct cfw_link *l, const char *key, const char **path, size_t *n)
 {
-	return l->guarded && l->crash ? cfw_sources_find(l->guarded->kept, key, path, n) : NULL;
+	char name[CFW_CHANNEL_MESSAGE];
+	if (!l->guarded || !l->crash)
+		return NULL;
+	snprintf(name, sizeof name, "%u %s", cfw_page_region(l->guarded->page).generation, key);
+	return cfw_sources_find(l->guarded->kept, name, path, n);
 }

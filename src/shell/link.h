@@ -16,6 +16,7 @@ struct cfw_link {
 	const struct curfew_crash *crash;  /* what happened before; NULL: nothing */
 	const struct curfew_loop *loop;
 	struct curfew_watch *watch;
+	unsigned generation;       /* whose sources are told from here on; 0: the first */
 	void (*on_gone)(void *ud); /* the guardian has died; called on the loop */
 	void *ud;
 };

@@ -55,6 +55,12 @@ static void keep_source(void *ud, const char *key, const char *path, const char 
 	cfw_link_keep_source(&r->link, cfw_logger_log(r->logger), key, path, src, n);
 }
 
+static void keep_generation(void *ud, uint16_t generation)
+{
+	struct cfw_run_state *r = ud;
+	r->link.generation = generation;
+}
+
 static const char *find_source(void *ud, const char *key, const char **path, size_t *n)
 {
 	const struct cfw_run_state *r = ud;
@@ -216,6 +222,7 @@ static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 		.crash = r->link.crash,
 		.keep_source = keep_source,
 		.find_source = find_source,
+		.keep_generation = keep_generation,
 		.ud = r,
 	};
 	r->curfew = curfew_new(&o, err);

@@ -118,14 +118,31 @@ const char *cfw_sources_find(struct cfw_sources *s, const char *key, const char 
 	return NULL;
 }
 
+static void forget(struct cfw_source *s)
+{
+	free(s->key);
+	free(s->path);
+	free(s->text);
+	close(s->fd);
+}
+
+void cfw_sources_prune(struct cfw_sources *s, unsigned in_force, unsigned newest)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		unsigned long generation = strtoul(s->v[i].key, NULL, 10);
+		if (generation == in_force || generation == newest)
+			s->v[n++] = s->v[i];
+		else
+			forget(&s->v[i]);
+	}
+	s->n = n;
+}
+
 void cfw_sources_clear(struct cfw_sources *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		free(s->v[i].key);
-		free(s->v[i].path);
-		free(s->v[i].text);
-		close(s->v[i].fd);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		forget(&s->v[i]);
 	free(s->v);
 	*s = (struct cfw_sources){0};
 }

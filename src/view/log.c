@@ -154,7 +154,8 @@ static bool say_decision(struct line *l)
 	}
 	if (e->what == CFW_J_REFUSED) {
 		l->level = CFW_WARN;
-		cfw_buf_printf(&l->words, ": %s is no answer to it now", cfw_decision_name((enum cfw_decision_what)e->a));
+		cfw_buf_printf(&l->words, ": %s is no answer to it now%s", cfw_decision_name((enum cfw_decision_what)e->a),
+			       e->a == CFW_D_RELOAD ? ": a stop has begun, the reload is refused" : ""); /* S7.4 */
 		return true;
 	}
 	l->level = stop_follows(l) ? CFW_DEBUG : CFW_INFO;
