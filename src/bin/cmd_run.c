@@ -19,6 +19,7 @@ enum {
 	OPT_START_TIMEOUT,
 	OPT_STOP_MARGIN,
 	OPT_TIMELINE,
+	OPT_WATCH,
 	OPT_NO_DISPLAY,
 	OPT_NO_GUARDIAN
 };
@@ -33,6 +34,7 @@ static const struct option options[] = {
 	{"start-timeout", required_argument, NULL, OPT_START_TIMEOUT},
 	{"stop-margin", required_argument, NULL, OPT_STOP_MARGIN},
 	{"timeline", required_argument, NULL, OPT_TIMELINE},
+	{"watch", no_argument, NULL, OPT_WATCH},
 	{"no-display", no_argument, NULL, OPT_NO_DISPLAY},
 	{"no-guardian", no_argument, NULL, OPT_NO_GUARDIAN},
 	{NULL, 0, NULL, 0},
@@ -46,6 +48,7 @@ static const char help[] = "  -p, --policy FILE       load this policy too; any 
 			   "      --log-level LEVEL   debug, info, warn or error\n"
 			   "  -q, --quiet             the same as --log-level warn\n"
 			   "      --timeline WHEN     after the stop: auto (on a terminal), always or never\n"
+			   "      --watch             reload when a file of the policy changes\n"
 			   "      --no-display        no live display during a stop\n"
 			   "      --no-guardian       no second process that sees to the stop should this one die\n"
 			   "\n"
@@ -117,6 +120,10 @@ static int take(struct parsed *p, int opt, const char *arg)
 		rc = take_word(&when, parse_when(arg), "--timeline", arg, "auto, always, never");
 		p->run.timeline = (enum cfw_when)when;
 		return rc;
+	case OPT_WATCH:
+		return cfw_value_set(p->overrides, "watch", cfw_value_bool(true))
+			       ? cfw_usage_error(&cfw_command_run, "out of memory")
+			       : 0;
 	case OPT_NO_DISPLAY:
 		p->run.display = false;
 		return 0;

@@ -28,6 +28,7 @@
 #include "shell/run_impl.h"
 #include "shell/signals.h"
 #include "shell/tcp.h"
+#include "shell/watch.h"
 #include "shell/watchdog.h"
 #include "view/view.h"
 
@@ -65,6 +66,32 @@ static const char *find_source(void *ud, const char *key, const char **path, siz
 {
 	const struct cfw_run_state *r = ud;
 	return cfw_link_find_source(&r->link, key, path, n);
+}
+
+static void on_source(void *ud, const char *path)
+{
+	const struct cfw_run_state *r = ud;
+	cfw_watch_file(r->watch, path);
+}
+
+/* ---- the policy's files ---- */
+
+static void on_reloaded(void *ud, const struct cfw_value *value, const struct curfew_err *err)
+{
+	const struct cfw_run_state *r = ud;
+	(void)value; /* both are in the log */
+	(void)err;
+	if (!r->over)
+		cfw_watch_look(r->watch);
+}
+
+static void on_changed(void *ud, const char *name)
+{
+	struct cfw_run_state *r = ud;
+	struct curfew_err err = {0};
+	cfw_log_at(cfw_logger_log(r->logger), CFW_INFO, "watch: %s has changed", name);
+	if (curfew_reload(r->curfew, on_reloaded, r, &err))
+		cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "watch: %s", err.msg);
 }
 
 /* ---- what the instance tells ---- */
@@ -223,6 +250,7 @@ static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 		.keep_source = keep_source,
 		.find_source = find_source,
 		.keep_generation = keep_generation,
+		.on_source = on_source,
 		.ud = r,
 	};
 	r->curfew = curfew_new(&o, err);
@@ -264,7 +292,8 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 	r->logger = cfw_logger_new(STDERR_FILENO, r->format, r->level, r->tty);
 	r->page = r->own_page ? cfw_page_new() : r->link.guarded->page;
 	r->base = new_base();
-	if (!r->logger || !r->page || !r->base)
+	r->watch = r->base ? cfw_watch_new(r->base, on_changed, r) : NULL;
+	if (!r->logger || !r->page || !r->watch)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	int rc = cfw_watchdog_open(r->page, err);
 	if (!rc)
@@ -319,6 +348,7 @@ static void close_all(struct cfw_run_state *r)
 		curfew_libevent_free(&r->loop);
 	if (r->reaper)
 		event_free(r->reaper);
+	cfw_watch_free(r->watch);
 	if (r->base)
 		event_base_free(r->base);
 	if (r->own_page)

@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/page.h"
@@ -8,6 +10,7 @@
 #include "curfew.h"
 #include "shell/health.h"
 #include "shell/run_impl.h"
+#include "shell/watch.h"
 
 /* S9.1: from the first stopping trigger on it says why not. */
 static bool is_ready(void *ud, char *why, size_t n)
@@ -44,6 +47,15 @@ static int listen_health(struct cfw_run_state *r, const struct cfw_value *listen
 	return 0;
 }
 
+static void configure_watch(struct cfw_run_state *r, const struct cfw_value *watch, bool reset)
+{
+	if ((!watch && !reset) || r->link.crash)
+		return;
+	if (cfw_watch_enable(r->watch, cfw_value_to_bool(watch)))
+		cfw_log_at(cfw_logger_log(r->logger), CFW_ERROR, "watch: the policy's files cannot be watched: %s",
+			   strerror(errno));
+}
+
 int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
 {
 	struct cfw_run_state *r = ud;
@@ -74,10 +86,9 @@ int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err 
 	atomic_store(&r->page->log_level, r->level);
 	uint64_t stall_limit = reset ? CFW_STALL_LIMIT : atomic_load(&r->page->stall_limit_ns);
 	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", stall_limit));
-	static const char *const later[] = {"control", "watch"};
-	for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-		if (cfw_value_to_bool(cfw_value_get(conf, later[i])))
-			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
-				   "configure: %s is not supported by this version and is ignored", later[i]);
+	if (cfw_value_to_bool(cfw_value_get(conf, "control")))
+		cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
+			   "configure: control is not supported by this version and is ignored");
+	configure_watch(r, cfw_value_get(conf, "watch"), reset);
 	return 0;
 }

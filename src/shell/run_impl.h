@@ -17,6 +17,7 @@ struct cfw_health;
 struct cfw_page;
 struct cfw_signals;
 struct cfw_value;
+struct cfw_watch;
 struct curfew;
 struct curfew_err;
 struct event;
@@ -33,6 +34,7 @@ struct cfw_run_state {
 	struct cfw_display *display;
 	struct curfew *curfew;
 	struct cfw_health *health;
+	struct cfw_watch *watch;    /* of the policy's files */
 	uint64_t logged;            /* journal entries rendered so far */
 	enum cfw_log_format format; /* as configured so far */
 	enum cfw_log_level level;
@@ -43,7 +45,7 @@ struct cfw_run_state {
 	int code;
 };
 
-/* struct curfew_options.on_configure: log, health, stall_limit. ud is the struct cfw_run_state. */
+/* struct curfew_options.on_configure: log, health, watch, stall_limit. ud is the struct cfw_run_state. */
 int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err);
 
 #endif

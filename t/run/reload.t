@@ -388,4 +388,52 @@ LUA
 	is(stop_it($r), 143, 'S2.15: and its end decides') or diag $r->log;
 }
 
+# ---- watching
+
+sub changes { my ($r) = @_; my @n = $r->log =~ /reload: (?:refused|generation \d+ of)/g; return scalar @n }
+sub wait_changes { my ($r, $n) = @_; wait_until(sub { changes($r) >= $n or $r->ended_now }) && changes($r) >= $n or die "change $n was not seen:\n" . $r->log }
+sub rename_in { my ($r, $name, $text) = @_; spew("$r->{dir}/$name.new", $text); rename "$r->{dir}/$name.new", "$r->{dir}/$name" or die "rename: $!" }
+
+for my $how (['--watch', '', ['--watch']], ['configure', 'curfew.configure { watch = true } ', []]) {
+	my ($what, $configure, $args) = @$how;
+	my $main = sub { $HEAD . $configure . 'local m = require "sub.m" mark("m", m, "v", "' . $_[0] . '") curfew.server { name = "s" }' };
+	my $r = run_it('curfew.server { name = "s" }', before => ['-p', 'main.lua', @$args, '--log-level', 'info'], files => {});
+	$r->signal('KILL') and $r->wait_exit; # only for its directory
+	mkdir "$r->{dir}/sub";
+	spew("$r->{dir}/policy.lua", $main->(1));
+	spew("$r->{dir}/sub/m.lua", 'return "one"');
+	my $pid = fork // die;
+	if (!$pid) {
+		chdir $r->{dir};
+		$ENV{CURFEW_TEST} = $r->{dir};
+		open STDERR, '>', $r->{err};
+		exec { $BIN =~ m{^/} ? $BIN : POSIX::getcwd() . "/$BIN" } $BIN, 'run', @$args, 'policy.lua' or POSIX::_exit(98);
+	}
+	@$r{qw(pid status)} = ($pid, undef);
+	delete $r->{signalled};
+	$r->wait_log(qr/> m one v 1/);
+	$r->wait_log(qr/started 1 server/);
+	rename_in($r, 'policy.lua', $main->(2));
+	$r->wait_log(qr/> m one v 2/);
+	wait_changes($r, 1);
+	pass("$what: a policy that an editor replaced by a rename is read again");
+	spew("$r->{dir}/sub/m.lua", 'return "two"');
+	$r->wait_log(qr/> m two v 2/);
+	wait_changes($r, 2);
+	pass("$what: a module that it requires, written in place, too");
+	for my $i (1 .. 20) { spew("$r->{dir}/policy.lua", $main->($i == 20 ? 'last' : 2 + $i)); select undef, undef, undef, 0.002 }
+	$r->wait_log(qr/> m two v last/);
+	wait_changes($r, 3);
+	spew("$r->{dir}/noise", 'x');
+	spew("$r->{dir}/sub/m.lua", 'return = 1');
+	$r->wait_log(qr{refused, [^\n]*sub/m\.lua:1: unexpected symbol});
+	wait_changes($r, 4);
+	spew("$r->{dir}/noise", 'y');
+	spew("$r->{dir}/sub/m.lua", 'return "good"');
+	$r->wait_log(qr/> m good v last/);
+	wait_changes($r, 5);
+	is(changes($r), 5, "$what: a burst of writes is one reload, one that fails is told once, and other files are none") or diag $r->log;
+	is(stop_it($r), 0, 'and it stops well');
+}
+
 done_testing;

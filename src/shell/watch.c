@@ -1,0 +1,196 @@
+#define _GNU_SOURCE
+#include "shell/watch.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+
+/* Files have to stand still for so long: a burst of writes is one change. */
+static const struct timeval stillness = {0, 100000};
+
+/* What a name leads to; all zero where that is nothing. */
+struct look {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec written, changed;
+};
+
+struct file {
+	char *path;
+	struct look read, last; /* when it was read; at the last look */
+};
+
+struct cfw_watch {
+	struct event_base *base;
+	void (*changed)(void *ud, const char *name);
+	void *ud;
+	struct file *files;
+	size_t n, cap;
+	int fd; /* -1: not watching */
+	struct event *readable, *timer;
+};
+
+static struct look look_at(const char *path)
+{
+	struct stat st;
+	struct look l;
+	memset(&l, 0, sizeof l); /* compared as bytes */
+	if (stat(path, &st))
+		return l;
+	l.dev = st.st_dev;
+	l.ino = st.st_ino;
+	l.size = st.st_size;
+	l.written = st.st_mtim;
+	l.changed = st.st_ctim;
+	return l;
+}
+
+static bool same(const struct look *a, const struct look *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
+
+static void watch_directory_of(const struct cfw_watch *w, const char *path)
+{
+	enum { WHAT = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ATTRIB | IN_ONLYDIR };
+	char *copy = strdup(path);
+	if (copy)
+		(void)inotify_add_watch(w->fd, dirname(copy), WHAT); /* where it fails the other files are seen still */
+	free(copy);
+}
+
+/* Where the name stands, and where what it leads to does. */
+static void add(const struct cfw_watch *w, const struct file *f)
+{
+	char real[PATH_MAX];
+	if (w->fd < 0)
+		return;
+	watch_directory_of(w, f->path);
+	if (realpath(f->path, real))
+		watch_directory_of(w, real);
+}
+
+void cfw_watch_look(struct cfw_watch *w)
+{
+	if (w->fd >= 0 && !event_pending(w->timer, EV_TIMEOUT, NULL))
+		event_add(w->timer, &stillness);
+}
+
+/* Something happened a moment ago: has a file changed, and stands still since the last look? */
+static void on_timer(evutil_socket_t fd, short what, void *ud)
+{
+	struct cfw_watch *w = ud;
+	const char *name = NULL;
+	bool moves = false;
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < w->n; i++) {
+		struct file *f = &w->files[i];
+		struct look now = look_at(f->path);
+		moves |= !same(&now, &f->last);
+		if (!same(&now, &f->read))
+			name = f->path;
+		f->last = now;
+	}
+	if (!name)
+		return;
+	if (moves) {
+		event_add(w->timer, &stillness);
+		return;
+	}
+	for (size_t i = 0; i < w->n; i++) {
+		w->files[i].read = w->files[i].last; /* told once */
+		add(w, &w->files[i]);                /* a name may lead elsewhere by now */
+	}
+	w->changed(w->ud, name);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *ud)
+{
+	char room[4096];
+	(void)what;
+	while (read(fd, room, sizeof room) > 0)
+		;
+	cfw_watch_look(ud);
+}
+
+struct cfw_watch *cfw_watch_new(struct event_base *base, void (*changed)(void *ud, const char *name), void *ud)
+{
+	struct cfw_watch *w = calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	*w = (struct cfw_watch){.base = base, .changed = changed, .ud = ud, .fd = -1};
+	w->timer = event_new(base, -1, 0, on_timer, w);
+	if (w->timer)
+		return w;
+	free(w);
+	return NULL;
+}
+
+void cfw_watch_free(struct cfw_watch *w)
+{
+	if (!w)
+		return;
+	cfw_watch_enable(w, false);
+	event_free(w->timer);
+	for (size_t i = 0; i < w->n; i++)
+		free(w->files[i].path);
+	cfw_free(&cfw_alloc_std, w->files, w->cap * sizeof *w->files);
+	free(w);
+}
+
+void cfw_watch_file(struct cfw_watch *w, const char *path)
+{
+	size_t i = 0;
+	while (i < w->n && strcmp(w->files[i].path, path) != 0)
+		i++;
+	if (i == w->n) {
+		char *copy = strdup(path);
+		if (!copy || cfw_grow(&cfw_alloc_std, &w->files, &w->cap, w->n + 1, sizeof *w->files)) {
+			free(copy);
+			return; /* one that nobody watches */
+		}
+		w->files[w->n++].path = copy;
+		add(w, &w->files[i]);
+	}
+	w->files[i].read = w->files[i].last = look_at(path);
+}
+
+int cfw_watch_enable(struct cfw_watch *w, bool on)
+{
+	if (on == (w->fd >= 0))
+		return 0;
+	if (!on) {
+		event_del(w->timer);
+		event_free(w->readable);
+		close(w->fd);
+		w->fd = -1;
+		return 0;
+	}
+	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w->fd < 0)
+		return CURFEW_ESYS;
+	w->readable = event_new(w->base, w->fd, EV_READ | EV_PERSIST, on_event, w);
+	if (!w->readable || event_add(w->readable, NULL)) {
+		if (w->readable)
+			event_free(w->readable);
+		close(w->fd);
+		w->fd = -1;
+		return CURFEW_ENOMEM;
+	}
+	for (size_t i = 0; i < w->n; i++)
+		add(w, &w->files[i]);
+	cfw_watch_look(w); /* what changed before */
+	return 0;
+}
