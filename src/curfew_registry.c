@@ -97,7 +97,6 @@ const struct cfw_kind *cfw_kind_find(const struct curfew *c, const struct cfw_ge
 	cfw_err_set(err, CURFEW_ENOENT, "there is no kind of server named \"%.60s\" here", name);
 	return NULL;
 }
-}
 
 cfw_id cfw_entry_new(struct curfew *c, const struct cfw_value *def, struct curfew_err *err)
 {
