@@ -10,7 +10,8 @@ struct cfw_command {
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name; the exit code */
 };
 
-extern const struct cfw_command cfw_command_run, cfw_command_check, cfw_command_test, cfw_command_help, cfw_command_version;
+extern const struct cfw_command cfw_command_run, cfw_command_check, cfw_command_plan, cfw_command_test, cfw_command_help,
+	cfw_command_version;
 extern const struct cfw_command *const cfw_commands[]; /* NULL-terminated */
 
 const struct cfw_command *cfw_command_find(const char *name); /* NULL when there is none */

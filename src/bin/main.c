@@ -7,8 +7,13 @@
 #include "base/text.h"
 #include "bin/bin.h"
 
-const struct cfw_command *const cfw_commands[] = {&cfw_command_run,  &cfw_command_check,   &cfw_command_test,
-						  &cfw_command_help, &cfw_command_version, NULL};
+const struct cfw_command *const cfw_commands[] = {&cfw_command_run,
+						  &cfw_command_check,
+						  &cfw_command_plan,
+						  &cfw_command_test,
+						  &cfw_command_help,
+						  &cfw_command_version,
+						  NULL};
 
 const struct cfw_command *cfw_command_find(const char *name)
 {

@@ -276,9 +276,17 @@ for file, prefix in pairs { test = "t:", run = "run:" } do
 	documented(sim_page, nil, "Fn", methods, "every method of " .. file .. ".lua is in curfew-test(1)")
 end
 
+for _, name in ipairs { "plan", "test" } do
+	local page, source = sections("man/curfew-" .. name .. ".1"), read("src/bin/cmd_" .. name .. ".c")
+	for option in source:gmatch '{"([%w-]+)", required_argument' do
+		tap.ok(words(page.text, "Fl")["-" .. option], ("--%s is in curfew-%s(1)"):format(option, name))
+		tap.ok(source:find("--" .. option .. " ", 1, true), ("--%s is in %s's help"):format(option, name))
+	end
+end
+
 -- ---- form
 
-for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-test.1", "man/curfew-policy.5" } do
+for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-plan.1", "man/curfew-test.1", "man/curfew-policy.5" } do
 	local lint = io.popen("mandoc -Tlint -W warning " .. page .. " 2>&1")
 	local said = lint:read "a"
 	lint:close()
