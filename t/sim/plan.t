@@ -25,7 +25,7 @@ curfew.pre_stop(never, { timeout = "250ms" })
 curfew.post_stop(never, { name = "last", timeout = "1s" })
 LUA
 
-sub plan {
+sub make_plan {
 	my ($policy, $args) = @_;
 	spew("$dir/policy.lua", $policy);
 	my $out = `cd $dir && '$BIN' plan $args policy.lua 2>$dir/err`;
@@ -34,12 +34,12 @@ sub plan {
 
 sub json_plan {
 	my ($policy, $args) = @_;
-	my ($code, $out, $err) = plan($policy, "--format json $args");
+	my ($code, $out, $err) = make_plan($policy, "--format json $args");
 	is($code, 0, "$args: a plan") or diag $err;
 	return eval { decode_json($out) } || die "no JSON: $out";
 }
 
-my ($code, $out, $err) = plan($POLICY, '');
+my ($code, $out, $err) = make_plan($POLICY, '');
 is($code, 0, 'text') or diag $err;
 is($err, '', 'nothing on the standard error');
 like($out, qr/^policy\.lua\nSIGTERM at 0s: graceful\(0\)$/m, 'what is decided');
@@ -49,7 +49,7 @@ like($out, qr/^best case\s+ends 0s after the stop began, code 0$/m, 'best case')
 like($out, qr/^worst case\s+ends 11\.8s after the stop began, code 1; cut off: cache$/m, 'worst case: 0.25 + 1 + 4 + 0.5 + 2 + 3 + 1') or diag $out;
 like($out, qr/^bounds\s+margin at 19\.5s, exit timeout at 20s$/m, 'S4.6: the bounds');
 like($out, qr/^the worst case: stop took 11\.8s of 20s, code 1, because of SIGTERM$/m, 'its timeline');
-is($out, (plan($POLICY, ''))[1], 'twice the same');
+is($out, (make_plan($POLICY, ''))[1], 'twice the same');
 
 my $p = json_plan($POLICY, '');
 my %s = map { $_->{name} => $_ } @{ $p->{servers} };
@@ -91,7 +91,7 @@ is($p->{servers}[0]{name}, 'a\xff<&"', 'a main script that asks; a name that is 
 
 # ---- SVG
 
-($code, $out) = plan($POLICY, '--format svg');
+($code, $out) = make_plan($POLICY, '--format svg');
 is($code, 0, 'svg');
 like($out, qr/^<svg xmlns/, 'is one');
 for my $words ('web', 'pre_stop hold', 'post_stop last', 'exit timeout 20s', 'ends after 11.8s at the latest') {
@@ -100,20 +100,20 @@ for my $words ('web', 'pre_stop hold', 'post_stop last', 'exit timeout 20s', 'en
 SKIP: {
 	skip 'no xmllint', 2 if system('command -v xmllint >/dev/null 2>&1');
 	for my $policy ($POLICY, 'require "curfew".server { name = "<&\">" }') {
-		plan($policy, '--format svg >x.svg');
+		make_plan($policy, '--format svg >x.svg');
 		is(system("xmllint --noout $dir/x.svg"), 0, 'XML');
 	}
 }
 
 # ---- grace
 
-($code, $out, $err) = plan($POLICY, '--grace 12s');
+($code, $out, $err) = make_plan($POLICY, '--grace 12s');
 is($code, 0, 'a grace that is long enough');
-($code, $out, $err) = plan($POLICY, '--grace 5s');
+($code, $out, $err) = make_plan($POLICY, '--grace 5s');
 is($code, 1, 'one that is not: 1');
 like($err, qr/the worst case takes 11\.8s, the grace is 5s.*terminationGracePeriodSeconds at least 12/, 'and what to do');
 like($out, qr/^worst case/m, 'the plan is shown all the same');
-($code, $out, $err) = plan("$POLICY\ncurfew.on('SIGTERM', curfew.ignore)", '--grace 5s');
+($code, $out, $err) = make_plan("$POLICY\ncurfew.on('SIGTERM', curfew.ignore)", '--grace 5s');
 is($code, 1, 'no end is longer than any grace');
 like($err, qr/does not end/, 'and says so');
 
@@ -129,12 +129,12 @@ for (
 	['--on', qr/./], ['a b', qr/one policy at a time/],
 ) {
 	my ($args, $words) = @$_;
-	($code, $out, $err) = plan($POLICY, $args);
+	($code, $out, $err) = make_plan($POLICY, $args);
 	is($code, 2, "$args: code 2");
 	like($err, $words, 'and says why');
 }
 for (['error "no"', qr/policy\.lua does not load: policy\.lua:1: no/], ['x =', qr/policy\.lua:1:/], ['while true do end', qr/load_limit/]) {
-	($code, $out, $err) = plan($_->[0], '');
+	($code, $out, $err) = make_plan($_->[0], '');
 	is($code, 2, "$_->[0]: code 2");
 	like($err, $_->[1], 'and says why');
 }
