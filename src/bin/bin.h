@@ -2,6 +2,8 @@
 #ifndef CFW_BIN_BIN_H
 #define CFW_BIN_BIN_H
 
+#include <stdio.h>
+
 struct cfw_command {
 	const char *name;
 	const char *usage;                 /* one line, without "curfew " */
@@ -17,6 +19,9 @@ extern const struct cfw_command *const cfw_commands[]; /* NULL-terminated */
 const struct cfw_command *cfw_command_find(const char *name); /* NULL when there is none */
 /* "curfew: …" and the way out on stderr; the exit code of bad usage, 2. */
 int cfw_usage_error(const struct cfw_command *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What is the standard output so far; what scripts print from now on goes to the standard error, so that nobody takes it for a result.
+ * NULL and a message on failure. The caller closes it. */
+FILE *cfw_take_stdout(void);
 void cfw_print_help(const struct cfw_command *command); /* on stdout; NULL: of all */
 
 #endif

@@ -104,7 +104,7 @@ static int check_grace(const struct cfw_plan *plan, uint64_t grace_ns)
 	return 1;
 }
 
-static int print(const struct cfw_plan *plan, int format)
+static int print(const struct cfw_plan *plan, int format, FILE *out)
 {
 	enum { WIDTH = 100 };
 	struct cfw_buf b;
@@ -114,8 +114,8 @@ static int print(const struct cfw_plan *plan, int format)
 	else if (format == SVG)
 		cfw_plan_put_svg(plan, &b);
 	else
-		cfw_plan_put_text(plan, WIDTH, isatty(STDOUT_FILENO) == 1, isatty(STDOUT_FILENO) != 1, &b);
-	bool well = !b.failed && b.data && fwrite(b.data, 1, b.len, stdout) == b.len && fflush(stdout) == 0;
+		cfw_plan_put_text(plan, WIDTH, isatty(fileno(out)) == 1, isatty(fileno(out)) != 1, &b);
+	bool well = !b.failed && b.data && fwrite(b.data, 1, b.len, out) == b.len;
 	cfw_buf_clear(&b);
 	if (!well)
 		perror("curfew plan");
@@ -129,12 +129,19 @@ static int run(int argc, char **argv)
 	int rc = parse(&p, argc, argv);
 	if (rc)
 		return rc < 0 ? 0 : rc;
-	struct cfw_plan *plan = cfw_plan_new(p.path, p.on, &err);
+	FILE *out = cfw_take_stdout();
+	struct cfw_plan *plan = out ? cfw_plan_new(p.path, p.on, &err) : NULL;
 	if (!plan) {
 		fprintf(stderr, "curfew plan: %s\n", err.msg);
+		if (out)
+			fclose(out);
 		return 2;
 	}
-	rc = print(plan, p.format);
+	rc = print(plan, p.format, out);
+	if (fclose(out) && !rc) {
+		perror("curfew plan");
+		rc = 2;
+	}
 	if (!rc)
 		rc = check_grace(plan, p.grace_ns);
 	cfw_plan_free(plan);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -144,18 +143,6 @@ static int add_policy(struct paths *p, const char *path)
 
 /* ---- running them ---- */
 
-/* What a policy prints must not be taken for a result: its standard output is our standard error. */
-static FILE *take_stdout(void)
-{
-	int fd = dup(STDOUT_FILENO);
-	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!out || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
-		perror("curfew test");
-		return NULL;
-	}
-	return out;
-}
-
 /* The exit code. */
 static int put_plan(const struct tap *t)
 {
@@ -167,7 +154,7 @@ static int put_plan(const struct tap *t)
 
 static int run_files(const struct paths *p)
 {
-	struct tap t = {.out = take_stdout()};
+	struct tap t = {.out = cfw_take_stdout()};
 	struct cfw_tester tester = {.result = on_result, .ud = &t};
 	if (!t.out)
 		return 2;
@@ -209,7 +196,7 @@ static void explore_one(struct tap *t, const char *path, unsigned long n, uint64
 
 static int explore(const struct paths *p, unsigned long n, uint64_t seed)
 {
-	struct tap t = {.out = take_stdout()};
+	struct tap t = {.out = cfw_take_stdout()};
 	if (!t.out)
 		return 2;
 	for (size_t i = 0; i < p->n; i++)

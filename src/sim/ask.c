@@ -92,9 +92,13 @@ static int begin_setup(void *ud, const struct cfw_env *env, uint64_t token, cons
 		       struct curfew_err *err)
 {
 	const struct cfw_sim *s = ud;
+	struct cfw_value *v = s->opts ? cfw_value_copy(s->opts) : cfw_value_map();
 	(void)args;
-	(void)err;
-	env->answer(env->ud, token, s->opts ? cfw_value_copy(s->opts) : cfw_value_map(), NULL);
+	if (cfw_value_set(v, "zero", cfw_value_int((int64_t)(CFW_SIM_START / CFW_SEC)))) {
+		cfw_value_free(v);
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	}
+	env->answer(env->ud, token, v, NULL);
 	return 0;
 }
 

@@ -258,11 +258,31 @@ static bool is_scripted(void *kind_ud, const struct cfw_value *def)
 	return cfw_sim_script_find(kind_ud, cfw_value_get_str(def, "name", "")) != NULL;
 }
 
+/* S7.2: as the real kinds have it. */
+static bool fake_fits(const void *srv, const void *next)
+{
+	static const char *const made_of[] = {"listen", "command", "env",    "clear_env", "cwd",         "user",
+					      "group",  "stdin",   "stdout", "stderr",    "new_session", "foreground"};
+	const struct cfw_sim_fake *f = srv, *n = next;
+	for (size_t i = 0; f->state != DOWN && i < sizeof made_of / sizeof *made_of; i++)
+		if (!cfw_value_equal(cfw_value_get(f->def, made_of[i]), cfw_value_get(n->def, made_of[i])))
+			return false;
+	return true;
+}
+
+static bool fake_renew(void *srv, void *next)
+{
+	struct cfw_sim_fake *f = srv;
+	const struct cfw_sim_fake *n = next;
+	f->def = n->def;
+	return false;
+}
+
 #define FAKE(kind_name, which)                                                                                                 \
 	{                                                                                                                      \
 		.size = sizeof(struct cfw_kind), .name = kind_name, .open = fake_open, .free = fake_free, .start = fake_start, \
 		.stop = fake_stop, .cut = fake_cut, .address = fake_address, .pid = fake_pid, .signal = fake_signal,           \
-		.takes = (which),                                                                                              \
+		.takes = (which), .fits = fake_fits, .renew = fake_renew,                                                      \
 	}
 
 int cfw_sim_kinds_add(struct cfw_sim *s, struct curfew_err *err)

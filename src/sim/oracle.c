@@ -55,8 +55,10 @@ void cfw_oracle_reset(struct cfw_oracle *o)
 	struct server *servers = o->servers;
 	struct hook *hooks = o->hooks;
 	size_t nservers = o->nservers, nhooks = o->nhooks;
-	memset(servers, 0, nservers * sizeof *servers);
-	memset(hooks, 0, nhooks * sizeof *hooks);
+	if (servers)
+		memset(servers, 0, nservers * sizeof *servers);
+	if (hooks)
+		memset(hooks, 0, nhooks * sizeof *hooks);
 	memset(o, 0, offsetof(struct cfw_oracle, text));
 	o->servers = servers;
 	o->hooks = hooks;

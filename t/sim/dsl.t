@@ -226,6 +226,20 @@ holds('settings stronger than the policy\'s', "local run = t:load('policy.lua', 
 holds('100,000 seconds of a policy with a timer', "$LOAD run:at(100000, 'SIGTERM') run:finish() t:like(run:log(), '99999 ticks')",
 	"$POLICY\nlocal n = 0 curfew.every('1s', function() n = n + 1 end) curfew.pre_stop(function() curfew.log.info(n .. ' ticks') end)");
 
+holds('S7.2: a reload, with the time and the environment of the test', <<"LUA", <<'POLICY');
+local run = t:load("policy.lua", { env = { A = "a" }, epoch = 1000 })
+run:at(1, "SIGHUP"):at(2, "SIGHUP"):at(3, "SIGTERM") run:server("db"):stops_in(1) run:finish()
+t:order("SIGHUP reload", "SIGHUP reload", "SIGTERM", "db pre_stop", "db stopped")
+t:equal(run.ended_at, 4) t:like(run:log(), "generation 3") t:like(run:log(), "at 1003 a")
+t:equal(select(2, run:log():gsub("db: starting", "")), 1)
+LUA
+local curfew = require "curfew"
+curfew.configure { watch = true }
+local db = curfew.process { name = "db", command = { "db" } }
+db:pre_stop(function() curfew.log.info("at", os.time(), os.getenv "A") end)
+curfew.on("SIGHUP", curfew.reload)
+POLICY
+
 # ---- files and folders
 
 my ($code, $text) = run_test("sim.test('a', function(t) end)\nsim.test('b # c\\\\', function(t) t:fail() end)");

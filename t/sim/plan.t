@@ -89,6 +89,9 @@ ok($p->{servers}[0]{hooks}[0]{worst}{cut}, 'which is told');
 $p = json_plan('local curfew = require "curfew" curfew.process { name = curfew.exec { "x" }.stdout .. "a\255<&\"", command = { "x" } }', '');
 is($p->{servers}[0]{name}, 'a\xff<&"', 'a main script that asks; a name that is no UTF-8');
 
+$p = json_plan("$POLICY\nprint 'printed' curfew.on('SIGTERM', function() print 'by a rule' end)", '');
+is($p->{worst}{ends}, 11.75, 'what a policy prints is no part of it');
+
 # ---- SVG
 
 ($code, $out) = make_plan($POLICY, '--format svg');

@@ -42,6 +42,18 @@ local function show(v, depth)
 	return "{ " .. table.concat(words, ", ") .. " }"
 end
 
+-- A text of many lines, such as a log, as these lines: the last of them.
+local function show_text(v)
+	if type(v) ~= "string" or not v:find "\n" then
+		return show(v)
+	end
+	local lines = {}
+	for line in (v .. "\n"):gmatch "(.-)\n" do
+		lines[#lines + 1] = "    " .. line
+	end
+	return "the lines\n" .. table.concat(lines, "\n", math.max(1, #lines - 39))
+end
+
 local function same(a, b)
 	if type(a) ~= "table" or type(b) ~= "table" then
 		return a == b
@@ -84,7 +96,7 @@ function Test:like(text, pattern, words)
 		misuse.expected("t:like", "a Lua pattern", pattern)
 	end
 	return type(text) == "string" and text:find(pattern) and true
-		or fail(self, words, "not like the pattern\n     got: %s\n pattern: %s", show(text), show(pattern))
+		or fail(self, words, "not like the pattern\n     got: %s\n pattern: %s", show_text(text), show(pattern))
 end
 
 function Test:fail(words)
