@@ -101,8 +101,10 @@ void curfew_virtual_free(struct curfew_loop *loop)
 	if (!v)
 		return;
 	*loop = (struct curfew_loop){0};
-	while (v->watches)
-		end_watch(v->watches);
+	for (struct curfew_watch *w = v->watches, *next; w; w = next) {
+		next = w->next;
+		free(w);
+	}
 	cfw_calls_clear(&v->timers);
 	cfw_calls_clear(&v->deferred);
 	free(v);

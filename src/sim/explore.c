@@ -331,7 +331,7 @@ int cfw_explore(const char *path, unsigned long n, uint64_t seed, struct cfw_exp
 	int rc = 0;
 	*result = (struct cfw_explored){0};
 	while (!rc && result->tried < n && !result->broken) {
-		if (result->tried % FRESH == 0) {
+		if (!m || result->tried % FRESH == 0) {
 			cfw_schedule_clear(&s);
 			cfw_model_free(m);
 			m = cfw_model_new(path, err);

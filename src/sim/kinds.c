@@ -280,9 +280,9 @@ static bool fake_renew(void *srv, void *next)
 
 #define FAKE(kind_name, which)                                                                                                 \
 	{                                                                                                                      \
-		.size = sizeof(struct cfw_kind), .name = kind_name, .open = fake_open, .free = fake_free, .start = fake_start, \
-		.stop = fake_stop, .cut = fake_cut, .address = fake_address, .pid = fake_pid, .signal = fake_signal,           \
-		.takes = (which), .fits = fake_fits, .renew = fake_renew,                                                      \
+		.size = sizeof(struct cfw_kind), .name = (kind_name), .open = fake_open, .free = fake_free,                    \
+		.start = fake_start, .stop = fake_stop, .cut = fake_cut, .address = fake_address, .pid = fake_pid,             \
+		.signal = fake_signal, .takes = (which), .fits = fake_fits, .renew = fake_renew,                               \
 	}
 
 int cfw_sim_kinds_add(struct cfw_sim *s, struct curfew_err *err)

@@ -283,23 +283,35 @@ static int run_both(struct cfw_plan *p, struct cfw_schedule *s, struct curfew_er
 	return 0;
 }
 
-struct cfw_plan *cfw_plan_new(const char *path, const char *on, struct curfew_err *err)
+/* words: a copy of what --on says. */
+static int make(struct cfw_plan *p, const char *path, char *words, struct curfew_err *err)
 {
-	struct cfw_plan *p = calloc(1, sizeof *p);
 	struct cfw_schedule s = {0};
-	char *words = strdup(on);
-	int rc = !p || !words || !(p->path = strdup(path)) ? cfw_err_set(err, CURFEW_ENOMEM, "out of memory") : 0;
-	if (!rc && !(p->model = cfw_model_new(path, err)))
-		rc = err->code ? err->code : CURFEW_EINVAL;
-	if (!rc && (cfw_schedule_init(&s, p->model) || open_case(p, &p->best) || open_case(p, &p->worst) || take_waves(p)))
+	p->model = cfw_model_new(path, err);
+	if (!p->model)
+		return err->code ? err->code : CURFEW_EINVAL;
+	int rc = 0;
+	if (cfw_schedule_init(&s, p->model) || open_case(p, &p->best) || open_case(p, &p->worst) || take_waves(p))
 		rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	if (!rc)
 		rc = take_on(p, words, &s, err);
 	if (!rc)
 		rc = run_both(p, &s, err);
 	cfw_schedule_clear(&s);
+	return rc;
+}
+
+struct cfw_plan *cfw_plan_new(const char *path, const char *on, struct curfew_err *err)
+{
+	struct cfw_plan *p = calloc(1, sizeof *p);
+	char *words = strdup(on);
+	bool made = false;
+	if (p && words && (p->path = strdup(path)))
+		made = make(p, path, words, err) == 0;
+	else
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	free(words);
-	if (!rc)
+	if (made)
 		return p;
 	cfw_plan_free(p);
 	return NULL;
