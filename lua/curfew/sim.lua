@@ -16,10 +16,20 @@ function sim.test(name, f)
 	tests[#tests + 1] = { name = name, f = f, where = c.where(1) or "?" }
 end
 
+-- Register a check that holds after random runs: see explore.lua.
+function sim.explore(name, path, check, opts)
+	tests[#tests + 1] = require "curfew.sim.explore"(name, path, check, opts)
+end
+
 -- Called by `curfew test` when the file has been read.
 function sim.run_all()
 	for _, one in ipairs(tests) do
-		local ok, text = test.run(one)
+		local ok, text
+		if one.explore then
+			ok, text = one.explore()
+		else
+			ok, text = test.run(one)
+		end
 		c.service("sim.result", { name = one.name, ok = ok, text = text })
 	end
 	c.service "sim.done"
@@ -27,6 +37,6 @@ end
 
 return setmetatable(sim, {
 	__index = function(_, key)
-		misuse.raise("curfew.sim", "unknown name %s%s", misuse.show(key), misuse.suggest(key, { "test" }))
+		misuse.raise("curfew.sim", "unknown name %s%s", misuse.show(key), misuse.suggest(key, { "test", "explore" }))
 	end,
 })

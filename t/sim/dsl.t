@@ -240,6 +240,34 @@ db:pre_stop(function() curfew.log.info("at", os.time(), os.getenv "A") end)
 curfew.on("SIGHUP", curfew.reload)
 POLICY
 
+# ---- explore
+
+my ($c1, $t1) = run_test(<<'LUA');
+sim.explore("the end is in time", "policy.lua", function(run, t) t:ok(run.ended) end, { runs = 60, seed = 3 })
+sim.explore("web goes before db", "policy.lua", function(run, t) t:ok(true) end)
+LUA
+is($c1, 0, 'explore: what holds in all runs') or diag $t1;
+($c1, $t1) = run_test(<<'LUA');
+sim.explore("nothing is ever cut", "policy.lua", function(run, t) t:never "db cut" end, { runs = 300, seed = 1 })
+LUA
+is($c1, 1, 'explore: what does not') or diag $t1;
+like($t1, qr/^not ok 1 - nothing is ever cut\n# with seed \d+, made small:\n((?:#   run:.*\n)+)#   and SIGTERM at the end$/m, 'the schedule, as a test would write it') or diag $t1;
+my ($steps) = $t1 =~ /made small:\n((?:#   run:.*\n)+)/;
+cmp_ok(scalar(() = ($steps // '') =~ /\n/g), '<=', 2, 'and small') or diag $t1;
+like($t1, qr/one_test\.lua:2: "db cut" happened/, 'and what did not hold');
+is((run_test(<<'LUA'))[1] =~ s{/\d+/}{/}gr, $t1 =~ s{/\d+/}{/}gr, 'the same seed, the same words');
+sim.explore("nothing is ever cut", "policy.lua", function(run, t) t:never "db cut" end, { runs = 300, seed = 1 })
+LUA
+($c1, $t1) = run_test('sim.explore("x", "policy.lua", function(run, t) t:like(run:log(), "exec 0 x") end, { runs = 5, load = function() return { exec = { stdout = "x\\n" }, fetch = {}, fs = { ["/a"] = "", ["/e"] = "", ["/dir/y"] = "" } } end })', $ASKS);
+like($t1, qr/^ok 1 - x$/m, 'explore: what t:load takes');
+unlike($t1, qr/has no answer/, 'is given to each run');
+for (['sim.explore("x", "nope.lua", print)', qr/nope\.lua: No such file/], ['sim.explore("x")', qr/one_test\.lua:2: sim\.explore: expected the path/],
+	['sim.explore("x", "policy.lua")', qr/expected a function that takes the run/], ['sim.explore("x", "policy.lua", print, { runs = 0 })', qr/sim\.explore: runs: expected a whole number/]) {
+	($c1, $t1) = run_test($_->[0]);
+	is($c1, 1, "$_->[0]: fails");
+	like($t1, $_->[1], 'and says why');
+}
+
 # ---- files and folders
 
 my ($code, $text) = run_test("sim.test('a', function(t) end)\nsim.test('b # c\\\\', function(t) t:fail() end)");

@@ -190,7 +190,7 @@ end
 local function take(self, report)
 	append(self.seen, report.events)
 	append(self.logged, report.log)
-	self.now = report.now
+	self.now, self.names = report.now, report.server_names
 	check_names(self, report)
 	if report.ended and not self.ended then
 		self.ended, self.exit_code, self.ended_at = true, report.code, report.ended_at
@@ -313,7 +313,8 @@ function Run:close()
 	c.service("sim.close", { run = self.id })
 end
 
-local FIELDS = { exit_code = true, ended_at = true, ended = true, killed = true, timeline = true, gone = true }
+local FIELDS = { exit_code = true, ended_at = true, ended = true, killed = true, timeline = true, gone = true,
+	names = true }
 checked_index(Run, "run", FIELDS)
 
 local open_options = {
