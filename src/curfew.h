@@ -102,9 +102,19 @@ CURFEW_API int curfew_exit(struct curfew *c, int code); /* S2.3, S2.4, S2.18 */
 CURFEW_API int curfew_stop(struct curfew *c);
 CURFEW_API int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err);
 
+/* { name =, kind =, state =, restarts =, address =, pid =, stats = (if asked) } of a server; the caller frees. NULL when there is no
+ * such server or no memory. */
+struct cfw_value *curfew_server_info(const struct curfew *c, uint32_t server, bool with_stats);
+
 /* What came of something that was asked for; called once, from a later curfew_step or from curfew_free, never from within the call
  * that asked. value: what there is to say, NULL where that is nothing; err: NULL when it went well. Both only for the call. */
 typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const struct curfew_err *err);
+
+/* As curfew_trigger, and answered as soon as it is decided on, before anything follows from it. code: of "exit".
+ * value: { trigger =, decision = "graceful", code =, refused = bool }; refused: a rule's decision was one that this trigger does not
+ * allow, so that the default was taken (S2.12). 0, or negative and err (fn is not called then): CURFEW_ENOENT with the nearest name,
+ * CURFEW_EREFUSED for what only curfew may raise (S10.1). fn may be NULL. */
+CURFEW_API int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
 
 /* S7: build the policy anew from the files it was loaded from, beside the running one, and swap. fn may be NULL. Asked for again
  * before it is over, it is the same reload, and all are answered (S7.4). value: { generation = N, servers = { { name =, change =

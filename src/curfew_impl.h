@@ -64,7 +64,8 @@ struct cfw_waiter {
 	cfw_token token;
 	curfew_answer_fn *fn;
 	void *ud;
-	enum { CFW_ASKS, CFW_ASKS_RELOAD, CFW_AWAITS_RELOAD } what; /* the last: it was decided on, and is under way */
+	/* AWAITS: it was decided on, and is under way. DECISION: what was decided is the answer; REFUSED: a rule's was not allowed */
+	enum { CFW_ASKS, CFW_ASKS_RELOAD, CFW_AWAITS_RELOAD, CFW_ASKS_DECISION, CFW_ASKS_REFUSED } what;
 };
 
 struct curfew {
@@ -220,6 +221,9 @@ void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_e
 void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, const struct curfew_err *err);
 
 bool cfw_drain(struct curfew *c); /* curfew.c */
+
+/* curfew_raise.c: an entry of the journal, in order; it may be the decision that somebody waits for. */
+void cfw_raise_note(struct curfew *c, const struct cfw_journal_entry *e);
 
 /* curfew_crash.c: the page is kept for who comes after, and is read by who has come after. Hooks and servers are known by slot. */
 void cfw_page_note_server(struct curfew *c, cfw_id server);

@@ -72,14 +72,10 @@ static cfw_id op_hook_new(void *ud, const struct cfw_hook_opts *opts, struct cur
 	return id;
 }
 
-static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats)
+struct cfw_value *curfew_server_info(const struct curfew *c, cfw_id server, bool with_stats)
 {
-	const struct cfw_gen *g = ud;
-	const struct curfew *c = g->c;
 	struct cfw_server_view view;
 	const struct cfw_entry *s = cfw_entry_get(c, server);
-	if (!s && g->stage)
-		return cfw_stage_info(g, server);
 	if (!s || cfw_core_server_view(c->core, server, &view))
 		return NULL;
 	struct cfw_value *v = cfw_value_map();
@@ -104,6 +100,14 @@ static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats
 		return NULL;
 	}
 	return v;
+}
+
+static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats)
+{
+	const struct cfw_gen *g = ud;
+	if (g->stage && !cfw_entry_get(g->c, server))
+		return cfw_stage_info(g, server);
+	return curfew_server_info(g->c, server, with_stats);
 }
 
 /* The keys of conf that overrides does not name, then those of overrides. */

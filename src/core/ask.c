@@ -28,7 +28,8 @@ static void note(struct cfw_core *c, enum cfw_journal_what what, const struct cf
 						       .b = by_default,
 						       .code = d.code,
 						       .run = t->count,
-						       .text = t->text});
+						       .text = t->text,
+						       .ns = t->request});
 }
 
 /* S7.4: refused during a stop, put off while starting; those that overlap become one. */

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "core/core.h"
 #include "view/view.h"
+#include "view/waits.h"
 #include "view/words.h"
 
 struct waiting {
@@ -96,85 +97,34 @@ static void put_line(struct waiting *w, const char *who, const char *what, const
 	cfw_buf_puts(w->out, w->color ? "\033[0m\n" : "\n");
 }
 
-static const char *owner(const struct waiting *w, const struct cfw_hook_view *v)
+static const char *activity(const char *phase)
 {
-	return v->server ? cfw_view_server_name(w->core, v->server) : "(global)";
+	return !strcmp(phase, "start") ? "is still starting" : !strcmp(phase, "stop") ? "stops" : "was cut off, is not gone yet";
 }
 
-static void put_hooks(struct waiting *w)
+/* One thing that is waited for, as cfw_view_waits tells it. */
+static void put_wait(void *ud, const struct cfw_view_wait *v)
 {
-	struct cfw_hook_view v;
+	struct waiting *w = ud;
+	const char *who = v->server ? cfw_view_server_name(w->core, v->server) : "(global)";
+	if (!v->hook) {
+		put_line(w, who, activity(v->phase), NULL, v->since_ns, v->until_ns);
+		return;
+	}
 	struct cfw_buf what;
 	cfw_buf_init(&what);
-	for (cfw_id id = 0; (id = cfw_core_hook_next(w->core, id));) {
-		if (cfw_core_hook_view(w->core, id, &v) != 0 || !v.running)
-			continue;
-		cfw_buf_reset(&what);
-		cfw_buf_puts(&what, cfw_view_phase_name((int)v.phase));
-		if (v.name)
-			cfw_buf_printf(&what, " \"%s\"", v.name);
-		put_line(w, owner(w, &v), what.data ? what.data : "hook", v.where, v.since_ns, v.until_ns);
-	}
+	cfw_buf_puts(&what, v->phase);
+	if (v->name)
+		cfw_buf_printf(&what, " \"%s\"", v->name);
+	put_line(w, who, what.data ? what.data : "hook", v->where, v->since_ns, v->until_ns);
 	cfw_buf_clear(&what);
 }
 
-/* What a server does of its own, its hooks aside; NULL when it is not waited for. */
-static const char *activity(const struct cfw_server_view *v)
+static void measure_one(void *ud, const struct cfw_view_wait *v)
 {
-	switch (v->state) {
-	case CFW_S_STARTING:
-		return "is still starting";
-	case CFW_S_STOPPING:
-		return "stops";
-	case CFW_S_CUTTING:
-		return "was cut off, is not gone yet";
-	case CFW_S_DOWN:
-	case CFW_S_WAITING:
-	case CFW_S_PRE_START:
-	case CFW_S_POST_START:
-	case CFW_S_STARTED:
-	case CFW_S_BACKOFF:
-	case CFW_S_HELD:
-	case CFW_S_PRE_STOP:
-	case CFW_S_POST_STOP:
-	case CFW_S_CLOSED:
-	case CFW_S_FAILED:
-	case CFW_SERVER_STATES:
-		break;
-	}
-	return NULL;
-}
-
-static void put_servers(struct waiting *w)
-{
-	struct cfw_server_view v;
-	for (cfw_id id = 0; (id = cfw_core_server_next(w->core, id));) {
-		if (cfw_core_server_view(w->core, id, &v) != 0)
-			continue;
-		const char *what = activity(&v);
-		if (what)
-			put_line(w, v.name, what, NULL, v.since_ns,
-				 v.state == CFW_S_STOPPING ? w->stop->margin_ns : w->stop->deadline_ns);
-	}
-}
-
-/* The column of names is as wide as the widest that is waited for. */
-static void measure(struct waiting *w)
-{
-	enum { LEAST = 4, MOST = 16 };
-	struct cfw_server_view v;
-	struct cfw_hook_view h;
-	size_t widest = LEAST;
-	for (cfw_id id = 0; (id = cfw_core_server_next(w->core, id));)
-		if (cfw_core_server_view(w->core, id, &v) == 0 &&
-		    (activity(&v) || v.state == CFW_S_PRE_STOP || v.state == CFW_S_POST_STOP)) {
-			size_t n = cfw_view_safe_columns(v.name);
-			widest = n > widest ? n : widest;
-		}
-	for (cfw_id id = 0; (id = cfw_core_hook_next(w->core, id));)
-		if (cfw_core_hook_view(w->core, id, &h) == 0 && h.running && !h.server)
-			widest = widest < 8 ? 8 : widest;
-	w->who = widest < MOST ? widest : MOST;
+	struct waiting *w = ud;
+	size_t n = v->server ? cfw_view_safe_columns(cfw_view_server_name(w->core, v->server)) : sizeof "(global)" - 1;
+	w->who = n > w->who ? n : w->who;
 }
 
 /* "  then: db, cache": those that wait until all that depend on them are done. */
@@ -197,6 +147,7 @@ static void put_held(struct waiting *w)
 void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, int height, bool color, bool ascii,
 		      struct cfw_buf *out)
 {
+	enum { LEAST = 4, MOST = 16 };
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(core, &stop);
 	if (!stop.running || height < 1 || width < 1)
@@ -204,11 +155,12 @@ void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, i
 	struct waiting w = {
 		.core = core, .stop = &stop, .now_ns = now_ns, .width = width, .color = color, .ascii = ascii, .out = out};
 	w.room = height;
-	measure(&w);
+	w.who = LEAST; /* the column of names is as wide as the widest that is waited for */
+	cfw_view_waits(core, measure_one, &w);
+	w.who = w.who < MOST ? w.who : MOST;
 	put_head(&w);
 	w.room -= height > 3 ? 2 : 0; /* for the last two lines */
-	put_hooks(&w);
-	put_servers(&w);
+	cfw_view_waits(core, put_wait, &w);
 	w.room += height > 3 ? 2 : 0;
 	if (w.left_out && w.room > 0) {
 		cfw_buf_printf(out, "  and %d more\n", w.left_out);

@@ -1,0 +1,91 @@
+/* curfew_raise.c: triggers by name, from whoever is outside of the policy, and what was decided on them. */
+#define _POSIX_C_SOURCE 200809L
+#include "curfew_impl.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+/* What only curfew itself may raise: whoever could raise it from outside would tell of something that has not happened (S10.1). */
+static bool is_own(enum cfw_trigger_kind kind)
+{
+	return kind == CFW_T_CRASH || kind == CFW_T_CLOSED || kind == CFW_T_REJECTION || kind == CFW_T_STALL;
+}
+
+static const char *nearest(const char *name)
+{
+	static const char *const signals[] = {"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", NULL};
+	const char *near = cfw_nearest(name, cfw_trigger_names());
+	return near ? near : cfw_nearest(name, signals);
+}
+
+static int parse(const char *name, struct cfw_trigger *t, struct curfew_err *err)
+{
+	if (strncmp(name, "custom:", 7) == 0 && name[7]) {
+		t->kind = CFW_T_CUSTOM;
+		return 0;
+	}
+	if (cfw_trigger_parse(name, &t->kind, &t->signo)) {
+		const char *near = nearest(name);
+		return near ? cfw_err_set(err, CURFEW_ENOENT, "there is no trigger \"%.60s\"; did you mean \"%s\"?", name, near)
+			    : cfw_err_set(err, CURFEW_ENOENT,
+					  "there is no trigger \"%.60s\"; a policy's own are named \"custom:NAME\"", name);
+	}
+	if (is_own(t->kind))
+		return cfw_err_set(err, CURFEW_EREFUSED, "only curfew itself raises %s", name);
+	return 0;
+}
+
+int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud, struct curfew_err *err)
+{
+	struct cfw_trigger t = {0};
+	int rc = parse(name, &t, err);
+	if (rc)
+		return rc;
+	if (c->ended)
+		return cfw_err_set(err, CURFEW_ESTATE, "it has ended");
+	if (t.kind == CFW_T_EXIT)
+		t.code = code != 0 && (code & 255) == 0 ? 1 : code & 255; /* S2.18 */
+	if (fn) {
+		t.request = cfw_asker_new(c, 0, fn, ud);
+		if (!t.request)
+			return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		c->waiters[c->nwaiters - 1].what = CFW_ASKS_DECISION;
+	}
+	return cfw_raise_trigger(c->gen, &t, t.kind == CFW_T_CUSTOM ? name : NULL, NULL);
+}
+
+static struct cfw_value *decision_value(const struct curfew *c, const struct cfw_journal_entry *e, bool refused)
+{
+	const char *custom = e->trigger_kind == CFW_T_CUSTOM ? curfew_text((void *)(uintptr_t)c, e->text) : NULL;
+	struct cfw_value *v = cfw_value_map();
+	int bad = cfw_value_set(v, "trigger", cfw_value_str(custom ? custom : cfw_trigger_name(e->trigger_kind, e->signo))) |
+		  cfw_value_set(v, "decision", cfw_value_str(cfw_decision_name((enum cfw_decision_what)e->a))) |
+		  cfw_value_set(v, "code", cfw_value_int(e->code)) | cfw_value_set(v, "refused", cfw_value_bool(refused));
+	if (!bad)
+		return v;
+	cfw_value_free(v);
+	return NULL;
+}
+
+void cfw_raise_note(struct curfew *c, const struct cfw_journal_entry *e)
+{
+	if ((e->what != CFW_J_DECISION && e->what != CFW_J_REFUSED) || !e->ns)
+		return;
+	for (size_t i = 0; i < c->nwaiters; i++) {
+		struct cfw_waiter w = c->waiters[i];
+		if (w.request != e->ns || (w.what != CFW_ASKS_DECISION && w.what != CFW_ASKS_REFUSED))
+			continue;
+		if (e->what == CFW_J_REFUSED) {
+			c->waiters[i].what = CFW_ASKS_REFUSED;
+			return;
+		}
+		c->waiters[i] = c->waiters[--c->nwaiters];
+		struct cfw_value *v = decision_value(c, e, w.what == CFW_ASKS_REFUSED);
+		w.fn(w.ud, v, NULL);
+		cfw_value_free(v);
+		return;
+	}
+}
