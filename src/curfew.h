@@ -114,7 +114,8 @@ typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const str
  * value: { trigger =, decision = "graceful", code =, refused = bool }; refused: a rule's decision was one that this trigger does not
  * allow, so that the default was taken (S2.12). 0, or negative and err (fn is not called then): CURFEW_ENOENT with the nearest name,
  * CURFEW_EREFUSED for what only curfew may raise (S10.1). fn may be NULL. */
-CURFEW_API int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
+CURFEW_API int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud,
+			    struct curfew_err *err);
 
 /* S7: build the policy anew from the files it was loaded from, beside the running one, and swap. fn may be NULL. Asked for again
  * before it is over, it is the same reload, and all are answered (S7.4). value: { generation = N, servers = { { name =, change =

@@ -5,6 +5,13 @@ local schema = require "curfew.schema"
 
 local listen = schema.one_or_more(address.listen, "a list of addresses")
 
+local socket = schema.record({ path = schema.required(schema.text), group = schema.name }, {
+	expected = '"/run/curfew.sock" or a table such as { path = "/run/curfew.sock", group = "ops" }',
+})
+local function control(v, what, path)
+	return type(v) == "string" and schema.text(v, what, path) or socket(v, what, path)
+end
+
 return schema.record({
 	exit_timeout = schema.period,
 	max_exit_timeout = schema.period,
@@ -16,7 +23,7 @@ return schema.record({
 	hook_cpu_limit = schema.period,
 	load_limit = schema.period,
 	reload_grace = schema.duration,
-	control = schema.text,
+	control = control,
 	health = schema.record({ listen = schema.required(listen) }, { expected = 'a table such as { listen = "127.0.0.1:9090" }' }),
 	watch = schema.boolean,
 	log = schema.record({

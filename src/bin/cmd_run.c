@@ -18,6 +18,7 @@ enum {
 	OPT_EXIT_TIMEOUT,
 	OPT_START_TIMEOUT,
 	OPT_STOP_MARGIN,
+	OPT_CONTROL,
 	OPT_TIMELINE,
 	OPT_WATCH,
 	OPT_NO_DISPLAY,
@@ -33,6 +34,7 @@ static const struct option options[] = {
 	{"exit-timeout", required_argument, NULL, OPT_EXIT_TIMEOUT},
 	{"start-timeout", required_argument, NULL, OPT_START_TIMEOUT},
 	{"stop-margin", required_argument, NULL, OPT_STOP_MARGIN},
+	{"control", required_argument, NULL, OPT_CONTROL},
 	{"timeline", required_argument, NULL, OPT_TIMELINE},
 	{"watch", no_argument, NULL, OPT_WATCH},
 	{"no-display", no_argument, NULL, OPT_NO_DISPLAY},
@@ -47,6 +49,7 @@ static const char help[] = "  -p, --policy FILE       load this policy too; any 
 			   "      --log-format FORMAT text, logfmt or json\n"
 			   "      --log-level LEVEL   debug, info, warn or error\n"
 			   "  -q, --quiet             the same as --log-level warn\n"
+			   "      --control PATH      answer \"curfew status\" and others on this socket\n"
 			   "      --timeline WHEN     after the stop: auto (on a terminal), always or never\n"
 			   "      --watch             reload when a file of the policy changes\n"
 			   "      --no-display        no live display during a stop\n"
@@ -116,6 +119,12 @@ static int take(struct parsed *p, int opt, const char *arg)
 		return take_duration(p, "start_timeout", "--start-timeout", arg);
 	case OPT_STOP_MARGIN:
 		return take_duration(p, "stop_margin", "--stop-margin", arg);
+	case OPT_CONTROL:
+		if (!*arg)
+			return cfw_usage_error(&cfw_command_run, "--control: it needs a path");
+		return cfw_value_set(p->overrides, "control", cfw_value_str(arg))
+			       ? cfw_usage_error(&cfw_command_run, "out of memory")
+			       : 0;
 	case OPT_TIMELINE:
 		rc = take_word(&when, parse_when(arg), "--timeline", arg, "auto, always, never");
 		p->run.timeline = (enum cfw_when)when;

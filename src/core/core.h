@@ -348,10 +348,10 @@ uint64_t cfw_core_deadline(const struct cfw_core *core); /* CFW_NEVER: nothing i
 /* Who waited for whom, from when to when, and why. Log lines, timeline, plan and status are views of it. Entries are added
  * in order, never changed. A ring: the oldest are dropped when it is full, except those of the last stop. */
 enum cfw_journal_what {
-	CFW_J_LIFE,         /* .a: the new enum cfw_life */
-	CFW_J_SERVER,       /* .server, .a: the new enum cfw_server_state, .b: the old */
-	CFW_J_TRIGGER,      /* .trigger_kind .signo .a: count, .code */
-	CFW_J_DECISION,     /* .trigger_kind .signo .run: count, .a: enum cfw_decision_what, .code; .b: 1: the core's default; .ns: .request */
+	CFW_J_LIFE,    /* .a: the new enum cfw_life */
+	CFW_J_SERVER,  /* .server, .a: the new enum cfw_server_state, .b: the old */
+	CFW_J_TRIGGER, /* .trigger_kind .signo .a: count, .code */
+	CFW_J_DECISION, /* .trigger_kind .signo .run: count, .a: enum cfw_decision_what, .code; .b: 1: the core's default; .ns: .request */
 	CFW_J_REFUSED,      /* a decision that its trigger does not allow (S2.12): as CFW_J_DECISION */
 	CFW_J_STOP,         /* a stop began: .a mode, .ns deadline; or was turned into an abort: .b 1 */
 	CFW_J_EXTEND,       /* .hook, .ns: the new deadline */

@@ -17,8 +17,9 @@ struct cfw_value;
 struct cfw_listen_addr {
 	struct sockaddr_storage sa;
 	socklen_t len;
-	bool dual;  /* ":80" and "*:80": IPv6 that takes IPv4 too */
-	char *text; /* as the policy wrote it; owned */
+	bool dual;   /* ":80" and "*:80": IPv6 that takes IPv4 too */
+	char *text;  /* as the policy wrote it; owned */
+	mode_t mode; /* of a unix socket, which it is born with; 0: as the umask has it */
 };
 
 struct cfw_listener {

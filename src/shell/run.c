@@ -20,6 +20,7 @@
 #include "core/core.h"
 #include "curfew.h"
 #include "shell/command.h"
+#include "shell/control.h"
 #include "shell/display.h"
 #include "shell/health.h"
 #include "shell/http.h"
@@ -101,6 +102,7 @@ static void on_exit_code(void *ud, int code, bool kill)
 	struct cfw_run_state *r = ud;
 	tell_finished(r, code);
 	cfw_display_end(r->display);
+	cfw_control_end(r->control, code);
 	cfw_health_close(r->health); /* the last to go; its unix socket with it */
 	r->health = NULL;
 	if (kill)
@@ -171,6 +173,7 @@ static void on_journal(void *ud)
 		cfw_view_log(core, e, cfw_logger_log(r->logger), curfew_text, r->curfew);
 	}
 	cfw_logger_hold(r->logger, false);
+	cfw_control_journal(r->control);
 }
 
 /* ---- signals ---- */
@@ -300,6 +303,8 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 		rc = curfew_libevent_new(r->base, &r->loop, err);
 	if (!rc)
 		rc = catch_signals(r, err);
+	if (!rc && !(r->control = cfw_control_new(r->base, cfw_logger_log(r->logger), &r->curfew)))
+		rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	if (!rc)
 		rc = open_instance(r, err);
 	if (!rc)
@@ -344,6 +349,7 @@ static void close_all(struct cfw_run_state *r)
 	cfw_signals_free(r->signals);
 	cfw_watchdog_close();
 	cfw_health_close(r->health);
+	cfw_control_free(r->control);
 	if (r->loop.ops)
 		curfew_libevent_free(&r->loop);
 	if (r->reaper)

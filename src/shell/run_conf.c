@@ -8,6 +8,7 @@
 #include "base/value.h"
 #include "core/core.h"
 #include "curfew.h"
+#include "shell/control.h"
 #include "shell/health.h"
 #include "shell/run_impl.h"
 #include "shell/watch.h"
@@ -47,6 +48,16 @@ static int listen_health(struct cfw_run_state *r, const struct cfw_value *listen
 	return 0;
 }
 
+static int prepare_control(struct cfw_run_state *r, const struct cfw_value *control, bool reset, struct curfew_err *err)
+{
+	if ((!control && !reset) || r->link.crash)
+		return 0;
+	if (cfw_control_prepare(r->control, control, err) == 0)
+		return 0;
+	err->sys_errno = 0; /* as for health */
+	return err->code = CURFEW_EINVAL;
+}
+
 static void configure_watch(struct cfw_run_state *r, const struct cfw_value *watch, bool reset)
 {
 	if ((!watch && !reset) || r->link.crash)
@@ -75,8 +86,11 @@ int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err 
 		return cfw_err_set(err, CURFEW_EINVAL,
 				   "log: format is text, logfmt or json; level is debug, info, warn or error");
 	cfw_logger_set(r->logger, (enum cfw_log_format)format, (enum cfw_log_level)level);
-	int rc = listen_health(r, cfw_value_get(cfw_value_get(conf, "health"), "listen"), reset, err);
+	int rc = prepare_control(r, cfw_value_get(conf, "control"), reset, err);
+	if (!rc)
+		rc = listen_health(r, cfw_value_get(cfw_value_get(conf, "health"), "listen"), reset, err);
 	if (rc) {
+		cfw_control_rollback(r->control);
 		cfw_logger_set(r->logger, r->format, r->level);
 		return rc;
 	}
@@ -86,9 +100,7 @@ int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err 
 	atomic_store(&r->page->log_level, r->level);
 	uint64_t stall_limit = reset ? CFW_STALL_LIMIT : atomic_load(&r->page->stall_limit_ns);
 	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", stall_limit));
-	if (cfw_value_to_bool(cfw_value_get(conf, "control")))
-		cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
-			   "configure: control is not supported by this version and is ignored");
+	cfw_control_commit(r->control);
 	configure_watch(r, cfw_value_get(conf, "watch"), reset);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "shell/logger.h"
 #include "shell/run.h"
 
+struct cfw_control;
 struct cfw_display;
 struct cfw_health;
 struct cfw_page;
@@ -34,6 +35,7 @@ struct cfw_run_state {
 	struct cfw_display *display;
 	struct curfew *curfew;
 	struct cfw_health *health;
+	struct cfw_control *control;
 	struct cfw_watch *watch;    /* of the policy's files */
 	uint64_t logged;            /* journal entries rendered so far */
 	enum cfw_log_format format; /* as configured so far */

@@ -40,7 +40,8 @@ static int set_hook(struct cfw_value *v, const struct cfw_core *core, cfw_id hoo
 	struct cfw_hook_view h;
 	if (!hook || cfw_core_hook_view(core, hook, &h))
 		return 0;
-	return set_str(v, "phase", cfw_view_phase_name((int)h.phase)) | set_str(v, "hook", h.name) | set_str(v, "where", h.where);
+	return set_str(v, "phase", cfw_view_phase_name((int)h.phase)) | set_str(v, "hook", h.name) |
+	       set_str(v, "where", h.where);
 }
 
 static const char *outcome_name(uint32_t outcome)
@@ -59,7 +60,8 @@ static int set_rest(struct cfw_value *v, const struct cfw_journal_entry *e)
 		return set_str(v, "state", cfw_server_state_name((enum cfw_server_state)e->a)) |
 		       set_str(v, "from", cfw_server_state_name((enum cfw_server_state)e->b));
 	case CFW_J_TRIGGER:
-		return set_str(v, "trigger", cfw_view_trigger_word(e)) | set_int(v, "count", e->a) | set_int(v, "code", e->code);
+		return set_str(v, "trigger", cfw_view_trigger_word(e)) | set_int(v, "count", e->a) |
+		       set_int(v, "code", e->code);
 	case CFW_J_DECISION:
 	case CFW_J_REFUSED:
 		return set_str(v, "trigger", cfw_view_trigger_word(e)) | set_int(v, "count", e->run) |

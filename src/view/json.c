@@ -106,7 +106,8 @@ static struct cfw_value *from_json(const json_t *j, bool *bad)
 		break;
 	case JSON_OBJECT:
 		v = cfw_value_map();
-		for (void *it = json_object_iter((json_t *)(uintptr_t)j); it; it = json_object_iter_next((json_t *)(uintptr_t)j, it)) {
+		for (void *it = json_object_iter((json_t *)(uintptr_t)j); it;
+		     it = json_object_iter_next((json_t *)(uintptr_t)j, it)) {
 			key = json_object_iter_key(it);
 			item = json_object_iter_value(it);
 			if (!json_is_null(item))

@@ -19,7 +19,8 @@ typedef struct cfw_value *cfw_view_info_fn(void *ud, cfw_id server);
 struct cfw_value *cfw_view_status(const struct cfw_core *core, uint64_t now_ns, cfw_view_info_fn *info, void *ud);
 struct cfw_value *cfw_view_servers(const struct cfw_core *core, uint64_t now_ns, cfw_view_info_fn *info, void *ud);
 /* One; { name = … } and what info says. */
-struct cfw_value *cfw_view_server(const struct cfw_core *core, cfw_id server, uint64_t now_ns, cfw_view_info_fn *info, void *ud);
+struct cfw_value *cfw_view_server(const struct cfw_core *core, cfw_id server, uint64_t now_ns, cfw_view_info_fn *info,
+				  void *ud);
 /* An entry of the journal: { seq =, at =, event = "server", … }. */
 struct cfw_value *cfw_view_event(const struct cfw_core *core, const struct cfw_journal_entry *e, cfw_text_fn *text, void *ud);
 

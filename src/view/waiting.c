@@ -99,7 +99,9 @@ static void put_line(struct waiting *w, const char *who, const char *what, const
 
 static const char *activity(const char *phase)
 {
-	return !strcmp(phase, "start") ? "is still starting" : !strcmp(phase, "stop") ? "stops" : "was cut off, is not gone yet";
+	return !strcmp(phase, "start")  ? "is still starting"
+	       : !strcmp(phase, "stop") ? "stops"
+					: "was cut off, is not gone yet";
 }
 
 /* One thing that is waited for, as cfw_view_waits tells it. */

@@ -21,10 +21,7 @@ static const char *then_of(const struct cfw_stop_view *stop, uint64_t until_ns)
 /* What a server does of its own, its hooks aside; NULL when it is not waited for. */
 static const char *activity(enum cfw_server_state state)
 {
-	return state == CFW_S_STARTING   ? "start"
-	       : state == CFW_S_STOPPING ? "stop"
-	       : state == CFW_S_CUTTING  ? "cut"
-					 : NULL;
+	return state == CFW_S_STARTING ? "start" : state == CFW_S_STOPPING ? "stop" : state == CFW_S_CUTTING ? "cut" : NULL;
 }
 
 static uint64_t server_until(const struct cfw_core *core, const struct cfw_stop_view *stop, const struct cfw_server_view *v)

@@ -9,10 +9,10 @@
 struct cfw_core;
 
 struct cfw_view_wait {
-	cfw_id server;     /* 0: a global hook */
-	cfw_id hook;       /* 0: the server itself */
-	const char *phase; /* "pre_stop"; "start", "stop" or "cut" for the server itself */
-	const char *name, *where; /* of the hook; may be NULL. The core's, raw bytes */
+	cfw_id server;               /* 0: a global hook */
+	cfw_id hook;                 /* 0: the server itself */
+	const char *phase;           /* "pre_stop"; "start", "stop" or "cut" for the server itself */
+	const char *name, *where;    /* of the hook; may be NULL. The core's, raw bytes */
 	uint64_t since_ns, until_ns; /* CFW_NEVER: nothing cuts it */
 	const char *then;            /* what happens at until_ns, in a few words */
 };
