@@ -179,6 +179,8 @@ static int bind_unix(int fd, const struct cfw_listen_addr *addr, struct cfw_list
 {
 	const struct sockaddr *sa = (const struct sockaddr *)&addr->sa;
 	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
+	if (addr->mode && fchmod(fd, addr->mode)) /* bind's file takes it over, less the umask: at no time it has another */
+		return -1;
 	int rc = bind(fd, sa, addr->len);
 	if (rc && errno == EADDRINUSE && *path && is_stale(addr, path) && (!unlink(path) || errno == ENOENT))
 		rc = bind(fd, sa, addr->len);
