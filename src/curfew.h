@@ -110,10 +110,10 @@ struct cfw_value *curfew_server_info(const struct curfew *c, uint32_t server, bo
  * that asked. value: what there is to say, NULL where that is nothing; err: NULL when it went well. Both only for the call. */
 typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const struct curfew_err *err);
 
-/* As curfew_trigger, and answered as soon as it is decided on, before anything follows from it. code: of "exit".
- * value: { trigger =, decision = "graceful", code =, refused = bool }; refused: a rule's decision was one that this trigger does not
- * allow, so that the default was taken (S2.12). 0, or negative and err (fn is not called then): CURFEW_ENOENT with the nearest name,
- * CURFEW_EREFUSED for what only curfew may raise (S10.1). fn may be NULL. */
+/* As curfew_trigger, and answered as soon as it is decided on, before anything follows from it. code: of "exit". value: { trigger =,
+ * decision = "graceful", code =, default = bool }; default: no rule had an answer, or none that this trigger allows (S2.12). 0, or
+ * negative and err (fn is not called then): CURFEW_ENOENT with the nearest name, CURFEW_EREFUSED for what only curfew may raise
+ * (S10.1). fn may be NULL. */
 CURFEW_API int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud,
 			    struct curfew_err *err);
 

@@ -64,8 +64,8 @@ struct cfw_waiter {
 	cfw_token token;
 	curfew_answer_fn *fn;
 	void *ud;
-	/* AWAITS: it was decided on, and is under way. DECISION: what was decided is the answer; REFUSED: a rule's was not allowed */
-	enum { CFW_ASKS, CFW_ASKS_RELOAD, CFW_AWAITS_RELOAD, CFW_ASKS_DECISION, CFW_ASKS_REFUSED } what;
+	/* AWAITS: it was decided on, and is under way. DECISION: what was decided is the answer */
+	enum { CFW_ASKS, CFW_ASKS_RELOAD, CFW_AWAITS_RELOAD, CFW_ASKS_DECISION } what;
 };
 
 struct curfew {

@@ -57,13 +57,13 @@ int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn 
 	return cfw_raise_trigger(c->gen, &t, t.kind == CFW_T_CUSTOM ? name : NULL, NULL);
 }
 
-static struct cfw_value *decision_value(const struct curfew *c, const struct cfw_journal_entry *e, bool refused)
+static struct cfw_value *decision_value(const struct curfew *c, const struct cfw_journal_entry *e)
 {
 	const char *custom = e->trigger_kind == CFW_T_CUSTOM ? curfew_text((void *)(uintptr_t)c, e->text) : NULL;
 	struct cfw_value *v = cfw_value_map();
 	int bad = cfw_value_set(v, "trigger", cfw_value_str(custom ? custom : cfw_trigger_name(e->trigger_kind, e->signo))) |
 		  cfw_value_set(v, "decision", cfw_value_str(cfw_decision_name((enum cfw_decision_what)e->a))) |
-		  cfw_value_set(v, "code", cfw_value_int(e->code)) | cfw_value_set(v, "refused", cfw_value_bool(refused));
+		  cfw_value_set(v, "code", cfw_value_int(e->code)) | cfw_value_set(v, "default", cfw_value_bool(e->b));
 	if (!bad)
 		return v;
 	cfw_value_free(v);
@@ -72,19 +72,23 @@ static struct cfw_value *decision_value(const struct curfew *c, const struct cfw
 
 void cfw_raise_note(struct curfew *c, const struct cfw_journal_entry *e)
 {
-	if ((e->what != CFW_J_DECISION && e->what != CFW_J_REFUSED) || !e->ns)
+	if (e->what != CFW_J_DECISION || !e->ns)
 		return;
+	const char *decision = cfw_decision_name((enum cfw_decision_what)e->a);
 	for (size_t i = 0; i < c->nwaiters; i++) {
 		struct cfw_waiter w = c->waiters[i];
-		if (w.request != e->ns || (w.what != CFW_ASKS_DECISION && w.what != CFW_ASKS_REFUSED))
+		bool no_reload = w.what == CFW_ASKS_RELOAD && e->a != CFW_D_RELOAD; /* it would be waited for in vain */
+		if (w.request != e->ns || (w.what != CFW_ASKS_DECISION && !no_reload))
 			continue;
-		if (e->what == CFW_J_REFUSED) {
-			c->waiters[i].what = CFW_ASKS_REFUSED;
-			return;
-		}
 		c->waiters[i] = c->waiters[--c->nwaiters];
-		struct cfw_value *v = decision_value(c, e, w.what == CFW_ASKS_REFUSED);
-		w.fn(w.ud, v, NULL);
+		struct curfew_err err = {0};
+		struct cfw_value *v = no_reload ? NULL : decision_value(c, e);
+		if (no_reload)
+			cfw_err_set(&err, CURFEW_EREFUSED, "the policy has answered it with %s", decision);
+		if (w.fn)
+			w.fn(w.ud, v, no_reload ? &err : NULL);
+		else
+			cfw_gens_answer(c, w.token, NULL, &err);
 		cfw_value_free(v);
 		return;
 	}

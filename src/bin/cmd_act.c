@@ -15,8 +15,6 @@ static void print_answer(const struct cfw_client *c, const struct cfw_value *v)
 	if (decision) {
 		cfw_client_print(cfw_value_get_str(v, "trigger", "?"));
 		printf(": %s, code %lld", decision, (long long)cfw_value_get_int(v, "code", 0));
-		if (cfw_value_get_bool(v, "refused", false))
-			fputs(" (the policy's own decision is not allowed here)", stdout);
 		if (cfw_value_get(v, "exit"))
 			printf("; it has ended with %lld", (long long)cfw_value_get_int(v, "exit", 0));
 		putchar('\n');

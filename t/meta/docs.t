@@ -284,9 +284,19 @@ for _, name in ipairs { "plan", "test" } do
 	end
 end
 
+-- The control API: every path that the sources know.
+local api = read "man/curfew-control.7"
+local paths = 0
+for path in read("src/shell/control_routes.c"):gmatch '"(/v1/[^"]+)", [%w_]+}' do
+	paths = paths + 1
+	tap.ok(api:find((path:gsub("%*", "NAME")), 1, true), path .. " is in curfew-control(7)")
+end
+tap.ok(paths >= 18, "control_routes.c has paths")
+
 -- ---- form
 
-for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-plan.1", "man/curfew-test.1", "man/curfew-policy.5" } do
+for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-plan.1", "man/curfew-test.1", "man/curfew-policy.5",
+	"man/curfew-control.7" } do
 	local lint = io.popen("mandoc -Tlint -W warning " .. page .. " 2>&1")
 	local said = lint:read "a"
 	lint:close()
