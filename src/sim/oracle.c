@@ -13,17 +13,18 @@
 enum { SLOT_MASK = 0xfffff, KEPT = 8 };
 
 struct server {
-	uint8_t state;             /* enum cfw_server_state, as the journal has it */
-	bool owed;                 /* it had reached started in this life, and is not down */
-	uint32_t life;             /* starts so far */
-	uint32_t running;          /* hooks of it */
-	uint32_t last[CFW_PHASES]; /* slot + 1 of the hook of that phase that was begun last in this life */
+	uint8_t state;           /* enum cfw_server_state, as the journal has it */
+	bool owed;               /* it had reached started in this life, and is not down */
+	uint32_t life;           /* starts so far */
+	uint32_t running;        /* hooks of it */
+	cfw_id last[CFW_PHASES]; /* the hook of that phase that was begun last in this life */
 };
 
 struct cfw_oracle {
 	struct server *servers;
 	size_t nservers;
 	struct hook {
+		cfw_id id;     /* whose place it is: after a reload (S7.2) another hook's */
 		uint32_t life; /* of its server, or the stop, in which it was begun; 0: never */
 	} * hooks;
 	size_t nhooks;
@@ -109,7 +110,16 @@ static struct server *server_at(struct cfw_oracle *o, cfw_id id)
 
 static struct hook *hook_at(struct cfw_oracle *o, cfw_id id)
 {
-	return place(&o->hooks, &o->nhooks, sizeof *o->hooks, id);
+	struct hook *h = place(&o->hooks, &o->nhooks, sizeof *o->hooks, id);
+	if (h && h->id != id)
+		*h = (struct hook){.id = id};
+	return h;
+}
+
+/* Registered in the order of their places, as long as none of them had been another hook's. */
+static bool is_earlier(cfw_id a, cfw_id b)
+{
+	return (a | b) <= SLOT_MASK && a < b;
 }
 
 static const char *name_of(const struct cfw_core *core, cfw_id id)
@@ -189,7 +199,7 @@ static void see_hook(struct cfw_oracle *o, const struct cfw_core *core, const st
 	struct cfw_hook_view v;
 	if (!h || cfw_core_hook_view(core, e->hook, &v))
 		return;
-	uint32_t life = s ? s->life : o->stops + 1, slot = e->hook & SLOT_MASK;
+	uint32_t life = s ? s->life : o->stops + 1;
 	if (h->life == life)
 		broke(o, "S4.12: the hook %s of %s (%s) was begun twice", v.name ? v.name : "",
 		      s ? name_of(core, e->server) : "curfew", v.where ? v.where : "?");
@@ -199,9 +209,9 @@ static void see_hook(struct cfw_oracle *o, const struct cfw_core *core, const st
 	bool orderly = o->stopping && !o->aborting && !o->margin && v.phase >= CFW_PRE_STOP;
 	if (orderly && s->running)
 		broke(o, "S4.1: two hooks of %s run at once", name_of(core, e->server));
-	if (orderly && s->last[v.phase] > slot)
+	if (orderly && s->last[v.phase] && is_earlier(e->hook, s->last[v.phase]))
 		broke(o, "S4.1: a hook of %s begins before one that was registered earlier", name_of(core, e->server));
-	s->last[v.phase] = slot;
+	s->last[v.phase] = e->hook;
 	s->running++;
 }
 

@@ -240,6 +240,33 @@ db:pre_stop(function() curfew.log.info("at", os.time(), os.getenv "A") end)
 curfew.on("SIGHUP", curfew.reload)
 POLICY
 
+holds('S4.12, S7.2: after reloads hooks have the places of others, and no rule is broken', <<'LUA', <<'POLICY');
+for k = 1, 4 do
+	local run = t:load "policy.lua"
+	for i = 1, k do
+		run:at(i, "SIGHUP")
+	end
+	run:at(10, "SIGTERM")
+	run:finish()
+	t:order('web pre_stop "1"', 'web pre_stop "2"', 'web pre_stop "3"', 'db pre_stop "a"', 'db pre_stop "b"')
+	t:equal(run.exit_code, 0)
+end
+LUA
+local curfew = require "curfew"
+curfew.kept.n = (curfew.kept.n or 0) + 1
+local db = curfew.process { name = "db", command = { "db" } }
+local web = curfew.http { name = "web", listen = "127.0.0.1:0", after = { db }, routes = {} }
+local function hooks_of_db()
+	db:pre_stop(function() end, { name = "a" })
+	db:pre_stop(function() end, { name = "b" })
+end
+if curfew.kept.n % 2 == 0 then hooks_of_db() end
+web:post_start(function() end)
+for i = 1, 3 do web:pre_stop(function() end, { name = tostring(i) }) end
+if curfew.kept.n % 2 == 1 then hooks_of_db() end
+curfew.on("SIGHUP", curfew.reload)
+POLICY
+
 # ---- explore
 
 my ($c1, $t1) = run_test(<<'LUA');
