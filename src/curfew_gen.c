@@ -8,6 +8,14 @@
 
 enum { OLD_AT_MOST = 4 }; /* that still work for requests or hooks; one more, and the oldest is cut */
 
+static bool has_tag(const struct curfew *c, unsigned tag)
+{
+	for (const struct cfw_gen *g = c->gen; g; g = g->older)
+		if (g->tag == tag)
+			return true;
+	return false;
+}
+
 struct cfw_gen *cfw_gen_new(struct curfew *c, const struct cfw_policy_config *config, struct curfew_err *err)
 {
 	struct cfw_gen *g = calloc(1, sizeof *g);
@@ -22,7 +30,9 @@ struct cfw_gen *cfw_gen_new(struct curfew *c, const struct cfw_policy_config *co
 		return NULL;
 	}
 	c->generations++;
-	cfw_policy_tag(g->policy, g->number);
+	for (g->tag = g->number & 255; has_tag(c, g->tag); g->tag = (g->tag + 1) & 255)
+		; /* one that a server pins may be old */
+	cfw_policy_tag(g->policy, g->tag);
 	return g;
 }
 
@@ -56,7 +66,7 @@ static struct cfw_gen *first_gen(const struct curfew *c)
 void cfw_gens_answer(struct curfew *c, cfw_token token, struct cfw_value *value, const struct curfew_err *err)
 {
 	for (struct cfw_gen *g = first_gen(c); g; g = next_gen(c, g))
-		if ((g->number & 255) == cfw_token_tag(token)) {
+		if (g->tag == cfw_token_tag(token)) {
 			cfw_policy_answer(g->policy, token, value, err);
 			return;
 		}
@@ -99,7 +109,7 @@ void cfw_gens_limit(struct curfew *c)
 {
 	unsigned n = 0;
 	for (struct cfw_gen *g = c->gen->older; g; g = g->older)
-		if (cfw_policy_use(g->policy) & CFW_USE_WORK && ++n > OLD_AT_MOST)
+		if (!g->cut && cfw_policy_use(g->policy) & CFW_USE_WORK && ++n > OLD_AT_MOST)
 			cut(g, "is one of too many that still work");
 }
 
@@ -117,7 +127,7 @@ void cfw_gens_step(struct curfew *c)
 		if (cfw_policy_deadline(g->policy) <= now)
 			cfw_policy_step(g->policy, now);
 		unsigned use = cfw_policy_use(g->policy);
-		if (use & CFW_USE_WORK && is_late(g))
+		if (use & CFW_USE_WORK && !g->cut && is_late(g))
 			cut(g, "has had its time");
 		if (use || owns_servers(c, g)) {
 			at = &g->older;
@@ -134,7 +144,7 @@ uint64_t cfw_gens_deadline(const struct curfew *c)
 	uint64_t at = CFW_NEVER;
 	for (const struct cfw_gen *g = first_gen(c); g; g = next_gen(c, g)) {
 		at = cfw_time_min(at, cfw_policy_deadline(g->policy));
-		if (g != c->next && g != c->gen && cfw_policy_use(g->policy) & CFW_USE_WORK)
+		if (g != c->next && g != c->gen && !g->cut && cfw_policy_use(g->policy) & CFW_USE_WORK)
 			at = cfw_time_min(at, cfw_time_add(g->since_ns, c->reload_grace_ns));
 	}
 	return at;

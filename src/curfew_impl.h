@@ -37,6 +37,7 @@ struct cfw_gen {
 	struct curfew *c;
 	struct cfw_policy *policy;
 	uint32_t number;
+	unsigned tag; /* in its tokens; no other that is there has it */
 	struct cfw_policy_config config;
 	struct cfw_stage *stage; /* while it is built */
 	struct cfw_gen *older;
@@ -196,7 +197,7 @@ void cfw_stage_cancel(struct cfw_gen *g, cfw_token token);
 void cfw_stage_source(struct cfw_gen *g, const char *key, const char *path, const char *src, size_t n);
 
 /* curfew_swap.c: env->socket; and the swap: 0, or a reason, and nothing has changed. what: what became of each server, a list. */
-int cfw_socket(void *ud, const char *address);
+int cfw_socket(void *ud, cfw_id server, const char *address);
 int cfw_swap(struct curfew *c, struct cfw_value **what, struct curfew_err *err);
 void cfw_retired_sweep(struct curfew *c); /* those at rest are freed */
 

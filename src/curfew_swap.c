@@ -2,21 +2,33 @@
  * that anybody sees; then the rest, which cannot. */
 #include "curfew_stage.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
 
 /* ---- sockets that are handed over ---- */
 
-int cfw_socket(void *ud, const char *address)
+/* A port that the kernel chose is known to nobody but by the server's name. */
+static bool may_have(const struct curfew *c, cfw_id server, cfw_id from, const char *address)
+{
+	struct cfw_server_view a, b;
+	size_t n = strlen(address);
+	if (n < 2 || strcmp(address + n - 2, ":0") != 0)
+		return true;
+	return !cfw_core_server_view(c->core, server, &a) && !cfw_core_server_view(c->core, from, &b) &&
+	       !strcmp(a.name, b.name);
+}
+
+int cfw_socket(void *ud, cfw_id server, const char *address)
 {
 	struct curfew *c = ud;
 	bool trying = c->next != NULL;
 	for (size_t i = 0; (trying || c->nretired) && i < c->nservers; i++) {
 		struct cfw_entry *s = &c->servers[i];
-		if (!s->id || !s->kind->hand_over || (s->retired ? false : !trying || s->stays))
+		if (!s->id || !s->kind->hand_over || (s->retired ? false : !trying || s->stays) ||
+		    !may_have(c, server, s->id, address))
 			continue;
 		int fd = s->kind->hand_over(s->srv, address, s->retired);
 		if (fd >= 0)

@@ -50,9 +50,10 @@ struct cfw_env {
 	/* Hand a conversation to the function that ref means. 0, or an error when policy cannot take it (x is untouched). */
 	int (*serve)(void *ud, cfw_id server, int64_t ref, struct cfw_exchange *x);
 	void (*gone)(void *ud, struct cfw_exchange *x);
-	/* A listening socket for this address from a server that a reload takes out: a descriptor of the caller's; -1: there is none,
+	/* For a server: a listening socket for this address from one that a reload takes out; where the port is 0, from its own
+	 * predecessor only: a descriptor of the caller's; -1: there is none,
 	 * bind one; CFW_SOCKET_LATER: there will be one, once the reload is through. */
-	int (*socket)(void *ud, const char *address);
+	int (*socket)(void *ud, cfw_id server, const char *address);
 	/* Answer a service's or an exchange's token: takes value (NULL is nil); err set means nil, message, code. Queued. */
 	void (*answer)(void *ud, uint64_t token, struct cfw_value *value, const struct curfew_err *err);
 };

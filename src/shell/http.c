@@ -143,7 +143,7 @@ void cfw_http_turn_soon(struct cfw_http *s)
 static int bind_one(struct cfw_http *s, int i, struct curfew_err *err)
 {
 	struct cfw_listener *l = &s->listeners[i];
-	int rc = cfw_listen_take(s->env, s->name, s->addrs, i, s->ready, l, err);
+	int rc = cfw_listen_take(s->env, s->id, s->name, s->addrs, i, s->ready, l, err);
 	if (rc)
 		return rc;
 	s->bound[i] = evhttp_accept_socket_with_handle(s->http, l->fd);
@@ -284,7 +284,7 @@ static void cut(void *srv, uint32_t attempt)
 static int prepare(void *srv, struct curfew_err *err)
 {
 	struct cfw_http *s = srv;
-	return cfw_listen_prepare(s->env, s->name, s->addrs, s->n_addrs, &s->ready, err);
+	return cfw_listen_prepare(s->env, s->id, s->name, s->addrs, s->n_addrs, &s->ready, err);
 }
 
 static int hand_over(void *srv, const char *address, bool take)

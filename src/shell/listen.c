@@ -284,7 +284,7 @@ static int adopt(const char *name, const struct cfw_listen_addr *addr, int fd, s
 	return rc;
 }
 
-int cfw_listen_take(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int i,
+int cfw_listen_take(const struct cfw_env *env, cfw_id id, const char *name, const struct cfw_listen_addr *addrs, int i,
 		    struct cfw_listener *ready, struct cfw_listener *out, struct curfew_err *err)
 {
 	if (ready && ready[i].fd >= 0) {
@@ -292,11 +292,11 @@ int cfw_listen_take(const struct cfw_env *env, const char *name, const struct cf
 		ready[i] = (struct cfw_listener){.fd = -1};
 		return 0;
 	}
-	int fd = env->socket ? env->socket(env->ud, addrs[i].text) : -1;
+	int fd = env->socket ? env->socket(env->ud, id, addrs[i].text) : -1;
 	return fd >= 0 ? adopt(name, &addrs[i], fd, out, err) : cfw_listen_open(name, &addrs[i], out, err);
 }
 
-int cfw_listen_prepare(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int n,
+int cfw_listen_prepare(const struct cfw_env *env, cfw_id id, const char *name, const struct cfw_listen_addr *addrs, int n,
 		       struct cfw_listener **ready, struct curfew_err *err)
 {
 	if (!*ready) {
@@ -308,7 +308,7 @@ int cfw_listen_prepare(const struct cfw_env *env, const char *name, const struct
 	}
 	for (int i = 0; i < n; i++) {
 		struct cfw_listener *l = &(*ready)[i];
-		int fd = l->fd < 0 && env->socket ? env->socket(env->ud, addrs[i].text) : -1;
+		int fd = l->fd < 0 && env->socket ? env->socket(env->ud, id, addrs[i].text) : -1;
 		if (l->fd >= 0 || fd == CFW_SOCKET_LATER)
 			continue;
 		int rc = fd >= 0 ? adopt(name, &addrs[i], fd, l, err) : cfw_listen_open(name, &addrs[i], l, err);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "base/slots.h"
+
 struct curfew_err;
 struct cfw_env;
 struct cfw_value;
@@ -46,10 +48,10 @@ int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct
 
 /* Reload: sockets for these n addresses in *ready (made where it is NULL; fd -1 where none is in hand), bound, or handed over by the
  * server that had them (env->socket); those that will be, later, are left out. 0, or a negative error; again, where it failed. */
-int cfw_listen_prepare(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int n,
+int cfw_listen_prepare(const struct cfw_env *env, cfw_id id, const char *name, const struct cfw_listen_addr *addrs, int n,
 		       struct cfw_listener **ready, struct curfew_err *err);
 /* The i-th of ready, when it is in hand, else handed over or opened as by cfw_listen_open. */
-int cfw_listen_take(const struct cfw_env *env, const char *name, const struct cfw_listen_addr *addrs, int i,
+int cfw_listen_take(const struct cfw_env *env, cfw_id id, const char *name, const struct cfw_listen_addr *addrs, int i,
 		    struct cfw_listener *ready, struct cfw_listener *out, struct curfew_err *err);
 void cfw_listen_ready_free(struct cfw_listener *ready, int n); /* NULL is fine */
 /* The index of the address that is written so; -1. */

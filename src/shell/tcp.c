@@ -106,7 +106,7 @@ static void on_turn(evutil_socket_t fd, short what, void *srv)
 
 static int listen_on(struct cfw_tcp *s, int i, struct curfew_err *err)
 {
-	int rc = cfw_listen_take(s->env, s->name, s->addrs, i, s->ready, &s->listeners[i], err);
+	int rc = cfw_listen_take(s->env, s->id, s->name, s->addrs, i, s->ready, &s->listeners[i], err);
 	if (rc)
 		return rc;
 	struct evconnlistener *l =
@@ -283,7 +283,7 @@ static void cut(void *srv, uint32_t attempt)
 static int prepare(void *srv, struct curfew_err *err)
 {
 	struct cfw_tcp *s = srv;
-	return cfw_listen_prepare(s->env, s->name, s->addrs, s->n_addrs, &s->ready, err);
+	return cfw_listen_prepare(s->env, s->id, s->name, s->addrs, s->n_addrs, &s->ready, err);
 }
 
 static int hand_over(void *srv, const char *address, bool take)
