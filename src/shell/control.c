@@ -68,25 +68,13 @@ static int check_directory(const char *path, struct curfew_err *err)
 
 /* ---- the socket ---- */
 
-static void refuse(int fd)
-{
-	static const char text[] = "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
-				   "{\"error\":{\"code\":\"forbidden\",\"message\":\"not for this user\"}}\n";
-	ssize_t n = send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)n;
-	close(fd);
-}
-
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *ud)
 {
 	struct cfw_control *ctl = ud;
 	(void)l;
 	(void)sa;
 	(void)len;
-	if (ctl->socket && may_connect(ctl->socket, fd))
-		cfw_control_conn_new(ctl, fd);
-	else
-		refuse(fd);
+	cfw_control_conn_new(ctl, fd, ctl->socket && may_connect(ctl->socket, fd));
 }
 
 static void socket_free(struct cfw_control_socket *s)

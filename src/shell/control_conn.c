@@ -276,6 +276,10 @@ static bool read_one(struct cfw_control_conn *c)
 	size_t have = evbuffer_get_length(in);
 	c->http11 = true;
 	c->head = false;
+	if (c->forbidden) {
+		reject(c, 403, "forbidden", "not for this user");
+		return false;
+	}
 	if (end.pos > CFW_CONTROL_HEAD || (end.pos < 0 && have > CFW_CONTROL_HEAD)) {
 		reject(c, 431, "too_large", "a head of more than 8 KB");
 		return false;
@@ -386,7 +390,7 @@ static bool make_room(struct cfw_control *ctl)
 	return false;
 }
 
-void cfw_control_conn_new(struct cfw_control *ctl, int fd)
+void cfw_control_conn_new(struct cfw_control *ctl, int fd, bool welcome)
 {
 	static const struct timeval patience = {CFW_CONTROL_SECONDS, 0};
 	static const char busy[] =
@@ -408,6 +412,7 @@ void cfw_control_conn_new(struct cfw_control *ctl, int fd)
 		return;
 	}
 	c->ctl = ctl;
+	c->forbidden = !welcome;
 	evtimer_assign(&c->timer, ctl->base, on_timer, c);
 	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, CFW_CONTROL_HEAD + CFW_CONTROL_BODY + 4);

@@ -33,6 +33,7 @@ struct cfw_control_conn {
 	struct event timer;
 	enum { CFW_CONN_READING, CFW_CONN_WAITING, CFW_CONN_STREAM, CFW_CONN_CLOSING } state;
 	bool http11, keep, head; /* of the request that is answered: its version, is there a next, HEAD */
+	bool forbidden;          /* its peer is nobody that we know (S10.1) */
 	struct cfw_control_asked *asked;
 	bool sse; /* of a stream: server-sent events; else a line of JSON each */
 	uint64_t next_seq;
@@ -82,7 +83,8 @@ struct cfw_control_request {
 };
 
 /* control_conn.c */
-void cfw_control_conn_new(struct cfw_control *ctl, int fd);
+/* Takes fd. Who is not welcome is told so, whatever the request. */
+void cfw_control_conn_new(struct cfw_control *ctl, int fd, bool welcome);
 void cfw_control_conn_free(struct cfw_control_conn *c);
 /* Answer: status, and v as JSON; takes v (NULL: out of memory). */
 void cfw_control_reply(struct cfw_control_conn *c, int status, struct cfw_value *v);

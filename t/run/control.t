@@ -8,6 +8,8 @@ use Curfew;
 use IO::Select;
 use IO::Socket::UNIX;
 use JSON::PP;
+use POSIX ();
+use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Test::More;
 
 my $HEAD = <<'LUA';
@@ -301,6 +303,69 @@ for ([ 'a file', sub { spew("$_[0]/s.sock", '') }, qr/File exists/ ],
 	ok(wait_until(sub { raw($r, "GET /v1/events HTTP/1.1\r\n\r\n", qr/\r\n\r\n/) =~ / 200 / }), 'those that are gone are not');
 	is((ask($r, 'POST', '/v1/stop', '{"wait":true}'))[0], 200, 'and it stops as ever');
 	is($r->wait_exit, 0, 'with code 0') or diag $r->log;
+}
+
+# A reader that does not read costs a bounded buffer: the journal goes on, and what it has dropped meanwhile is told.
+{
+	my $r = run_policy(<<"LUA");
+$control
+curfew.server { name = "s", start = function() end, stop = function() end }
+curfew.on("custom:x", curfew.ignore)
+curfew.on("custom:many", function() curfew.spawn(function()
+	for _ = 1, 200 do for _ = 1, 20 do curfew.trigger("custom:x") end curfew.sleep "1ms" end curfew.log.info "> many"
+end) return curfew.ignore end)
+LUA
+	my $slow = connect_to("unix:$r->{dir}/s.sock");
+	setsockopt($slow, SOL_SOCKET, SO_RCVBUF, pack('i', 4096));
+	print $slow "GET /v1/events?since=0 HTTP/1.0\r\n\r\n";
+	$slow->flush;
+	ask($r, 'POST', '/v1/trigger/custom:many');
+	$r->wait_log(qr/> many/);
+	is((ask($r, 'POST', '/v1/trigger/custom:x'))[0], 200, 'nobody waits for a slow reader');
+	my ($text, @seqs) = '';
+	while ($text !~ /"event":"lost"[^\n]*\n.*\n/s and IO::Select->new($slow)->can_read($Curfew::PATIENCE)) {
+		sysread $slow, $text, 65536, length $text or last;
+	}
+	my ($lost) = $text =~ /^(\{[^\n]*"event":"lost"[^\n]*)$/m;
+	ok($lost, 'it is told what it has missed') or diag length $text;
+	if ($lost) {
+		my $v = decode_json($lost);
+		my ($after) = $text =~ /\Q$lost\E\n\{"seq":(\d+)/;
+		ok($v->{from} <= $v->{seq} && $after == $v->{seq} + 1, 'from where to where');
+	}
+	$r->signal('TERM');
+	$r->wait_exit;
+}
+
+# Another user is refused even where the file's mode lets it in (S10.1); a member of the group is not.
+SKIP: {
+	my ($uid, $gid) = (getpwnam 'nobody')[2, 3];
+	skip 'needs root and a user nobody', 3 if $> != 0 or !defined $uid;
+	my $r = run_policy($control . "\n" . 'curfew.server { name = "s", start = function() end, stop = function() end }');
+	chmod 0711, "$r->{dir}";
+	chmod 0666, "$r->{dir}/s.sock";
+	my $as = sub {
+		my ($run, $group) = @_;
+		my $pid = open(my $from, '-|') // die "fork: $!";
+		if (!$pid) {
+			$) = "$group $group";
+			($(, $<, $>) = ($group, $uid, $uid);
+			my ($status) = http_get("unix:$run->{dir}/s.sock", '/v1/version');
+			print defined $status ? $status : "refused: $!";
+			close STDOUT;
+			POSIX::_exit(0);
+		}
+		my $said = <$from> // '';
+		close $from;
+		return $said;
+	};
+	is($as->($r, $gid), 403, 'another user is refused by its credentials');
+	my $name = getgrgid $gid;
+	$r = run_policy(qq{curfew.configure { control = { path = "s.sock", group = "$name" } }
+		curfew.server { name = "s", start = function() end, stop = function() end }});
+	chmod 0711, "$r->{dir}";
+	is($as->($r, $gid), 200, 'a member of the group is answered');
+	like($as->($r, $gid + 1 > 65534 ? 65000 : $gid + 1), qr/^(?:403|refused)/, 'who is none is not');
 }
 
 my $page = slurp("$FindBin::Bin/../../man/curfew-control.7");
