@@ -287,6 +287,7 @@ for ([ 'a file', sub { spew("$_[0]/s.sock", '') }, qr/File exists/ ],
 	like(raw($r, "POST /v1/stop HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"), qr{^HTTP/1\.1 400 }, 'two lengths');
 	like(raw($r, "POST /v1/stop HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), qr{^HTTP/1\.1 411 }, 'no length');
 	like(raw($r, "GET /v1/version HTTP/1.1\r\n\r\n" x 3, qr/(?:api.*){3}/s), qr/(?:api.*){3}/s, 'three in a row are answered');
+	like(raw($r, "GET /v1/ver"), qr{^HTTP/1\.1 408 }, 'a request that does not come in time');
 	my @half;
 	for my $i (1 .. 200) { # more than there may be
 		my $s = connect_to("unix:$r->{dir}/s.sock") or next;
