@@ -124,12 +124,13 @@ void cfw_gens_step(struct curfew *c)
 	if (c->next && cfw_policy_deadline(c->next->policy) <= now)
 		cfw_policy_step(c->next->policy, now);
 	for (struct cfw_gen **at = &c->gen->older, *g; (g = *at);) {
-		if (cfw_policy_deadline(g->policy) <= now)
+		if (!g->withering && cfw_policy_deadline(g->policy) <= now)
 			cfw_policy_step(g->policy, now);
-		unsigned use = cfw_policy_use(g->policy);
+		unsigned use = g->withering ? 0 : cfw_policy_use(g->policy);
 		if (use & CFW_USE_WORK && !g->cut && is_late(g))
 			cut(g, "has had its time");
-		if (use || owns_servers(c, g)) {
+		g->withering = g->withering || !(use || owns_servers(c, g));
+		if (!g->withering || !cfw_policy_wither(g->policy)) {
 			at = &g->older;
 			continue;
 		}
@@ -143,7 +144,7 @@ uint64_t cfw_gens_deadline(const struct curfew *c)
 {
 	uint64_t at = CFW_NEVER;
 	for (const struct cfw_gen *g = first_gen(c); g; g = next_gen(c, g)) {
-		at = cfw_time_min(at, cfw_policy_deadline(g->policy));
+		at = cfw_time_min(at, g->withering ? 0 : cfw_policy_deadline(g->policy));
 		if (g != c->next && g != c->gen && !g->cut && cfw_policy_use(g->policy) & CFW_USE_WORK)
 			at = cfw_time_min(at, cfw_time_add(g->since_ns, c->reload_grace_ns));
 	}

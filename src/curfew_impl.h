@@ -43,6 +43,7 @@ struct cfw_gen {
 	struct cfw_gen *older;
 	uint64_t since_ns; /* built, in force, or replaced since */
 	bool cut;          /* its time is over, and it was told */
+	bool withering;    /* nothing of it is left but memory */
 	struct cfw_region region;
 	uint32_t n_servers, n_hooks; /* registered so far: the next places in its region */
 };

@@ -84,9 +84,26 @@ static void end_scripts(struct cfw_policy *p)
 	}
 }
 
+void cfw_policy_let_go(struct cfw_policy *p)
+{
+	if (p->let_go)
+		return;
+	p->let_go = true;
+	end_scripts(p);
+	if (!p->L)
+		return;
+	cfw_rejections_clear(p);
+	cfw_timers_free(p);
+	cfw_events_free(p);
+	cfw_requests_free(p);
+	cfw_servers_free(p);
+	cfw_rules_free(p);
+}
+
 bool cfw_policy_leave(struct cfw_policy *p)
 {
-	end_scripts(p);
+	if (!p->let_go)
+		end_scripts(p);
 	return !p->L || !cfw_state_has_modules(p);
 }
 
@@ -94,16 +111,8 @@ void cfw_policy_free(struct cfw_policy *p)
 {
 	if (!p)
 		return;
-	end_scripts(p);
-	if (p->L) {
-		cfw_rejections_clear(p);
-		cfw_timers_free(p);
-		cfw_events_free(p);
-		cfw_requests_free(p);
-		cfw_servers_free(p);
-		cfw_rules_free(p);
-		cfw_state_close(p);
-	}
+	cfw_policy_let_go(p);
+	cfw_state_close(p);
 	cfw_timers_clear(&p->timers);
 	cfw_slots_clear(&p->tasks);
 	cfw_slots_clear(&p->timed);

@@ -120,6 +120,9 @@ enum { CFW_USE_WORK = 1, CFW_USE_SERVERS = 2 };
 unsigned cfw_policy_use(const struct cfw_policy *p);
 /* What still works in it fails: requests, hooks, functions of servers. How many. Its servers stay. */
 size_t cfw_policy_cut(struct cfw_policy *p);
+/* Before cfw_policy_free, of a policy that is not in use: its memory is given back in parts, a millisecond each. True: the rest is
+ * little. Nothing else is asked of it from the first call on. */
+bool cfw_policy_wither(struct cfw_policy *p);
 /* curfew.kept as plain values: a map, the caller's; NULL and err, which names the key, where something in it is not plain. */
 /* Begin the next script that waits for one before it, though that has not ended: it waits for what a release begins. False when none
  * waits. */

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "base/err.h"
+#include "base/time.h"
 #include "base/value.h"
 #include "policy/convert.h"
 #include "policy/failure.h"
@@ -123,6 +124,47 @@ size_t cfw_policy_cut(struct cfw_policy *p)
 		cfw_request_fail(p, id, why, NULL);
 	cfw_requests_free(p);
 	return n;
+}
+
+/* Whatever leads to what scripts have made. Metatables stay: finalizers of ours are found by them. */
+static int forget_roots(lua_State *L)
+{
+	static const char *const tables[] = {"_LOADED", "_PRELOAD", KEPT};
+	for (lua_Integer i = LUA_RIDX_LAST + 1, n = (lua_Integer)lua_rawlen(L, LUA_REGISTRYINDEX); i <= n; i++) {
+		lua_pushnil(L);
+		lua_rawseti(L, LUA_REGISTRYINDEX, i);
+	}
+	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		lua_getfield(L, LUA_REGISTRYINDEX, tables[i]);
+	for (int table = lua_gettop(L); table > 1; table--)
+		for (lua_pushnil(L); lua_istable(L, table) && lua_next(L, table);) {
+			lua_pop(L, 1);
+			lua_pushvalue(L, -1);
+			lua_pushnil(L);
+			lua_rawset(L, table);
+		}
+	return 0;
+}
+
+bool cfw_policy_wither(struct cfw_policy *p)
+{
+	enum { CYCLES = 2 }; /* the first may have begun before */
+	uint64_t began = cfw_time_now();
+	if (!p->let_go) {
+		cfw_policy_let_go(p);
+		p->listened = false;
+		p->unlimited = p->ending = true;
+		p->pool_n = 0;
+		p->finalizers_n = 0;
+		lua_gc(p->L, LUA_GCRESTART);
+		lua_gc(p->L, LUA_GCINC, 0, 0, 0);
+		if (cfw_guard_protect(p, forget_roots, p, NULL))
+			return true;
+	}
+	while (p->cycles < CYCLES && cfw_time_now() - began < CFW_MS)
+		p->cycles += lua_gc(p->L, LUA_GCSTEP, 0) != 0;
+	return p->cycles >= CYCLES;
 }
 
 size_t cfw_policy_memory(const struct cfw_policy *p)

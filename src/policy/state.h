@@ -57,6 +57,8 @@ struct cfw_policy {
 	bool asking;      /* a rule runs */
 	bool deactivated; /* S3.5 */
 	bool staged;      /* S7.1: what is begun at top level waits for the release */
+	bool let_go;      /* its scripts have ended, and only the state is left */
+	int cycles;       /* of collection since then */
 	bool retired;     /* S7.3: what is begun at top level never begins */
 	unsigned tag;     /* in its tokens */
 	int exit_code;    /* of the exit call that ended the last slice */

@@ -170,5 +170,7 @@ bool cfw_server_lives(const struct cfw_policy *p, const struct cfw_lua_server *s
 bool cfw_servers_run(const struct cfw_policy *p);                                  /* one that its functions started runs */
 /* rules.c */
 void cfw_rules_free(struct cfw_policy *p);
+/* policy.c: the end of its scripts and of all but the state; once. */
+void cfw_policy_let_go(struct cfw_policy *p);
 
 #endif
