@@ -91,7 +91,7 @@ struct cfw_kind {
 	 * srv's now; false: the caller frees it, with the definition that srv had. */
 	bool (*renew)(void *srv, void *next);
 	/* Before the swap: have what could make the start fail, a socket, in hand; what env->socket says will be handed over is not
-	 * for now. 0, or an error that refuses the reload. */
+	 * for now. 0, or an error that refuses the reload. Once more after it, with err NULL, for what is handed over. */
 	int (*prepare)(void *srv, struct curfew_err *err);
 	/* The listening socket of this address, as a definition writes it, for a successor: a descriptor of the caller's, and from now
 	 * on srv does nothing to the socket that others would notice; or -1. take false: only whether it is there (0). */

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "host/launch.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +201,24 @@ int cfw_plan_make(struct cfw_plan *p, const struct cfw_launch *l, const char *ma
 	p->spawn.user = p->user;
 	memcpy(p->spawn.fd, l->fd, sizeof l->fd);
 	return 0;
+}
+
+int cfw_plan_check(const struct cfw_plan *p, struct curfew_err *err)
+{
+	const struct cfw_spawn *s = &p->spawn;
+	int dir = s->cwd ? open(s->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC) : AT_FDCWD, worst = ENOENT;
+	bool found = false;
+	if (s->cwd && dir < 0)
+		return cfw_err_sys(err, "cannot run %s in %s", s->argv[0], s->cwd);
+	for (const char *path = s->paths; *path && !found; path += strlen(path) + 1) {
+		found = faccessat(dir, path, s->set_user ? F_OK : X_OK, AT_EACCESS) == 0;
+		if (!found && errno == EACCES)
+			worst = EACCES;
+	}
+	if (s->cwd)
+		close(dir);
+	errno = worst;
+	return found ? 0 : cfw_err_sys(err, "cannot run %s", s->argv[0]);
 }
 
 void cfw_plan_clear(struct cfw_plan *p)

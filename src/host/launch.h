@@ -29,6 +29,8 @@ struct cfw_plan {
 /* mark is the value of CFW_CHILD_MARK. 0 or a negative error; clear it in both cases. */
 int cfw_plan_make(struct cfw_plan *p, const struct cfw_launch *l, const char *mark, struct curfew_err *err);
 void cfw_plan_clear(struct cfw_plan *p);
+/* Would there be something to run? 0, or an error as cfw_spawn's; what only the child can see is not looked at. */
+int cfw_plan_check(const struct cfw_plan *p, struct curfew_err *err);
 
 /* user.c: fill in uid, gid and groups of p->spawn from "redis", "1000"; group may be NULL (the user's), user NULL (ours). home gets
  * the home folder, or "". 0 or a negative error: "there is no user …". */

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "base/value.h"
 #include "host/internal.h"
+#include "host/launch.h"
 #include "host/notify.h"
 #include "host/output.h"
 #include "host/process.h"
@@ -357,6 +358,26 @@ static bool process_fits(const void *srv, const void *next)
 	return true;
 }
 
+/* A program that is not there is better known now than when the old one has stopped. */
+static int process_prepare(void *srv, struct curfew_err *err)
+{
+	const struct process *p = srv;
+	struct cfw_launch l = {.def = p->def, .command = cfw_value_get(p->def, "command"), .name = p->name, .fd = {-1, -1, -1}};
+	struct cfw_plan plan;
+	if (!err)
+		return 0; /* after the swap */
+	int rc = cfw_plan_make(&plan, &l, "", err);
+	if (!rc)
+		rc = cfw_plan_check(&plan, err);
+	cfw_plan_clear(&plan);
+	if (rc) {
+		struct curfew_err why = *err;
+		cfw_err_set(err, why.code, "%s: %s", p->name, why.msg);
+		err->sys_errno = why.sys_errno;
+	}
+	return rc;
+}
+
 static bool process_renew(void *srv, void *next)
 {
 	struct process *p = srv, *n = next;
@@ -420,4 +441,5 @@ const struct cfw_kind cfw_process_kind = {
 	.signal = process_signal,
 	.fits = process_fits,
 	.renew = process_renew,
+	.prepare = process_prepare,
 };
