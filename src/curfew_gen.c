@@ -46,6 +46,18 @@ void cfw_gen_free(struct cfw_gen *g)
 	free(g);
 }
 
+void cfw_gen_refuse(struct cfw_gen *g)
+{
+	struct curfew *c = g->c;
+	c->next = NULL;
+	g->refused = g->withering = g->cut = true;
+	if (g->stage)
+		cfw_stage_free(c, g->stage);
+	g->stage = NULL;
+	g->older = c->gen->older;
+	c->gen->older = g;
+}
+
 struct cfw_gen *cfw_gen_of(const struct curfew *c, cfw_id server)
 {
 	const struct cfw_entry *s = cfw_entry_get(c, server);
@@ -135,7 +147,8 @@ void cfw_gens_step(struct curfew *c)
 			continue;
 		}
 		*at = g->older;
-		cfw_log_at(c->opt.log, CFW_DEBUG, "reload: generation %u of the policy is over", g->number);
+		if (!g->refused)
+			cfw_log_at(c->opt.log, CFW_DEBUG, "reload: generation %u of the policy is over", g->number);
 		cfw_gen_free(g);
 	}
 }

@@ -44,6 +44,7 @@ struct cfw_gen {
 	uint64_t since_ns; /* built, in force, or replaced since */
 	bool cut;          /* its time is over, and it was told */
 	bool withering;    /* nothing of it is left but memory */
+	bool refused;      /* it never was in force: what its last words ask for is not done */
 	struct cfw_region region;
 	uint32_t n_servers, n_hooks; /* registered so far: the next places in its region */
 };
@@ -167,7 +168,8 @@ void cfw_finish(struct curfew *c, int code, bool kill); /* on_exit, once */
 
 /* curfew_gen.c */
 struct cfw_gen *cfw_gen_new(struct curfew *c, const struct cfw_policy_config *config, struct curfew_err *err);
-void cfw_gen_free(struct cfw_gen *g); /* NULL is fine */
+void cfw_gen_free(struct cfw_gen *g);   /* NULL is fine */
+void cfw_gen_refuse(struct cfw_gen *g); /* the one that is built: it is freed soon */
 /* Whose the hooks and functions of a server are; 0: those of no server. */
 struct cfw_gen *cfw_gen_of(const struct curfew *c, cfw_id server);
 void cfw_gens_answer(struct curfew *c, cfw_token token, struct cfw_value *value, const struct curfew_err *err);

@@ -15,6 +15,12 @@ static int check_in_force(const struct cfw_gen *g, struct curfew_err *err)
 	return g == g->c->gen ? 0 : cfw_err_set(err, CURFEW_ESTATE, "a reload has replaced this policy");
 }
 
+/* Its tasks are ended, and say something while they are. */
+static int check_not_refused(const struct cfw_gen *g, struct curfew_err *err)
+{
+	return g->refused ? cfw_err_set(err, CURFEW_ESTATE, "this policy was refused") : 0;
+}
+
 static struct curfew *instance(void *ud)
 {
 	return ((struct cfw_gen *)ud)->c;
@@ -237,6 +243,8 @@ int cfw_raise_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char
 	struct curfew *c = g->c;
 	if (g->stage)
 		return cfw_stage_trigger(g, t, text, traceback);
+	if (g->refused)
+		return 0;
 	if (c->after == CFW_AFTER_LOADING) { /* a second time: it was decided on in the first */
 		if (text)
 			cfw_log_with(c->opt.log, CFW_WARN, text, "traceback", traceback, NULL);
@@ -345,6 +353,9 @@ int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_i
 	struct curfew *c = g->c;
 	if (g->stage)
 		return cfw_stage_request(g, token, what, server, flag, err);
+	int rc = check_not_refused(g, err);
+	if (rc)
+		return rc;
 	if (request_of_own(g, token, what))
 		return 0;
 	struct cfw_event e = {.server = server};
@@ -390,13 +401,14 @@ static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id s
 
 static int op_service(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err)
 {
-	return cfw_service_begin(instance(ud), token, name, args, err);
+	int rc = check_not_refused(ud, err);
+	return rc ? rc : cfw_service_begin(instance(ud), token, name, args, err);
 }
 
 static int op_service_later(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err)
 {
 	struct cfw_gen *g = ud;
-	return g->stage ? cfw_stage_service(g, token, name, args, err) : cfw_service_begin(g->c, token, name, args, err);
+	return g->stage ? cfw_stage_service(g, token, name, args, err) : op_service(ud, token, name, args, err);
 }
 
 static void op_cancel(void *ud, cfw_token token)

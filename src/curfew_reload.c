@@ -55,10 +55,9 @@ int curfew_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfe
 
 static void refuse(struct curfew *c, const struct curfew_err *err)
 {
-	struct cfw_gen *g = c->next;
 	struct cfw_value *v = cfw_value_map();
-	c->next = NULL;
-	cfw_gen_free(g);
+	if (c->next)
+		cfw_gen_refuse(c->next);
 	cfw_log_at(c->opt.log, CFW_ERROR, "reload: refused, the policy that runs stays in force: %s", err->msg);
 	if (!cfw_value_set(v, "error", cfw_value_str(err->msg)))
 		cfw_policy_emit(c->policy, "reload_failed", v);

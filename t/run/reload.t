@@ -170,6 +170,8 @@ for my $case (['false', qr/> old is gone\n.*> new is up/s, 'S7.2: a process stop
 		['a program that is not there', 'curfew.process { name = "a", command = { "/nowhere/at/all" } }', qr{a: cannot run /nowhere/at/all: No such file or directory}],
 		['a command that is not there', 'curfew.process { name = "a", command = { "no-such-command" } }', qr/a: cannot run no-such-command: No such file or directory/],
 		['a folder that is not there', 'curfew.process { name = "a", command = { "sleep", "9" }, cwd = "/nowhere" }', qr{a: cannot run sleep in /nowhere: No such file or directory}],
+		['last words', 'local x <close> = setmetatable({}, { __close = function() curfew.exec({ "touch", "NEVER" }, nop) curfew.stop() os.exit(9) end }) curfew.sleep(0.001) curfew.on("what", nop)', qr/unknown trigger "what"/],
+		['last words of a task', 'curfew.spawn(nop) local t = curfew.spawn(function() local x <close> = setmetatable({}, { __close = function() curfew.trigger "stop" os.exit(9) end }) curfew.sleep(100) end) t:await(0.001) error "now"', qr/policy\.lua:5: now/],
 		['an unknown setting', 'curfew.configure { exit_timeuot = 1 }', qr/policy\.lua:5: curfew\.configure: unknown key "exit_timeuot", did you mean "exit_timeout"/],
 		['os.exit', 'os.exit(3)', qr/called os\.exit\(3\)/],
 		['a command that it waits for', 'curfew.exec { "touch", "NEVER" }', qr/policy\.lua:5: [^\n]*give a callback, or begin it in curfew\.spawn/],
