@@ -1,5 +1,6 @@
 /* curfew_impl.h: struct curfew, shared by the files of this one room: curfew.c (life and loop), curfew_actions.c (what the core
- * decided is carried out), curfew_ops.c (what policy asks for), curfew_registry.c (servers, kinds, services). */
+ * decided is carried out), curfew_ops.c (what policy asks for), curfew_registry.c (servers, kinds, services), curfew_reload.c, where
+ * a reload is explained, and others. */
 #ifndef CFW_CURFEW_IMPL_H
 #define CFW_CURFEW_IMPL_H
 
@@ -211,11 +212,13 @@ uint64_t cfw_reload_deadline(const struct curfew *c);
 /* curfew_load.c */
 int cfw_load_again(struct cfw_gen *g, const struct cfw_load *load, struct curfew_err *err);
 
-/* curfew_ops.c */
-extern const struct cfw_policy_ops cfw_curfew_policy_ops;
+/* curfew_configure.c */
 /* reset: what neither conf nor the command line names is back at its default. */
 int cfw_configure(struct curfew *c, const struct cfw_value *conf, bool reset, struct curfew_err *err);
 void cfw_configure_policy(const struct curfew *c, const struct cfw_value *conf, struct cfw_policy_config *config);
+
+/* curfew_ops.c */
+extern const struct cfw_policy_ops cfw_curfew_policy_ops;
 int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
 int cfw_raise_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char *text, const char *traceback);
 /* A number for the core to answer, with who waits for it: a token, or fn. 0 when memory is gone. */
