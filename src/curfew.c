@@ -101,7 +101,10 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 	c->host = c->core ? cfw_host_new(&c->env, c->opt.own_children ? CFW_REAP_ALL : CFW_REAP_PIDFD, err) : NULL;
 	if (!c->host)
 		return CURFEW_ENOMEM;
+	if (c->opt.sandbox && cfw_host_confine(c->host, c->opt.sandbox, err))
+		return CURFEW_EINVAL;
 	cfw_policy_config_default(&c->policy_config);
+	c->policy_config.sandbox = c->opt.sandbox;
 	cfw_after_begin(c);
 	c->gen = cfw_gen_new(c, &c->policy_config, err);
 	if (!c->gen)

@@ -60,6 +60,10 @@ struct curfew_options {
 	void (*on_journal)(void *ud);
 	/* What the operator asked for on the command line; same keys as curfew.configure, and stronger. Copied. May be NULL. */
 	const struct cfw_value *overrides;
+	/* S10.4: what policies may do that are not trusted; NULL: everything. A map. exec, listen, fetch, read, write, modules (folders
+	 * that require looks in), ignore (triggers that may be answered so), configure (keys), env (variables): lists of strings; limits:
+	 * the most that a policy may say of a setting, where that is more than the default. Must outlive the instance. */
+	const struct cfw_value *sandbox;
 	const struct curfew_crash *crash; /* NULL: none. Must outlive the instance */
 	/* Texts of scripts: told as they are read from files; and asked for first, found where they were kept. Both may be NULL. */
 	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);

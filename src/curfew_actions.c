@@ -13,7 +13,9 @@ static void ask(struct curfew *c, const struct cfw_action *a)
 	if (c->exit_inside && a->trigger.kind == CFW_T_EXIT)
 		e.decision = (struct cfw_decision){CFW_D_ABORT, a->trigger.code};
 	else
-		e.decision = cfw_policy_ask(c->policy, &a->trigger, text ? text->text : NULL, text ? text->traceback : NULL);
+		e.decision = cfw_sandbox_decision(
+			c, &a->trigger,
+			cfw_policy_ask(c->policy, &a->trigger, text ? text->text : NULL, text ? text->traceback : NULL));
 	if (a->trigger.kind == CFW_T_SIGNAL)
 		e.signo = a->trigger.signo; /* counted as decided when it is fed */
 	cfw_inbox_put(c, &e);

@@ -26,6 +26,7 @@ static void read_policy_config(const struct cfw_value *v, struct cfw_policy_conf
 
 void cfw_configure_policy(const struct curfew *c, const struct cfw_value *conf, struct cfw_policy_config *config)
 {
+	config->sandbox = c->opt.sandbox;
 	if (conf)
 		read_policy_config(conf, config);
 	if (c->overrides)
@@ -68,6 +69,7 @@ int cfw_configure(struct curfew *c, const struct cfw_value *conf, bool reset, st
 		configure_core(c, v, reset);
 		if (reset)
 			cfw_policy_config_default(&c->policy_config);
+		c->policy_config.sandbox = c->opt.sandbox;
 		read_policy_config(v, &c->policy_config);
 		if (c->gen && !reset) {
 			c->gen->config = c->policy_config;

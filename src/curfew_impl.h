@@ -248,6 +248,13 @@ void cfw_after_step(struct curfew *c);
 /* True: an action that is answered without being carried out. */
 bool cfw_after_action(struct curfew *c, const struct cfw_action *a);
 
+/* curfew_sandbox.c, S10.4: 0, or err: what the sandbox does not allow, and which option would. Without one: 0. */
+int cfw_sandbox_server(const struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
+int cfw_sandbox_service(const struct curfew *c, const char *name, const struct cfw_value *args, struct curfew_err *err);
+int cfw_sandbox_configure(const struct curfew *c, const struct cfw_value *conf, struct curfew_err *err);
+/* What policy answered, or none where it must not answer so. */
+struct cfw_decision cfw_sandbox_decision(const struct curfew *c, const struct cfw_trigger *t, struct cfw_decision d);
+
 /* curfew_registry.c */
 struct cfw_entry *cfw_entry_get(const struct curfew *c, cfw_id id); /* NULL when there is none */
 struct cfw_entry *cfw_entry_room(struct curfew *c, cfw_id id);      /* for a new one; NULL when memory is gone */

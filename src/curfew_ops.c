@@ -45,6 +45,8 @@ static void op_wake(void *ud)
 static cfw_id op_server_new(void *ud, const struct cfw_value *def, struct curfew_err *err)
 {
 	struct cfw_gen *g = ud;
+	if (cfw_sandbox_server(g->c, def, err))
+		return 0;
 	if (g->stage)
 		return cfw_stage_server(g, def, err);
 	return check_in_force(g, err) ? 0 : cfw_entry_new(g->c, def, err);
@@ -119,9 +121,12 @@ static struct cfw_value *op_server_info(void *ud, cfw_id server, bool with_stats
 static int op_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
 {
 	struct cfw_gen *g = ud;
+	int rc = cfw_sandbox_configure(g->c, conf, err);
+	if (rc)
+		return rc;
 	if (g->stage)
 		return cfw_stage_configure(g, conf, err);
-	int rc = check_in_force(g, err);
+	rc = check_in_force(g, err);
 	return rc ? rc : cfw_configure(g->c, conf, false, err);
 }
 
@@ -248,6 +253,12 @@ void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, 
 static bool request_of_own(struct cfw_gen *g, cfw_token token, enum cfw_request what)
 {
 	struct curfew *c = g->c;
+	if (what == CFW_REQ_DEACTIVATE && c->opt.sandbox) {
+		struct curfew_err err = {0};
+		cfw_err_set(&err, CURFEW_EREFUSED, "curfew.deactivate is not allowed in the sandbox");
+		cfw_policy_answer(g->policy, token, NULL, &err);
+		return true;
+	}
 	if (what == CFW_REQ_DEACTIVATE) {
 		if (!c->deactivated && c->opt.on_deactivate)
 			c->opt.on_deactivate(c->opt.ud);
@@ -384,6 +395,12 @@ static const char *op_find_source(void *ud, const char *key, const char **path, 
 	return c->opt.find_source ? c->opt.find_source(c->opt.ud, key, path, n) : NULL;
 }
 
+static int op_open_source(void *ud, const char *path)
+{
+	const struct curfew *c = instance(ud);
+	return cfw_host_open_source(c->host, path);
+}
+
 static uint64_t op_hook_until(void *ud, uint32_t run)
 {
 	const struct curfew *c = instance(ud);
@@ -488,6 +505,7 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.hook_begins = op_hook_begins,
 	.keep_source = op_keep_source,
 	.find_source = op_find_source,
+	.open_source = op_open_source,
 	.stop_cause = op_stop_cause,
 	.start_until = op_start_until,
 	.cut = op_cut,

@@ -241,6 +241,8 @@ int cfw_service_begin(struct curfew *c, cfw_token token, const char *name, const
 			service = &c->services[i];
 	if (!service)
 		return cfw_err_set(err, CURFEW_ENOENT, "%s is not to be had here", name);
+	if (cfw_sandbox_service(c, name, args, err))
+		return CURFEW_EREFUSED;
 	if (cfw_grow(&cfw_alloc_std, &c->running, &c->running_cap, c->nrunning + 1, sizeof *c->running))
 		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
 	c->running[c->nrunning++] = (struct cfw_running){token, service};

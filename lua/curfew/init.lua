@@ -42,8 +42,10 @@ end
 io.popen = function(...)
 	return require "curfew.shell".popen(...)
 end
-_G.require = require "curfew.require"
-require = _G.require -- what a script makes of its globals is not ours
+_G.require = require(c.sandbox_module and "curfew.sandbox" or "curfew.require")
+if not c.sandbox_module then
+	require = _G.require -- what a script makes of its globals is not ours
+end
 
 require "curfew.default"
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/value.h"
 #include "bin/bin.h"
+#include "bin/sandbox.h"
 #include "shell/guardian.h"
 #include "shell/run.h"
 
@@ -22,7 +23,10 @@ enum {
 	OPT_TIMELINE,
 	OPT_WATCH,
 	OPT_NO_DISPLAY,
-	OPT_NO_GUARDIAN
+	OPT_NO_GUARDIAN,
+	OPT_SANDBOX,
+	OPT_LIMIT,
+	OPT_ALLOW /* and so many as cfw_sandbox_options has: in its order */
 };
 
 static const struct option options[] = {
@@ -39,6 +43,16 @@ static const struct option options[] = {
 	{"watch", no_argument, NULL, OPT_WATCH},
 	{"no-display", no_argument, NULL, OPT_NO_DISPLAY},
 	{"no-guardian", no_argument, NULL, OPT_NO_GUARDIAN},
+	{"sandbox", no_argument, NULL, OPT_SANDBOX},
+	{"allow-exec", required_argument, NULL, OPT_ALLOW},
+	{"allow-listen", required_argument, NULL, OPT_ALLOW + 1},
+	{"allow-fetch", required_argument, NULL, OPT_ALLOW + 2},
+	{"allow-read", required_argument, NULL, OPT_ALLOW + 3},
+	{"allow-write", required_argument, NULL, OPT_ALLOW + 4},
+	{"allow-ignore", required_argument, NULL, OPT_ALLOW + 5},
+	{"allow-configure", required_argument, NULL, OPT_ALLOW + 6},
+	{"allow-env", required_argument, NULL, OPT_ALLOW + 7},
+	{"limit", required_argument, NULL, OPT_LIMIT},
 	{NULL, 0, NULL, 0},
 };
 
@@ -54,6 +68,16 @@ static const char help[] = "  -p, --policy FILE       load this policy too; any 
 			   "      --watch             reload when a file of the policy changes\n"
 			   "      --no-display        no live display during a stop\n"
 			   "      --no-guardian       no second process that sees to the stop should this one die\n"
+			   "      --sandbox           policies are not trusted: what follows is all they may do\n"
+			   "      --allow-exec PROGRAM[,...]      run these, named by their whole paths\n"
+			   "      --allow-listen ADDR[:PORT][,..] listen there; without a port, on any\n"
+			   "      --allow-fetch HOST[:PORT][,...] ask these by http or https\n"
+			   "      --allow-read FOLDER[,...]       read beneath these\n"
+			   "      --allow-write FOLDER[,...]      write, rename and remove beneath these\n"
+			   "      --allow-env NAME[,...]          read these variables, and set them for programs\n"
+			   "      --allow-ignore SIGNAL[,...]     answer these otherwise than by a stop\n"
+			   "      --allow-configure KEY[,...]     configure these too: health, log, control, watch, ...\n"
+			   "      --limit SETTING=VALUE           configure this up to VALUE, not only to its default\n"
 			   "\n"
 			   "A duration is \"250ms\", \"5s\", \"1m30s\" or a number of seconds. What is given here is\n"
 			   "stronger than curfew.configure in a policy.\n"
@@ -67,6 +91,8 @@ struct parsed {
 	const char **policies;
 	struct cfw_value *overrides;
 	bool alone; /* without a guardian */
+	struct cfw_value *allowed;
+	const char *needs_sandbox; /* the first option given that means nothing without --sandbox */
 };
 
 static int take_duration(struct parsed *p, const char *key, const char *option, const char *text)
@@ -96,6 +122,18 @@ static int parse_when(const char *text)
 		if (strcmp(text, names[i]) == 0)
 			return i;
 	return -1;
+}
+
+static int take_sandbox(struct parsed *p, int opt, const char *arg)
+{
+	struct curfew_err err = {0};
+	bool limit = opt == OPT_LIMIT;
+	const struct cfw_sandbox_option *o = limit ? NULL : &cfw_sandbox_options[opt - OPT_ALLOW];
+	if (!p->needs_sandbox)
+		p->needs_sandbox = limit ? "--limit" : o->option;
+	if (limit ? cfw_sandbox_limit(p->allowed, arg, &err) : cfw_sandbox_allow(p->allowed, o, arg, &err))
+		return cfw_usage_error(&cfw_command_run, "%s", err.msg);
+	return 0;
 }
 
 /* One option; 0, or the exit code. */
@@ -139,8 +177,13 @@ static int take(struct parsed *p, int opt, const char *arg)
 	case OPT_NO_GUARDIAN:
 		p->alone = true;
 		return 0;
+	case OPT_SANDBOX:
+		p->run.sandbox = p->allowed;
+		return 0;
 	default:
-		return 2;
+		return opt == OPT_LIMIT || (opt >= OPT_ALLOW && opt < OPT_ALLOW + (int)cfw_sandbox_options_n)
+			       ? take_sandbox(p, opt, arg)
+			       : 2;
 	}
 }
 
@@ -177,6 +220,8 @@ static int parse(struct parsed *p, int argc, char **argv)
 			return cfw_usage_error(&cfw_command_run, "a command must follow --");
 		p->run.command = argv + optind;
 	}
+	if (p->needs_sandbox && !p->run.sandbox)
+		return cfw_usage_error(&cfw_command_run, "%s is for the sandbox: it needs --sandbox, too", p->needs_sandbox);
 	if (!p->run.command && !p->run.npolicies)
 		return cfw_usage_error(&cfw_command_run, "a policy or a command, please");
 	return 0;
@@ -187,13 +232,18 @@ static int run(int argc, char **argv)
 	struct parsed p = {.run = {.log_format = -1, .log_level = -1, .display = true}};
 	p.policies = calloc((size_t)argc + 1, sizeof *p.policies);
 	p.overrides = cfw_value_map();
-	int rc = p.policies && p.overrides ? parse(&p, argc, argv) : 2;
+	p.allowed = cfw_value_map();
+	int rc = p.policies && p.overrides && p.allowed ? parse(&p, argc, argv) : 2;
+	struct curfew_err err = {0};
+	if (rc == 0 && p.run.sandbox && cfw_sandbox_modules(p.allowed, p.policies, p.run.npolicies, &err))
+		rc = cfw_usage_error(&cfw_command_run, "%s", err.msg);
 	if (rc == 0) {
 		p.run.policies = p.policies;
 		p.run.overrides = p.overrides;
 		rc = p.alone ? cfw_run(&p.run, NULL) : cfw_guardian_run(&p.run);
 	}
 	cfw_value_free(p.overrides);
+	cfw_value_free(p.allowed);
 	free(p.policies);
 	return rc < 0 ? 0 : rc;
 }

@@ -252,6 +252,8 @@ static int set_options(struct cfw_fetch *f, const struct cfw_value *args, struct
 	e = e ? e : c->easy_setopt(f->easy, CURLOPT_HTTPHEADER, f->headers_out);
 	if (!e && path)
 		e = c->easy_setopt(f->easy, CURLOPT_UNIX_SOCKET_PATH, path);
+	if (!e && f->host->beneath) /* the sandbox names whom it asks, not through whom */
+		e = c->easy_setopt(f->easy, CURLOPT_PROXY, "");
 	if (e == CURLE_UNKNOWN_OPTION)
 		return cfw_err_set(err, CURFEW_ENOENT, "fetch needs libcurl 7.85 or newer");
 	return e ? cfw_err_set(err, CURFEW_EINVAL, "%s: %s", f->url, c->easy_strerror(e)) : 0;

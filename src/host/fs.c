@@ -12,13 +12,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/value.h"
+#include "host/beneath.h"
 #include "host/internal.h"
 #include "host/pool.h"
 
 enum { MAX_READ = 64 * 1024 * 1024, PIECE = 256 * 1024 };
 
 struct op {
-	struct cfw_job job; /* first */
+	struct cfw_job job;                /* first */
+	const struct cfw_beneath *beneath; /* the host's; NULL: files may be anywhere */
 	char *path, *to, *data;
 	size_t n, max;
 	mode_t mode;
@@ -41,15 +43,37 @@ static void give(struct op *o, struct cfw_value *v)
 		cfw_err_set(&o->job.err, CURFEW_ENOMEM, "out of memory");
 }
 
+/* What the sandbox refused is said so; true: it was that. */
+static bool refused(struct op *o, const char *path, const char *flag)
+{
+	if (!o->beneath || (errno != EPERM && errno != EXDEV && errno != ELOOP))
+		return false;
+	cfw_err_set(&o->job.err, CURFEW_EREFUSED, "%s is not beneath a folder that the sandbox allows (%s FOLDER would)", path,
+		    flag);
+	return true;
+}
+
+static int stat_op(const struct op *o, struct stat *st)
+{
+	if (!o->beneath)
+		return stat(o->path, st);
+	int fd = cfw_beneath_open(o->beneath, CFW_BENEATH_READ, o->path, O_PATH, 0);
+	int rc = fd < 0 ? -1 : fstat(fd, st), saved = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return rc;
+}
+
 static void run_exists(struct cfw_job *j)
 {
 	struct op *o = (struct op *)j;
 	struct stat st;
-	if (stat(o->path, &st) == 0)
+	if (stat_op(o, &st) == 0)
 		give(o, cfw_value_bool(true));
 	else if (errno == ENOENT || errno == ENOTDIR)
 		give(o, cfw_value_bool(false));
-	else
+	else if (!refused(o, o->path, "--allow-read"))
 		cfw_err_sys(&j->err, "%s", o->path);
 }
 
@@ -77,8 +101,9 @@ static void run_stat(struct cfw_job *j)
 {
 	struct op *o = (struct op *)j;
 	struct stat st;
-	if (stat(o->path, &st)) {
-		cfw_err_sys(&j->err, "%s", o->path);
+	if (stat_op(o, &st)) {
+		if (!refused(o, o->path, "--allow-read"))
+			cfw_err_sys(&j->err, "%s", o->path);
 		return;
 	}
 	struct cfw_value *v = cfw_value_map();
@@ -95,8 +120,11 @@ static void run_stat(struct cfw_job *j)
 /* FIFOs and terminals are opened without blocking and waited for, so that a thread can always be had back. */
 static int open_op(struct op *o, int flags)
 {
-	int fd = open(o->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, o->mode);
-	if (fd < 0)
+	bool writes = (flags & O_ACCMODE) != O_RDONLY;
+	int fd = o->beneath
+			 ? cfw_beneath_open(o->beneath, writes ? CFW_BENEATH_WRITE : CFW_BENEATH_READ, o->path, flags, o->mode)
+			 : open(o->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, o->mode);
+	if (fd < 0 && !refused(o, o->path, writes ? "--allow-write" : "--allow-read"))
 		cfw_err_sys(&o->job.err, "%s", o->path);
 	return fd;
 }
@@ -162,21 +190,54 @@ static void run_write(struct cfw_job *j)
 		give(o, cfw_value_bool(true));
 }
 
+static int rename_op(const struct op *o)
+{
+	const char *from_name, *to_name;
+	if (!o->beneath)
+		return rename(o->path, o->to);
+	int from = cfw_beneath_parent(o->beneath, CFW_BENEATH_WRITE, o->path, &from_name);
+	int to = from < 0 ? -1 : cfw_beneath_parent(o->beneath, CFW_BENEATH_WRITE, o->to, &to_name);
+	int rc = to < 0 ? -1 : renameat(from, from_name, to, to_name), saved = errno;
+	if (to >= 0)
+		close(to);
+	if (from >= 0)
+		close(from);
+	errno = saved;
+	return rc;
+}
+
 static void run_rename(struct cfw_job *j)
 {
 	struct op *o = (struct op *)j;
-	if (rename(o->path, o->to))
+	if (rename_op(o) && !refused(o, o->path, "--allow-write"))
 		cfw_err_sys(&j->err, "%s to %s", o->path, o->to);
-	else
+	else if (!j->err.code)
 		give(o, cfw_value_bool(true));
+}
+
+static int remove_op(const struct op *o)
+{
+	const char *name;
+	if (!o->beneath)
+		return remove(o->path);
+	int folder = cfw_beneath_parent(o->beneath, CFW_BENEATH_WRITE, o->path, &name);
+	if (folder < 0)
+		return -1;
+	int rc = unlinkat(folder, name, 0);
+	if (rc && errno == EISDIR)
+		rc = unlinkat(folder, name, AT_REMOVEDIR);
+	int saved = errno;
+	close(folder);
+	errno = saved;
+	return rc;
 }
 
 static void run_remove(struct cfw_job *j)
 {
 	struct op *o = (struct op *)j;
-	if (remove(o->path))
+	if (remove_op(o) && !refused(o, o->path, "--allow-write"))
 		cfw_err_sys(&j->err, "%s", o->path);
-	else
+	else if (!j->err.code)
 		give(o, cfw_value_bool(true));
 }
 
@@ -212,6 +273,7 @@ static int begin(struct cfw_host *h, uint64_t token, const struct cfw_value *arg
 	o->job.run = run;
 	o->job.free = op_free;
 	o->job.token = token;
+	o->beneath = h->beneath;
 	o->mode = (mode_t)cfw_value_get_int(args, "mode", 0666) & 07777;
 	o->append = cfw_value_get_bool(args, "append", false);
 	o->sync = cfw_value_get_bool(args, "sync", false);

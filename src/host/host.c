@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "host/host.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -10,6 +12,8 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "base/value.h"
+#include "host/beneath.h"
 #include "host/internal.h"
 
 static const struct cfw_service services[CFW_HOST_SERVICES] = {
@@ -60,9 +64,29 @@ void cfw_host_free(struct cfw_host *h)
 	cfw_fetch_free(h);
 	cfw_pool_free(h->pool);
 	cfw_children_clear(h);
+	cfw_beneath_free(h->beneath);
 	if (h->reap == CFW_REAP_ALL && !h->was_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 0);
 	free(h);
+}
+
+int cfw_host_confine(struct cfw_host *h, const struct cfw_value *allowed, struct curfew_err *err)
+{
+	const struct cfw_value *lists[CFW_BENEATH_USES] = {
+		[CFW_BENEATH_READ] = cfw_value_get(allowed, "read"),
+		[CFW_BENEATH_WRITE] = cfw_value_get(allowed, "write"),
+		[CFW_BENEATH_MODULE] = cfw_value_get(allowed, "modules"),
+	};
+	h->beneath = cfw_beneath_new(lists, err);
+	return h->beneath ? 0 : err ? err->code : CURFEW_ENOMEM;
+}
+
+int cfw_host_open_source(const struct cfw_host *h, const char *path)
+{
+	if (!h->beneath)
+		return open(path, O_RDONLY | O_CLOEXEC);
+	int fd = cfw_beneath_open(h->beneath, CFW_BENEATH_MODULE, path, O_RDONLY, 0);
+	return fd >= 0 || errno == ENOENT ? fd : cfw_beneath_open(h->beneath, CFW_BENEATH_READ, path, O_RDONLY, 0);
 }
 
 const struct cfw_service *cfw_host_services(struct cfw_host *h, size_t *n)

@@ -11,6 +11,7 @@
 #include "host/child.h"
 #include "host/host.h"
 
+struct cfw_beneath;
 struct cfw_exec;
 struct cfw_fetcher;
 struct cfw_pool;
@@ -28,6 +29,7 @@ struct cfw_host {
 	struct cfw_exec *execs;      /* running ones */
 	struct cfw_pool *pool;       /* threads of fs.*; NULL until the first */
 	struct cfw_fetcher *fetcher; /* NULL until the first fetch */
+	struct cfw_beneath *beneath; /* S10.4: where files may be; NULL: anywhere */
 	struct cfw_service services[CFW_HOST_SERVICES];
 };
 

@@ -13,6 +13,8 @@
 #define GLOBALS "curfew.globals" /* those that our modules see: a script may take its own away */
 static int load_file(lua_State *L, const char *path)
 {
+	if (!path && cfw_policy_of(L)->config.sandbox)
+		return luaL_error(L, "Lua from the standard input is not there in the sandbox");
 	return path ? cfw_source_load(L, "file", path, path) : luaL_loadfilex(L, NULL, "t");
 }
 

@@ -70,6 +70,8 @@ struct cfw_policy_ops {
 	 * policy runs again after a crash, is what was kept: the file is not read again then. Both may be NULL. */
 	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);
 	const char *(*find_source)(void *ud, const char *key, const char **path, size_t *n);
+	/* Open such a file for reading: a descriptor, or -1 with errno. NULL: open(2) itself. */
+	int (*open_source)(void *ud, const char *path);
 	/* A hook's coroutine has ended. traceback may be NULL. Queued. */
 	void (*hook_done)(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
 	/* The main script (of that load) has ended; err NULL when well. Queued. */
@@ -83,6 +85,9 @@ struct cfw_policy_config {
 	uint64_t hook_cpu_limit_ns; /* 100 ms of the thread's CPU between two yields */
 	uint64_t load_limit_ns;     /* 5 s of CPU for the main script until its first start (S3.7) */
 	bool strict;                /* S6.4 */
+	/* S10.4: the state has an allow-list of the library, and what else of this map (curfew_options.sandbox) is its to keep: env,
+	 * modules, read. NULL: it is trusted. Looked at when the state is made. */
+	const struct cfw_value *sandbox;
 	/* S8.2: after a crash. What the main script spawns begins only when it is awaited, its timers never fire, operations with a
 	 * callback are not begun; hooks and what they begin are as ever. */
 	bool afterlife;

@@ -135,6 +135,7 @@ int cfw_open_core(lua_State *L)
 	cfw_open_process(L);
 	cfw_open_exchange(L);
 	cfw_open_kept(L);
+	cfw_open_sandboxed(L);
 	lua_pushliteral(L, CURFEW_VERSION);
 	lua_setfield(L, -2, "version");
 	return 1;

@@ -3,23 +3,29 @@
 #include "policy/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 
 #include "policy/state.h"
 
 /* The whole file, malloc; NULL with errno. */
-static char *read_all(const char *path, size_t *n)
+static char *read_all(const struct cfw_policy *p, const char *path, size_t *n)
 {
 	enum { PART = 16384 };
-	FILE *f = fopen(path, "re");
+	int fd = p->ops->open_source ? p->ops->open_source(p->ud, path) : open(path, O_RDONLY | O_CLOEXEC);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
 	char *text = NULL, *more;
 	*n = 0;
-	if (!f)
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
 		return NULL;
+	}
 	for (size_t got = PART; got == PART; *n += got) {
 		more = realloc(text, *n + PART);
 		if (!more) {
@@ -71,9 +77,11 @@ int cfw_source_load(lua_State *L, const char *kind, const char *name, const char
 	const char *src = p->ops->find_source ? p->ops->find_source(p->ud, key, &from, &n) : NULL;
 	/* nothing between here and free raises */
 	if (!src)
-		src = own = read_all(path, &n);
+		src = own = read_all(p, path, &n);
 	if (!src) {
-		lua_pushfstring(L, "cannot open %s: %s", path, strerror(errno));
+		bool refused = p->config.sandbox && (errno == EPERM || errno == EXDEV || errno == ELOOP);
+		lua_pushfstring(L, "cannot open %s: %s", path,
+				refused ? "the sandbox does not allow it (--allow-read FOLDER would)" : strerror(errno));
 		lua_replace(L, -3);
 		lua_pop(L, 1);
 		return LUA_ERRFILE;

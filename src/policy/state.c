@@ -45,7 +45,10 @@ static int panic(lua_State *L)
 
 static int open_all(lua_State *L)
 {
+	const struct cfw_policy *p = lua_touserdata(L, 1);
 	cfw_open_libs(L);
+	if (p->config.sandbox)
+		cfw_open_sandbox(L);
 	return 0;
 }
 

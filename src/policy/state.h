@@ -118,6 +118,8 @@ void cfw_disown(struct cfw_owned *o); /* and free; NULL is fine */
 
 /* libs.c: the globals of a script. finalize.c: __gc as tasks. coro.c: coroutine.* */
 void cfw_open_libs(lua_State *L);
+void cfw_open_sandbox(lua_State *L);   /* sandbox.c: after the libraries: what of them a script keeps that is not trusted */
+void cfw_open_sandboxed(lua_State *L); /* its part of curfew.core */
 void cfw_open_finalizers(lua_State *L);
 void cfw_finalizers_step(struct cfw_policy *p);
 void cfw_finalizers_end(struct cfw_policy *p); /* run what is left, within a bound */

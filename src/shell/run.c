@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "adapters/libevent.h"
@@ -250,6 +251,7 @@ static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 		.on_journal = on_journal,
 		.overrides = r->opt->overrides,
 		.crash = r->link.crash,
+		.sandbox = r->opt->sandbox,
 		.keep_source = keep_source,
 		.find_source = find_source,
 		.keep_generation = keep_generation,
@@ -289,6 +291,8 @@ static bool speaks_utf8(void)
 static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 {
 	r->tty = isatty(STDERR_FILENO) == 1;
+	if (r->opt->sandbox && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) /* S10.4: nor do programs that it may run get more */
+		return cfw_err_sys(err, "the sandbox: prctl");
 	r->thread = gettid();
 	r->format = r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format;
 	r->level = r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level;
