@@ -21,6 +21,7 @@ static void read_policy_config(const struct cfw_value *v, struct cfw_policy_conf
 	config->strict = cfw_value_get_bool(v, "strict", config->strict);
 	config->memory_limit = (uint64_t)cfw_value_get_int(v, "memory_limit", (int64_t)config->memory_limit);
 	config->hook_cpu_limit_ns = cfw_value_get_ns(v, "hook_cpu_limit", config->hook_cpu_limit_ns);
+	config->request_cpu_limit_ns = cfw_value_get_ns(v, "request_cpu_limit", config->request_cpu_limit_ns);
 	config->load_limit_ns = cfw_value_get_ns(v, "load_limit", config->load_limit_ns);
 }
 

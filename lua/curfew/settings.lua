@@ -21,6 +21,7 @@ return schema.record({
 	strict = schema.boolean,
 	memory_limit = schema.size,
 	hook_cpu_limit = schema.period,
+	request_cpu_limit = schema.period,
 	load_limit = schema.period,
 	reload_grace = schema.duration,
 	control = control,

@@ -22,6 +22,7 @@ struct cfw_rejection {
 	struct cfw_task_handle *handle;
 	cfw_id request; /* kept alive until it is decided */
 	char *text, *trace;
+	bool limit;
 };
 
 static struct cfw_task_handle *check_handle(lua_State *L, int idx)
@@ -303,6 +304,7 @@ void cfw_handle_end(struct cfw_task *t)
 		.request = t->request,
 		.text = t->text,
 		.trace = t->trace,
+		.limit = t->limit,
 	};
 	cfw_request_hold(p, r->request);
 	p->rejections = r;
@@ -316,7 +318,7 @@ static void end_rejection(struct cfw_policy *p, struct cfw_rejection *r, bool ra
 	if (raise && !r->handle->seen) {
 		struct cfw_trigger trigger = {.kind = CFW_T_REJECTION};
 		if (r->request)
-			cfw_request_fail(p, r->request, r->text, r->trace);
+			cfw_request_fail(p, r->request, r->text, r->trace, r->limit);
 		else
 			p->ops->trigger(p->ud, &trigger, r->text, r->trace);
 	}

@@ -80,7 +80,7 @@ static void end_callback(struct cfw_task *t)
 	if (!failed(t))
 		return;
 	if (t->request)
-		cfw_request_fail(t->p, t->request, t->text, t->trace);
+		cfw_request_fail(t->p, t->request, t->text, t->trace, t->limit);
 	else
 		raise_error(t);
 }
@@ -99,7 +99,7 @@ static void tell(struct cfw_task *t)
 		break;
 	case CFW_TASK_HANDLER:
 		if (failed(t) || t->end == CFW_END_MARGIN)
-			cfw_request_fail(t->p, t->request, t->text, t->trace);
+			cfw_request_fail(t->p, t->request, t->text, t->trace, t->limit);
 		break;
 	case CFW_TASK_CALLBACK:
 		end_callback(t);

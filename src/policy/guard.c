@@ -216,7 +216,7 @@ static void begin(struct cfw_policy *p, lua_State *root, const struct cfw_budget
 	p->guard = (struct cfw_guard){
 		.budget = *budget,
 		.began_ns = cfw_time_now(),
-		.cpu_ns = CFW_NEVER,
+		.cpu_ns = budget->exact ? cpu_now() : CFW_NEVER,
 		.root = root,
 	};
 }
@@ -224,7 +224,7 @@ static void begin(struct cfw_policy *p, lua_State *root, const struct cfw_budget
 static struct cfw_budget small_budget(const struct cfw_policy *p)
 {
 	uint64_t limit = cfw_time_min(cfw_time_max(p->config.hook_cpu_limit_ns / 10, CFW_MS), 10 * CFW_MS);
-	return (struct cfw_budget){limit, limit, "the limit of what cleans up"};
+	return (struct cfw_budget){limit, limit, "the limit of what cleans up", false};
 }
 
 int cfw_guard_plain(lua_State *L, lua_CFunction fn, void *ud, char **text)
@@ -255,6 +255,7 @@ enum cfw_end cfw_guard_run(struct cfw_policy *p, lua_State *co, int narg, const 
 	int rc = lua_resume(co, p->L, narg, nres);
 	struct cfw_guard *g = &p->guard;
 	enum cfw_end why = g->why;
+	g->status = rc;
 	g->why = CFW_END_OK;
 	g->root = NULL;
 	if (g->cpu_ns != CFW_NEVER)

@@ -43,6 +43,7 @@ struct cfw_budget {
 	uint64_t limit_ns; /* CPU time of this slice */
 	uint64_t shown_ns; /* the whole of it, for the text */
 	const char *name;  /* "hook_cpu_limit" */
+	bool exact;        /* CPU time counts from its first instruction on, at the price of a look at it */
 };
 
 struct cfw_guard {
@@ -51,6 +52,7 @@ struct cfw_guard {
 	uint64_t began_ns; /* monotonic */
 	uint64_t cpu_ns;   /* the thread's CPU time at the first look, CFW_NEVER before */
 	uint64_t spent_ns; /* CPU time between that and the end of the slice */
+	int status;        /* Lua's own of the last slice */
 	lua_State *root;   /* NULL: entered in a way that cannot wait */
 	struct cfw_nest *nest;
 	bool hurry; /* the next instruction looks at the budget */

@@ -39,16 +39,6 @@ static struct cfw_task *find_largest(struct cfw_policy *p, int64_t least)
 	return found;
 }
 
-static void end_request(struct cfw_policy *p, cfw_id request, const char *text)
-{
-	cfw_request_hold(p, request);
-	cfw_request_fail(p, request, text, NULL);
-	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));)
-		if (cfw_task_get(p, id)->request == request)
-			cfw_task_cancel(cfw_task_get(p, id), true);
-	cfw_request_drop(p, request);
-}
-
 void cfw_memory_relieve(struct cfw_policy *p)
 {
 	uint64_t limit = p->config.memory_limit, near = limit - limit / 8;
@@ -61,7 +51,7 @@ void cfw_memory_relieve(struct cfw_policy *p)
 		return;
 	static const char text[] = "not enough memory: memory_limit is near, and this holds most of it";
 	if (t->request) {
-		end_request(p, t->request, text);
+		cfw_request_wear_out(p, t->request, text, NULL);
 	} else {
 		if (!t->text)
 			t->text = strdup(text);

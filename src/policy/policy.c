@@ -23,6 +23,7 @@ void cfw_policy_config_default(struct cfw_policy_config *c)
 	*c = (struct cfw_policy_config){
 		.memory_limit = 64 << 20,
 		.hook_cpu_limit_ns = 100 * CFW_MS,
+		.request_cpu_limit_ns = CFW_SEC,
 		.load_limit_ns = 5 * CFW_SEC,
 	};
 }

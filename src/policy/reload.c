@@ -121,7 +121,7 @@ size_t cfw_policy_cut(struct cfw_policy *p)
 	}
 	cfw_rejections_clear(p);
 	for (cfw_id id = 0; (id = cfw_slots_next(&p->requests, id)); n++)
-		cfw_request_fail(p, id, why, NULL);
+		cfw_request_fail(p, id, why, NULL, false);
 	cfw_requests_free(p);
 	return n;
 }

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/exchange.h"
+#include "base/time.h"
 #include "base/value.h"
 #include "policy/request.h"
 #include "policy/state.h"
@@ -72,14 +73,7 @@ const struct cfw_counts *cfw_request_counts(const struct cfw_policy *p, cfw_id s
 	return NULL;
 }
 
-/* Limits end a script by an error of Lua's own or by ours; a script that raises the same words is counted with them. */
-static bool of_limit(const char *text)
-{
-	return !text || strstr(text, "not enough memory") || strstr(text, "stack overflow") ||
-	       strstr(text, "passed hook_cpu_limit");
-}
-
-static void count_failure(struct cfw_policy *p, cfw_id server, const char *text)
+static void count_failure(struct cfw_policy *p, cfw_id server, bool limit)
 {
 	size_t i = 0;
 	while (i < p->counts_n && p->counts[i].server != server)
@@ -90,17 +84,17 @@ static void count_failure(struct cfw_policy *p, cfw_id server, const char *text)
 		p->counts[p->counts_n++] = (struct cfw_counts){.server = server};
 	}
 	p->counts[i].errors++;
-	p->counts[i].limits += of_limit(text);
+	p->counts[i].limits += limit;
 }
 
-void cfw_request_fail(struct cfw_policy *p, cfw_id id, const char *text, const char *trace)
+void cfw_request_fail(struct cfw_policy *p, cfw_id id, const char *text, const char *trace, bool limit)
 {
 	static const char sorry[] = "Internal Server Error\n";
 	struct cfw_conversation *r = cfw_request_get(p, id);
 	char what[256];
-	if (!r)
+	if (!r || r->worn)
 		return;
-	count_failure(p, r->server, text);
+	count_failure(p, r->server, limit);
 	cfw_log_with(cfw_policy_log(p), CFW_ERROR, "request failed", "request", what_of(r, what, sizeof what), "error",
 		     text ? text : "not enough memory", "traceback", trace, NULL);
 	struct cfw_exchange *x = r->x;
@@ -113,6 +107,33 @@ void cfw_request_fail(struct cfw_policy *p, cfw_id id, const char *text, const c
 		struct cfw_trigger t = {.kind = CFW_T_ERROR};
 		p->ops->trigger(p->ud, &t, text, trace);
 	}
+}
+
+bool cfw_request_charge(struct cfw_policy *p, cfw_id id, uint64_t cpu_ns)
+{
+	struct cfw_conversation *r = cfw_request_get(p, id);
+	if (!r)
+		return false;
+	r->slices++;
+	r->cpu_ns = cfw_time_add(r->cpu_ns, cpu_ns);
+	return r->cpu_ns >= p->config.request_cpu_limit_ns;
+}
+
+void cfw_request_wear_out(struct cfw_policy *p, cfw_id id, const char *text, const char *trace)
+{
+	struct cfw_conversation *r = cfw_request_get(p, id);
+	if (!r)
+		return;
+	cfw_request_hold(p, id);
+	cfw_request_fail(p, id, text, trace, true);
+	cfw_request_get(p, id)->worn = true;
+	cfw_timers_end(p, id);
+	for (cfw_id task = 0; (task = cfw_slots_next(&p->tasks, task));) {
+		struct cfw_task *t = cfw_task_get(p, task);
+		if (t->request == id && (t->state == CFW_TASK_WAITING || t->state == CFW_TASK_READY))
+			cfw_task_cancel(t, true);
+	}
+	cfw_request_drop(p, id);
 }
 
 static int begin_handler(lua_State *L, struct cfw_task *t, lua_State *co)

@@ -80,7 +80,7 @@ static void push_table(lua_State *L, struct ask *a)
 		lua_rawgeti(L, LUA_REGISTRYINDEX, p->entry[CFW_ENTRY_TRIGGER]);
 		lua_pushvalue(L, -2);
 		lua_xmove(L, co, 2);
-		struct cfw_budget budget = {p->config.hook_cpu_limit_ns, p->config.hook_cpu_limit_ns, "hook_cpu_limit"};
+		struct cfw_budget budget = {p->config.hook_cpu_limit_ns, p->config.hook_cpu_limit_ns, "hook_cpu_limit", false};
 		bool well = cfw_guard_run(p, co, 1, &budget, &nres) == CFW_END_OK;
 		if (well && nres && lua_istable(co, -nres)) {
 			lua_pushvalue(co, -nres);
@@ -147,7 +147,7 @@ static int call_rule(lua_State *L)
 	push_table(L, a);
 	lua_State *co = cfw_thread_get(p, L, &ref);
 	lua_xmove(L, co, 2);
-	struct cfw_budget budget = {p->config.hook_cpu_limit_ns, p->config.hook_cpu_limit_ns, "hook_cpu_limit"};
+	struct cfw_budget budget = {p->config.hook_cpu_limit_ns, p->config.hook_cpu_limit_ns, "hook_cpu_limit", false};
 	enum cfw_end end = cfw_guard_run(p, co, 1, &budget, &nres);
 	if (end == CFW_END_OK && nres) {
 		lua_pushvalue(co, -nres);

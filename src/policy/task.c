@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "policy/task.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "base/value.h"
 #include "policy/convert.h"
@@ -157,12 +159,24 @@ static int begin_callback(lua_State *L, struct cfw_task *t, lua_State *co)
 	return n;
 }
 
+/* A request that goes on for so long is charged by the clock, not by what happens to be seen of it. */
+enum { MANY_SLICES = 64 };
+
 struct cfw_budget cfw_task_budget(const struct cfw_task *t)
 {
 	const struct cfw_policy_config *c = &t->p->config;
-	if (t->kind != CFW_TASK_MAIN || t->p->start_asked)
-		return (struct cfw_budget){c->hook_cpu_limit_ns, c->hook_cpu_limit_ns, "hook_cpu_limit"};
-	return (struct cfw_budget){cfw_time_left(t->load_spent_ns, c->load_limit_ns), c->load_limit_ns, "load_limit"};
+	if (t->kind == CFW_TASK_MAIN && !t->p->start_asked)
+		return (struct cfw_budget){cfw_time_left(t->load_spent_ns, c->load_limit_ns), c->load_limit_ns, "load_limit",
+					   false};
+	struct cfw_budget budget = {c->hook_cpu_limit_ns, c->hook_cpu_limit_ns, "hook_cpu_limit", false};
+	const struct cfw_conversation *r = cfw_request_get(t->p, t->request);
+	if (r && c->request_cpu_limit_ns != CFW_NEVER) {
+		uint64_t left = cfw_time_left(r->cpu_ns, c->request_cpu_limit_ns);
+		if (left < budget.limit_ns)
+			budget = (struct cfw_budget){left, c->request_cpu_limit_ns, "request_cpu_limit", true};
+		budget.exact = r->slices >= MANY_SLICES;
+	}
+	return budget;
 }
 
 static void keep_results(lua_State *L, struct cfw_task *t, int n)
@@ -176,6 +190,20 @@ static void keep_results(lua_State *L, struct cfw_task *t, int n)
 	lua_pushinteger(L, n);
 	lua_setfield(L, -2, "n");
 	lua_setiuservalue(L, -2, 1);
+}
+
+/* Lua's own error for a stack that is full, on a stack that is as full as that. */
+static bool is_overflow(lua_State *co)
+{
+	enum { DEEP = 150 }; /* LUAI_MAXCCALLS is 200, the stack's own limit far above */
+	lua_Debug ar;
+	const char *text = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : NULL;
+	return text && strstr(text, "stack overflow") && lua_getstack(co, DEEP, &ar);
+}
+
+static bool is_limit(const struct cfw_policy *p, const struct cfw_task *t)
+{
+	return t->end == CFW_END_CPU || (t->end == CFW_END_ERROR && (p->guard.status == LUA_ERRMEM || is_overflow(t->co)));
 }
 
 /* One slice, protected. */
@@ -202,6 +230,7 @@ static int slice(lua_State *L)
 	struct cfw_budget budget = cfw_task_budget(t);
 	t->end = cfw_guard_run(p, t->co, narg, &budget, &nres);
 	t->load_spent_ns += p->guard.spent_ns;
+	t->limit = is_limit(p, t);
 	if (t->end == CFW_END_OK && t->handle)
 		keep_results(L, t, nres);
 	if (t->end == CFW_END_OK && t->kind == CFW_TASK_SERVER)
@@ -226,6 +255,15 @@ static void keep_chain(struct cfw_task *t)
 	p->chain_n = 0;
 }
 
+/* Its slices are so short that the budget never looks: the request has spent what it had all the same. */
+static void wear_out(const struct cfw_task *t)
+{
+	char text[80], limit[32];
+	snprintf(text, sizeof text, "passed request_cpu_limit (%s)",
+		 cfw_format_duration(limit, sizeof limit, t->p->config.request_cpu_limit_ns));
+	cfw_request_wear_out(t->p, t->request, text, NULL);
+}
+
 void cfw_task_run(struct cfw_task *t)
 {
 	struct cfw_policy *p = t->p;
@@ -237,14 +275,18 @@ void cfw_task_run(struct cfw_task *t)
 	p->slice_memory = 0;
 	if (cfw_guard_protect(p, slice, t, &text)) {
 		t->end = CFW_END_ERROR;
+		t->limit = !text;
 		free(t->text);
 		t->text = text ? text : strdup("not enough memory");
 	}
 	p->current = NULL;
 	cfw_memory_charge(t);
+	bool worn = cfw_request_charge(p, t->request, p->guard.spent_ns);
 	keep_chain(t);
-	if (t->end == CFW_END_WAIT && t->state == CFW_TASK_RUNNING) { /* its slice was over, and that is all */
+	if (t->end == CFW_END_WAIT && t->state == CFW_TASK_RUNNING) /* its slice was over, and that is all */
 		cfw_task_ready(t);
+	if (t->end == CFW_END_WAIT && worn) {
+		wear_out(t);
 		return;
 	}
 	if (t->end == CFW_END_WAIT) {
@@ -259,6 +301,8 @@ void cfw_task_run(struct cfw_task *t)
 		t->trace = p->cut_trace;
 		p->cut_text = p->cut_trace = NULL;
 	}
+	if (worn && t->end == CFW_END_CPU)
+		cfw_request_wear_out(p, t->request, t->text, t->trace);
 	cfw_task_finish(t, false);
 }
 

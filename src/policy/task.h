@@ -71,6 +71,7 @@ struct cfw_task {
 	size_t chain_n;
 	cfw_id timed, sub; /* of a callback: the timer or subscription that lends its function */
 	uint64_t load_spent_ns;
+	bool limit;     /* its failure is one of a limit: CPU, memory or stack */
 	int64_t memory; /* charged to it; what runs for a request is charged to that */
 
 	struct cfw_timer timer;
@@ -149,7 +150,8 @@ void cfw_rejections_clear(struct cfw_policy *p);
 bool cfw_timer_function(struct cfw_policy *p, lua_State *L, cfw_id timed);
 void cfw_timer_ended(struct cfw_policy *p, cfw_id timed);
 bool cfw_sub_function(struct cfw_policy *p, lua_State *L, cfw_id sub);
-size_t cfw_sub_size(void); /* of an item of p->subs */
+size_t cfw_sub_size(void);                                 /* of an item of p->subs */
+void cfw_timers_end(struct cfw_policy *p, cfw_id request); /* those of a request */
 void cfw_timers_free(struct cfw_policy *p);
 void cfw_timers_cancel_future(struct cfw_policy *p); /* all but those that are due already */
 void cfw_timers_cancel_top(struct cfw_policy *p);    /* those that belong to no hook, request or server */

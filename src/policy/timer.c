@@ -188,6 +188,13 @@ static int l_now_ns(lua_State *L)
 	return 1;
 }
 
+void cfw_timers_end(struct cfw_policy *p, cfw_id request)
+{
+	for (cfw_id id = 0; (id = cfw_slots_next(&p->timed, id));)
+		if (get(p, id)->request == request)
+			forget(get(p, id));
+}
+
 void cfw_timers_free(struct cfw_policy *p)
 {
 	cfw_id id;

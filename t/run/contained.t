@@ -28,11 +28,12 @@ web = curfew.http { name = "web", listen = "127.0.0.1:0", routes = {
 	["GET /begun"] = function(_, res) res:write "some" error "B" end,
 	["GET /loop"] = function() while true do end end,
 	["GET /deep"] = function() local function f() return 1 + f() end f() end,
+	["GET /words"] = function() error "stack overflow, not enough memory, passed hook_cpu_limit" end,
 	["GET /memory"] = function() local _ = ("x"):rep(1 << 40) end,
 	["GET /stats"] = function() local s = web:stats() return s.errors .. " " .. s.limits end } }
 web:pre_stop(function() curfew.log.info "> pre" end)
 LUA
-my @failing = qw(error nil table timer task nested file exec stop close nothing loop deep memory);
+my @failing = qw(error words nil table timer task nested file exec stop close nothing loop deep memory);
 {
 	my $r = curfew(policy => $ROUTES . 'curfew.start() curfew.log.info("> at " .. web.address)');
 	my $at = $r->wait_log(qr/> at (\S+)/);
@@ -55,6 +56,39 @@ for my $path (qw(error timer task nested loop)) {
 	is((http_get($at, "/$path"))[0], 500, "S6.4: strict, /$path: the 500 is sent first");
 	is($r->wait_exit, 1, "S6.4: strict, /$path: abort(1)");
 	is($r->marks->[-1], 'pre', "S4.12: strict, /$path: the hook ran");
+}
+
+# S6.5: the whole request has a limit of its own, however often it waits and whoever runs for it
+{
+	my $r = curfew(policy => <<'LUA');
+local curfew = require "curfew"
+curfew.configure { request_cpu_limit = "150ms" }
+local function burn() local til = os.clock() + 0.01 while os.clock() < til do end end
+local web
+web = curfew.http { name = "web", listen = "127.0.0.1:0", routes = {
+	["GET /"] = function() return "alive" end,
+	["GET /slices"] = function() while true do burn() curfew.sleep(0) end end,
+	["GET /crumbs"] = function() while true do curfew.sleep(0) end end,
+	["GET /pcall"] = function() while true do pcall(function() burn() curfew.sleep(0) end) end end,
+	["GET /tasks"] = function(_, res) res:hold() local function again() burn() curfew.spawn(again) end again() end,
+	["GET /awaited"] = function() return curfew.spawn(function() while true do burn() curfew.sleep(0) end end):await() and "?" end,
+	["GET /every"] = function(_, res) res:hold() curfew.every("1ms", burn) end,
+	["GET /brood"] = function() for _ = 1, 5 do curfew.spawn(function() while true do burn() curfew.sleep(0) end end) end curfew.sleep "1h" end,
+	["GET /modest"] = function() for _ = 1, 5 do burn() curfew.sleep(0) end return "modest" end,
+	["GET /stats"] = function() local s = web:stats() return s.errors .. " " .. s.limits end } }
+curfew.start()
+curfew.log.info("> at " .. web.address)
+LUA
+	my $at = $r->wait_log(qr/> at (\S+)/);
+	my @paths = qw(slices crumbs pcall tasks awaited every brood);
+	for my $path (@paths) {
+		is((http_get($at, "/$path"))[0], 500, "S6.5: /$path: 500");
+		like($r->log, qr{request="GET /$path" error="passed request_cpu_limit \(150ms\)}, "S6.5: /$path: the log names the limit");
+	}
+	is((http_get($at, '/modest'))[1], 'modest', 'S6.5: what stays below it is served');
+	is((http_get($at, '/stats'))[1], @paths . ' ' . @paths, 'S6.5: each is one error and one limit, and nothing of them came after');
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'S6.5: nothing is left of them that a stop would have to cut');
 }
 
 # S6.5: who holds most pays, not who came last
