@@ -395,10 +395,10 @@ static const char *op_find_source(void *ud, const char *key, const char **path, 
 	return c->opt.find_source ? c->opt.find_source(c->opt.ud, key, path, n) : NULL;
 }
 
-static int op_open_source(void *ud, const char *path)
+static int op_open_source(void *ud, const char *path, bool module)
 {
 	const struct curfew *c = instance(ud);
-	return cfw_host_open_source(c->host, path);
+	return cfw_host_open_source(c->host, path, module);
 }
 
 static uint64_t op_hook_until(void *ud, uint32_t run)

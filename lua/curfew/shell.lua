@@ -120,6 +120,10 @@ function Pipe:read(...)
 	if not ok then
 		return nil, message, code
 	end
+	output(self)
+	if self.failure then -- it could not be run: no end of a file
+		return nil, table.unpack(self.failure, 1, 2)
+	end
 	local formats = select("#", ...) > 0 and { ... } or { "l" }
 	local values, n = {}, #formats
 	for i = 1, n do

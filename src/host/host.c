@@ -81,12 +81,12 @@ int cfw_host_confine(struct cfw_host *h, const struct cfw_value *allowed, struct
 	return h->beneath ? 0 : err ? err->code : CURFEW_ENOMEM;
 }
 
-int cfw_host_open_source(const struct cfw_host *h, const char *path)
+int cfw_host_open_source(const struct cfw_host *h, const char *path, bool module)
 {
 	if (!h->beneath)
 		return open(path, O_RDONLY | O_CLOEXEC);
-	int fd = cfw_beneath_open(h->beneath, CFW_BENEATH_MODULE, path, O_RDONLY, 0);
-	return fd >= 0 || errno == ENOENT ? fd : cfw_beneath_open(h->beneath, CFW_BENEATH_READ, path, O_RDONLY, 0);
+	int fd = module ? cfw_beneath_open(h->beneath, CFW_BENEATH_MODULE, path, O_RDONLY, 0) : -1;
+	return fd >= 0 || (module && errno == ENOENT) ? fd : cfw_beneath_open(h->beneath, CFW_BENEATH_READ, path, O_RDONLY, 0);
 }
 
 const struct cfw_service *cfw_host_services(struct cfw_host *h, size_t *n)

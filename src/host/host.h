@@ -25,8 +25,8 @@ void cfw_host_free(struct cfw_host *h);
 /* From here on it serves somebody who is not trusted (S10.4): files are those beneath the folders of the lists "read", "write" and
  * "modules" of allowed, and no proxy is asked. 0, or err when a folder cannot be opened. */
 int cfw_host_confine(struct cfw_host *h, const struct cfw_value *allowed, struct curfew_err *err);
-/* The text of a script or module, for reading: a descriptor, or -1 with errno. Confined: beneath "modules" and "read". */
-int cfw_host_open_source(const struct cfw_host *h, const char *path);
+/* The text of a script, for reading: a descriptor, or -1 with errno. Confined: beneath "read", and a module beneath "modules", too. */
+int cfw_host_open_source(const struct cfw_host *h, const char *path, bool module);
 
 /* CFW_REAP_ALL: SIGCHLD came. Reaps all that have ended, reports what they were. Never blocks. */
 void cfw_host_reap(struct cfw_host *h);

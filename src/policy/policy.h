@@ -71,7 +71,7 @@ struct cfw_policy_ops {
 	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);
 	const char *(*find_source)(void *ud, const char *key, const char **path, size_t *n);
 	/* Open such a file for reading: a descriptor, or -1 with errno. NULL: open(2) itself. */
-	int (*open_source)(void *ud, const char *path);
+	int (*open_source)(void *ud, const char *path, bool module);
 	/* A hook's coroutine has ended. traceback may be NULL. Queued. */
 	void (*hook_done)(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
 	/* The main script (of that load) has ended; err NULL when well. Queued. */

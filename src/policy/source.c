@@ -14,10 +14,10 @@
 #include "policy/state.h"
 
 /* The whole file, malloc; NULL with errno. */
-static char *read_all(const struct cfw_policy *p, const char *path, size_t *n)
+static char *read_all(const struct cfw_policy *p, const char *path, bool module, size_t *n)
 {
 	enum { PART = 16384 };
-	int fd = p->ops->open_source ? p->ops->open_source(p->ud, path) : open(path, O_RDONLY | O_CLOEXEC);
+	int fd = p->ops->open_source ? p->ops->open_source(p->ud, path, module) : open(path, O_RDONLY | O_CLOEXEC);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
 	char *text = NULL, *more;
 	*n = 0;
@@ -77,7 +77,7 @@ int cfw_source_load(lua_State *L, const char *kind, const char *name, const char
 	const char *src = p->ops->find_source ? p->ops->find_source(p->ud, key, &from, &n) : NULL;
 	/* nothing between here and free raises */
 	if (!src)
-		src = own = read_all(p, path, &n);
+		src = own = read_all(p, path, strcmp(kind, "module") == 0, &n);
 	if (!src) {
 		bool refused = p->config.sandbox && (errno == EPERM || errno == EXDEV || errno == ELOOP);
 		lua_pushfstring(L, "cannot open %s: %s", path,

@@ -128,7 +128,10 @@ my $policy = <<'LUA';
 local curfew = require "curfew"
 local function say(name, ok, ...)
 	local words = {}
-	for i = 1, select("#", ...) do words[i] = tostring((select(i, ...))) end
+	for i = 1, select("#", ...) do
+		local word = select(i, ...)
+		words[i] = type(word) == "table" and "a table" or tostring(word)
+	end
 	print(name .. "\t" .. (ok and select("#", ...) > 0 and (...) ~= nil and "ESCAPED " or "") .. table.concat(words, " "):gsub("\n", " "))
 end
 local tries = {}
