@@ -42,8 +42,8 @@ end
 io.popen = function(...)
 	return require "curfew.shell".popen(...)
 end
-_G.require = require(c.sandbox_module and "curfew.sandbox" or "curfew.require")
-if not c.sandbox_module then
+_G.require = require(c.sandboxed == true and "curfew.sandbox" or "curfew.require")
+if c.sandboxed ~= true then
 	require = _G.require -- what a script makes of its globals is not ours
 end
 

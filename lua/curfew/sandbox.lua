@@ -1,5 +1,5 @@
--- sandbox.lua: require for a script that is not trusted: curfew, its own modules, and the libraries by the names of its globals.
--- It keeps a table of its own: package.loaded leads to ours.
+-- sandbox.lua: require for a script that is not trusted: curfew, its own modules, and the libraries by the names of its
+-- globals. It keeps a table of its own: package.loaded leads to ours.
 local c = require "curfew.core"
 local curfew -- when it is asked for, it is there: it is what made this the script's require
 local loaded = {}

@@ -260,4 +260,6 @@ void cfw_open_sandboxed(lua_State *L)
 		return;
 	lua_pushcfunction(L, l_module);
 	lua_setfield(L, -2, "sandbox_module");
+	lua_pushboolean(L, 1);
+	lua_setfield(L, -2, "sandboxed");
 }

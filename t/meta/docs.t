@@ -238,7 +238,8 @@ local run = read "src/bin/cmd_run.c"
 local options = 0
 for name in run:gmatch '{"([%w-]+)", %w+_argument' do
 	options = options + 1
-	tap.ok(words(command["Options of run"], "Fl")["-" .. name], "--" .. name .. " is in curfew(1)")
+	local there = words(command["Options of run"], "Fl")["-" .. name] or words(command["The sandbox"], "Fl")["-" .. name]
+	tap.ok(there, "--" .. name .. " is in curfew(1)")
 	tap.ok(run:find("%-%-" .. name:gsub("%-", "%%-") .. "[ \\]") or name == "help", "--" .. name .. " is in the help")
 end
 tap.ok(options >= 8, "cmd_run.c has options")
