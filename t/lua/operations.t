@@ -145,8 +145,10 @@ tap.same({ shell_run [[
 	local got = {}
 	for two in p:lines(2) do got[#got + 1] = two end
 	return got[1], got[2], #got, p:write("x") ]] }, { "on", "e\n", 16, nil, "Bad file descriptor", 9 }, "by count; not to be written")
-tap.same({ shell_run [[local p = io.popen("no fork") return p:read("a"), p:close()]] },
-	{ "", nil, "Resource temporarily unavailable", "EAGAIN" }, "a command that could not run")
+tap.same({ shell_run [[local p = io.popen("no fork") return p:read("a")]] },
+	{ nil, "Resource temporarily unavailable", "EAGAIN" }, "a command that could not run: what is read says so")
+tap.same({ shell_run [[local p = io.popen("no fork") return p:close()]] },
+	{ nil, "Resource temporarily unavailable", "EAGAIN" }, "… and its close")
 tap.same({ shell_run [[
 	local p = io.popen("read", "w")
 	local same = p:write("ab", 5) == p
