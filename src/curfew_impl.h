@@ -1,4 +1,4 @@
-/* curfew_impl.h: struct curfew, shared by the files of this one room: curfew.c (life and loop), curfew_actions.c (what the core
+/* curfew_impl.h: struct curfew, shared by the files of this one room: curfew.c (life), curfew_loop.c, curfew_actions.c (what the core
  * decided is carried out), curfew_ops.c (what policy asks for), curfew_registry.c (servers, kinds, services), curfew_reload.c, where
  * a reload is explained, and others. */
 #ifndef CFW_CURFEW_IMPL_H
@@ -219,6 +219,9 @@ void cfw_configure_policy(const struct curfew *c, const struct cfw_value *conf, 
 
 /* curfew_ops.c */
 extern const struct cfw_policy_ops cfw_curfew_policy_ops;
+
+/* curfew_request.c */
+int cfw_gen_check(const struct cfw_gen *g, struct curfew_err *err); /* 0: it may ask for something */
 int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
 int cfw_raise_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char *text, const char *traceback);
 /* A number for the core to answer, with who waits for it: a token, or fn. 0 when memory is gone. */
@@ -227,7 +230,12 @@ uint32_t cfw_asker_new(struct curfew *c, cfw_token token, curfew_answer_fn *fn, 
 void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err);
 void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, const struct curfew_err *err);
 
-bool cfw_drain(struct curfew *c); /* curfew.c */
+/* curfew_loop.c */
+bool cfw_drain(struct curfew *c);
+void cfw_journal_tell(struct curfew *c); /* what of it is new, by on_journal */
+int cfw_wake_open(struct curfew *c, struct curfew_err *err);
+void cfw_wake_close(struct curfew *c); /* the loop has nothing of ours any more */
+void cfw_wake_later(void *ud);         /* cfw_wake as a function to be called back */
 
 /* curfew_raise.c: an entry of the journal, in order; it may be the decision that somebody waits for. */
 void cfw_raise_note(struct curfew *c, const struct cfw_journal_entry *e);
