@@ -114,12 +114,7 @@ static cfw_id add_server(struct cfw_core *c, const struct cfw_server_opts *o)
 		return 0;
 	}
 	s->id = id;
-	s->start_timeout_ns = o->start_timeout_ns;
-	s->stop_timeout_ns = o->stop_timeout_ns;
-	s->backoff_ns = o->backoff_ns;
-	s->restart = (uint8_t)o->restart;
-	s->restart_max = o->restart_max;
-	s->expect_exit = o->expect_exit;
+	cfw_core_server_options(c, id, o);
 	s->since_ns = c->now_ns;
 	s->staged = o->staged;
 	if (!s->staged)

@@ -153,10 +153,10 @@ void cfw_control_reload(struct cfw_control_conn *c, struct cfw_control_request *
 
 /* ---- steering ---- */
 
-static void steer(struct cfw_control_conn *c, struct cfw_control_request *r, enum curfew_steer_what what, uint64_t ns)
+static void steer(struct cfw_control_conn *c, struct cfw_control_request *r, uint64_t ns)
 {
 	struct curfew_err err = {0};
-	struct curfew_steer s = {.what = what, .server = r->arg, .ns = ns};
+	struct curfew_steer s = {.what = r->steer, .server = r->arg, .ns = ns};
 	if (r->arg && !cfw_core_server_find(curfew_core(*c->ctl->curfew), r->arg)) {
 		cfw_control_reply_error(c, 404, "not_found", "there is no server \"%.200s\"", r->arg);
 		return;
@@ -166,34 +166,9 @@ static void steer(struct cfw_control_conn *c, struct cfw_control_request *r, enu
 		not_asked(a, &err);
 }
 
-void cfw_control_hurry(struct cfw_control_conn *c, struct cfw_control_request *r)
+void cfw_control_steer(struct cfw_control_conn *c, struct cfw_control_request *r)
 {
-	steer(c, r, CURFEW_HURRY, 0);
-}
-
-void cfw_control_skip(struct cfw_control_conn *c, struct cfw_control_request *r)
-{
-	steer(c, r, CURFEW_SKIP, 0);
-}
-
-void cfw_control_cancel(struct cfw_control_conn *c, struct cfw_control_request *r)
-{
-	steer(c, r, CURFEW_CANCEL, 0);
-}
-
-void cfw_control_server_start(struct cfw_control_conn *c, struct cfw_control_request *r)
-{
-	steer(c, r, CURFEW_SERVER_START, 0);
-}
-
-void cfw_control_server_stop(struct cfw_control_conn *c, struct cfw_control_request *r)
-{
-	steer(c, r, CURFEW_SERVER_STOP, 0);
-}
-
-void cfw_control_server_restart(struct cfw_control_conn *c, struct cfw_control_request *r)
-{
-	steer(c, r, CURFEW_SERVER_RESTART, 0);
+	steer(c, r, 0);
 }
 
 void cfw_control_extend(struct cfw_control_conn *c, struct cfw_control_request *r)
@@ -207,5 +182,5 @@ void cfw_control_extend(struct cfw_control_conn *c, struct cfw_control_request *
 	else if (!ns)
 		cfw_control_reply_error(c, 400, "bad_request", "by is missing: how long, such as {\"by\":\"30s\"}");
 	else
-		steer(c, r, CURFEW_EXTEND, ns);
+		steer(c, r, ns);
 }

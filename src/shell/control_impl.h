@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "curfew.h"
 #include "shell/accept.h"
 #include "shell/control.h"
 #include "shell/listen.h"
@@ -78,7 +79,8 @@ struct cfw_control_request {
 	char *path;
 	char *arg; /* what stands for * in the route, decoded; NULL */
 	struct evkeyvalq query;
-	struct cfw_value *body; /* NULL: none */
+	struct cfw_value *body;       /* NULL: none */
+	enum curfew_steer_what steer; /* of a path that steers */
 	bool sse;
 };
 
@@ -103,9 +105,8 @@ bool cfw_control_flag(const struct cfw_control_request *r, const char *key);
 
 /* control_act.c */
 typedef void cfw_control_fn(struct cfw_control_conn *c, struct cfw_control_request *r);
-cfw_control_fn cfw_control_stop, cfw_control_abort, cfw_control_reload, cfw_control_trigger, cfw_control_hurry,
-	cfw_control_extend, cfw_control_skip, cfw_control_cancel, cfw_control_server_start, cfw_control_server_stop,
-	cfw_control_server_restart;
+cfw_control_fn cfw_control_stop, cfw_control_abort, cfw_control_reload, cfw_control_trigger, cfw_control_steer,
+	cfw_control_extend;
 void cfw_control_reply_err(struct cfw_control_conn *c, const struct curfew_err *err);
 void cfw_control_asked_free(struct cfw_control_asked *a);
 void cfw_control_stop_over(struct cfw_control *ctl, bool ended, int code);

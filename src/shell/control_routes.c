@@ -148,25 +148,26 @@ static void get_metrics(struct cfw_control_conn *c, struct cfw_control_request *
 static const struct route {
 	const char *method, *path; /* one * stands for a name */
 	cfw_control_fn *fn;
+	enum curfew_steer_what steer;
 } routes[] = {
-	{"GET", "/v1/version", get_version},
-	{"GET", "/v1/status", get_status},
-	{"GET", "/v1/servers", get_servers},
-	{"GET", "/v1/servers/*", get_server},
-	{"GET", "/v1/timeline", get_timeline},
-	{"GET", "/v1/events", cfw_control_events},
-	{"GET", "/v1/metrics", get_metrics},
-	{"POST", "/v1/stop", cfw_control_stop},
-	{"POST", "/v1/abort", cfw_control_abort},
-	{"POST", "/v1/reload", cfw_control_reload},
-	{"POST", "/v1/trigger/*", cfw_control_trigger},
-	{"POST", "/v1/hurry", cfw_control_hurry},
-	{"POST", "/v1/extend", cfw_control_extend},
-	{"POST", "/v1/skip/*", cfw_control_skip},
-	{"POST", "/v1/cancel", cfw_control_cancel},
-	{"POST", "/v1/servers/*/start", cfw_control_server_start},
-	{"POST", "/v1/servers/*/stop", cfw_control_server_stop},
-	{"POST", "/v1/servers/*/restart", cfw_control_server_restart},
+	{"GET", "/v1/version", get_version, 0},
+	{"GET", "/v1/status", get_status, 0},
+	{"GET", "/v1/servers", get_servers, 0},
+	{"GET", "/v1/servers/*", get_server, 0},
+	{"GET", "/v1/timeline", get_timeline, 0},
+	{"GET", "/v1/events", cfw_control_events, 0},
+	{"GET", "/v1/metrics", get_metrics, 0},
+	{"POST", "/v1/stop", cfw_control_stop, 0},
+	{"POST", "/v1/abort", cfw_control_abort, 0},
+	{"POST", "/v1/reload", cfw_control_reload, 0},
+	{"POST", "/v1/trigger/*", cfw_control_trigger, 0},
+	{"POST", "/v1/hurry", cfw_control_steer, CURFEW_HURRY},
+	{"POST", "/v1/extend", cfw_control_extend, CURFEW_EXTEND},
+	{"POST", "/v1/skip/*", cfw_control_steer, CURFEW_SKIP},
+	{"POST", "/v1/cancel", cfw_control_steer, CURFEW_CANCEL},
+	{"POST", "/v1/servers/*/start", cfw_control_steer, CURFEW_SERVER_START},
+	{"POST", "/v1/servers/*/stop", cfw_control_steer, CURFEW_SERVER_STOP},
+	{"POST", "/v1/servers/*/restart", cfw_control_steer, CURFEW_SERVER_RESTART},
 };
 
 /* Does path fit? *arg is where the name begins, and *n its bytes. */
@@ -215,6 +216,7 @@ void cfw_control_route(struct cfw_control_conn *c, struct cfw_control_request *r
 			cfw_control_reply(c, 503, NULL);
 			return;
 		}
+		r->steer = routes[i].steer;
 		routes[i].fn(c, r);
 		free(r->arg);
 		return;

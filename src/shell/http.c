@@ -290,10 +290,7 @@ static int prepare(void *srv, struct curfew_err *err)
 static int hand_over(void *srv, const char *address, bool take)
 {
 	struct cfw_http *s = srv;
-	int i = s->phase == CFW_HTTP_SERVING ? cfw_listen_find(s->addrs, s->n_addrs, address) : -1;
-	if (i < 0 || s->listeners[i].fd < 0 || s->listeners[i].shared)
-		return -1;
-	return take ? cfw_listen_share(&s->listeners[i]) : 0;
+	return s->phase == CFW_HTTP_SERVING ? cfw_listen_hand_over(s->listeners, s->addrs, s->n_addrs, address, take) : -1;
 }
 
 static bool fits(const void *srv, const void *next)
@@ -302,23 +299,13 @@ static bool fits(const void *srv, const void *next)
 	return s->phase == CFW_HTTP_DOWN || cfw_listen_same(s->addrs, s->n_addrs, n->addrs, n->n_addrs);
 }
 
-static void swap_addrs(struct cfw_http *s, struct cfw_http *n)
-{
-	struct cfw_listen_addr *addrs = s->addrs;
-	int n_addrs = s->n_addrs;
-	s->addrs = n->addrs;
-	s->n_addrs = n->n_addrs;
-	n->addrs = addrs;
-	n->n_addrs = n_addrs;
-}
-
 /* Connections that are open keep the limits of size that they began with. */
 static bool renew(void *srv, void *next)
 {
 	struct cfw_http *s = srv, *n = next;
 	struct cfw_routes *routes = s->routes;
 	if (s->phase == CFW_HTTP_DOWN)
-		swap_addrs(s, n);
+		cfw_listen_swap(&s->addrs, &s->n_addrs, &n->addrs, &n->n_addrs);
 	s->routes = n->routes;
 	n->routes = routes;
 	s->handler = n->handler;

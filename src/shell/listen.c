@@ -240,7 +240,16 @@ int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct
 
 /* ---- reload ---- */
 
-int cfw_listen_find(const struct cfw_listen_addr *addrs, int n, const char *text)
+bool cfw_listen_same(const struct cfw_listen_addr *a, int n_a, const struct cfw_listen_addr *b, int n_b)
+{
+	bool same = n_a == n_b;
+	for (int i = 0; same && i < n_a; i++)
+		same = a[i].len == b[i].len && !memcmp(&a[i].sa, &b[i].sa, sizeof a[i].sa);
+	return same;
+}
+
+/* The index of the address that is written so; -1. */
+static int find(const struct cfw_listen_addr *addrs, int n, const char *text)
 {
 	struct cfw_listen_addr a;
 	int found = -1;
@@ -253,15 +262,8 @@ int cfw_listen_find(const struct cfw_listen_addr *addrs, int n, const char *text
 	return found;
 }
 
-bool cfw_listen_same(const struct cfw_listen_addr *a, int n_a, const struct cfw_listen_addr *b, int n_b)
-{
-	bool same = n_a == n_b;
-	for (int i = 0; same && i < n_a; i++)
-		same = a[i].len == b[i].len && !memcmp(&a[i].sa, &b[i].sa, sizeof a[i].sa);
-	return same;
-}
-
-int cfw_listen_share(struct cfw_listener *l)
+/* A descriptor of the same socket, for a successor: l is shared from now on. -1 with errno. */
+static int share(struct cfw_listener *l)
 {
 	int fd = l->fd < 0 ? -1 : fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
@@ -270,6 +272,24 @@ int cfw_listen_share(struct cfw_listener *l)
 	free(l->path); /* its file is the successor's */
 	l->path = NULL;
 	return fd;
+}
+
+int cfw_listen_hand_over(struct cfw_listener *l, const struct cfw_listen_addr *addrs, int n, const char *address, bool take)
+{
+	int i = find(addrs, n, address);
+	if (i < 0 || l[i].fd < 0 || l[i].shared)
+		return -1;
+	return take ? share(&l[i]) : 0;
+}
+
+void cfw_listen_swap(struct cfw_listen_addr **a, int *n_a, struct cfw_listen_addr **b, int *n_b)
+{
+	struct cfw_listen_addr *addrs = *a;
+	int n = *n_a;
+	*a = *b;
+	*n_a = *n_b;
+	*b = addrs;
+	*n_b = n;
 }
 
 /* Takes fd. */

@@ -54,11 +54,8 @@ int cfw_listen_prepare(const struct cfw_env *env, cfw_id id, const char *name, c
 int cfw_listen_take(const struct cfw_env *env, cfw_id id, const char *name, const struct cfw_listen_addr *addrs, int i,
 		    struct cfw_listener *ready, struct cfw_listener *out, struct curfew_err *err);
 void cfw_listen_ready_free(struct cfw_listener *ready, int n); /* NULL is fine */
-/* The index of the address that is written so; -1. */
-int cfw_listen_find(const struct cfw_listen_addr *addrs, int n, const char *text);
 bool cfw_listen_same(const struct cfw_listen_addr *a, int n_a, const struct cfw_listen_addr *b, int n_b);
-/* A descriptor of the same socket, for a successor: l is shared from now on. -1 with errno. */
-int cfw_listen_share(struct cfw_listener *l);
+void cfw_listen_swap(struct cfw_listen_addr **a, int *n_a, struct cfw_listen_addr **b, int *n_b);
 /* From now on the kernel lets nobody new in; what it has queued can still be accepted. TCP: a filter drops SYNs; handshakes that
  * have begun may still end. Unix: connects are refused, and our socket file is removed. Idempotent.
  *
@@ -71,6 +68,9 @@ void cfw_listen_bar(struct cfw_listener *l);
 bool cfw_listen_queued(struct cfw_listener *l);
 /* The same for all n of a server. */
 void cfw_listen_bar_all(struct cfw_listener *l, int n);
+/* S7.2: of n listeners at addrs, the one at address for a successor there: a descriptor of its own if take, else 0; -1 when there is
+ * none that is open and not given yet. */
+int cfw_listen_hand_over(struct cfw_listener *l, const struct cfw_listen_addr *addrs, int n, const char *address, bool take);
 /* "127.0.0.1:80, [::1]:80": where n of them really listen; the caller's, NULL when memory is gone. */
 char *cfw_listen_text(const struct cfw_listener *l, int n);
 /* Free what l owns and remove our socket file. The descriptor is closed unless someone else has taken it (fd set to -1). */

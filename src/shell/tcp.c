@@ -289,10 +289,7 @@ static int prepare(void *srv, struct curfew_err *err)
 static int hand_over(void *srv, const char *address, bool take)
 {
 	struct cfw_tcp *s = srv;
-	int i = s->phase == CFW_TCP_SERVING ? cfw_listen_find(s->addrs, s->n_addrs, address) : -1;
-	if (i < 0 || s->listeners[i].fd < 0 || s->listeners[i].shared)
-		return -1;
-	return take ? cfw_listen_share(&s->listeners[i]) : 0;
+	return s->phase == CFW_TCP_SERVING ? cfw_listen_hand_over(s->listeners, s->addrs, s->n_addrs, address, take) : -1;
 }
 
 static bool fits(const void *srv, const void *next)
@@ -301,21 +298,11 @@ static bool fits(const void *srv, const void *next)
 	return s->phase == CFW_TCP_DOWN || cfw_listen_same(s->addrs, s->n_addrs, n->addrs, n->n_addrs);
 }
 
-static void swap_addrs(struct cfw_tcp *s, struct cfw_tcp *n)
-{
-	struct cfw_listen_addr *addrs = s->addrs;
-	int n_addrs = s->n_addrs;
-	s->addrs = n->addrs;
-	s->n_addrs = n->n_addrs;
-	n->addrs = addrs;
-	n->n_addrs = n_addrs;
-}
-
 static bool renew(void *srv, void *next)
 {
 	struct cfw_tcp *s = srv, *n = next;
 	if (s->phase == CFW_TCP_DOWN)
-		swap_addrs(s, n);
+		cfw_listen_swap(&s->addrs, &s->n_addrs, &n->addrs, &n->n_addrs);
 	s->handler = n->handler;
 	s->drain_ns = n->drain_ns;
 	s->max_connections = n->max_connections;

@@ -288,7 +288,7 @@ end
 -- The control API: every path that the sources know.
 local api = read "man/curfew-control.7"
 local paths = 0
-for path in read("src/shell/control_routes.c"):gmatch '"(/v1/[^"]+)", [%w_]+}' do
+for path in read("src/shell/control_routes.c"):gmatch '"(/v1/[^"]+)", [%w_]+, [%w_]+}' do
 	paths = paths + 1
 	tap.ok(api:find((path:gsub("%*", "NAME")), 1, true), path .. " is in curfew-control(7)")
 end
