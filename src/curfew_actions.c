@@ -21,21 +21,26 @@ static void ask(struct curfew *c, const struct cfw_action *a)
 	cfw_inbox_put(c, &e);
 }
 
+void cfw_hook_text(const struct curfew *c, const struct cfw_hook_view *h, char *out, size_t n)
+{
+	static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
+	struct cfw_server_view server = {.name = "curfew"};
+	cfw_core_server_view(c->core, h->server, &server);
+	snprintf(out, n, "%s of %.80s%s%.60s%s (%.60s)", phases[h->phase], server.name, h->name ? " \"" : "",
+		 h->name ? h->name : "", h->name ? "\"" : "", h->where ? h->where : "?");
+}
+
 static void call_hook(struct curfew *c, const struct cfw_action *a)
 {
 	struct cfw_hook_view hook;
 	struct cfw_stop_view stop;
-	struct cfw_server_view server = {.name = "curfew"};
+	char what[256];
 	if (cfw_core_hook_view(c->core, a->hook, &hook))
 		return;
 	cfw_core_stop_view(c->core, &stop);
-	cfw_core_server_view(c->core, a->server, &server);
+	cfw_hook_text(c, &hook, what, sizeof what);
 	const struct cfw_text *text = stop.running ? cfw_text_find(c, stop.first.text) : NULL;
 	const struct cfw_entry *s = cfw_entry_get(c, a->server);
-	static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
-	char what[256];
-	snprintf(what, sizeof what, "%s of %.80s%s%.60s%s (%.60s)", phases[a->phase], server.name, hook.name ? " \"" : "",
-		 hook.name ? hook.name : "", hook.name ? "\"" : "", hook.where ? hook.where : "?");
 	struct cfw_hook_call call = {
 		.run = a->run,
 		.ref = hook.ref,

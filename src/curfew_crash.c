@@ -159,16 +159,21 @@ static bool hook_due(const struct curfew *c, const struct cfw_action *a)
 {
 	struct cfw_hook_view v;
 	uint32_t slot = cfw_page_hook_mark(c, a->hook);
+	char what[256];
 	if (a->phase != CFW_PRE_STOP || slot >= CFW_PAGE_MARKS || cfw_core_hook_view(c->core, a->hook, &v))
 		return false;
 	uint32_t before = atomic_load(&c->page->hooks[slot]);
-	if (!before || cfw_page_marked(c->page, slot) || (v.server && !server_owed(c, v.server)))
+	bool same = before == hash_hook(c, &v);
+	cfw_hook_text(c, &v, what, sizeof what);
+	if (!before || (v.server && !server_owed(c, v.server)))
 		return false;
-	if (before == hash_hook(c, &v))
+	if (same && cfw_page_cut(c->page, slot))
+		cfw_log_at(c->opt.log, CFW_WARN, "%s had begun when the process ended: not run again", what);
+	if (cfw_page_marked(c->page, slot))
+		return false;
+	if (same)
 		return true;
-	cfw_log_at(c->opt.log, CFW_ERROR,
-		   "the pre_stop hook at %s is not the one that was registered before the crash: not run",
-		   v.where ? v.where : "?");
+	cfw_log_at(c->opt.log, CFW_ERROR, "%s is not the one that was registered before the crash: not run", what);
 	return false;
 }
 

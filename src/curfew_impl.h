@@ -255,6 +255,8 @@ void cfw_after_begin(struct curfew *c);
 void cfw_after_step(struct curfew *c);
 /* True: an action that is answered without being carried out. */
 bool cfw_after_action(struct curfew *c, const struct cfw_action *a);
+/* "pre_stop of web "drain" (policy.lua:7)", for messages. */
+void cfw_hook_text(const struct curfew *c, const struct cfw_hook_view *h, char *out, size_t n);
 
 /* curfew_sandbox.c, S10.4: 0, or err: what the sandbox does not allow, and which option would. Without one: 0. */
 int cfw_sandbox_server(const struct curfew *c, const struct cfw_value *def, struct curfew_err *err);

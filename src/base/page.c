@@ -89,7 +89,19 @@ bool cfw_page_mark(struct cfw_page *p, uint32_t index)
 	if (index >= CFW_PAGE_MARKS)
 		return false;
 	uint32_t bit = UINT32_C(1) << index % 32;
+	atomic_fetch_and(&p->ended[index / 32], ~bit);
 	return !(atomic_fetch_or(&p->begun[index / 32], bit) & bit);
+}
+
+void cfw_page_mark_end(struct cfw_page *p, uint32_t index)
+{
+	if (index < CFW_PAGE_MARKS)
+		atomic_fetch_or(&p->ended[index / 32], UINT32_C(1) << index % 32);
+}
+
+bool cfw_page_cut(const struct cfw_page *p, uint32_t index)
+{
+	return cfw_page_marked(p, index) && !(atomic_load(&p->ended[index / 32]) >> index % 32 & 1);
 }
 
 void cfw_page_unmark(struct cfw_page *p, uint32_t index)

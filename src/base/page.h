@@ -49,6 +49,7 @@ struct cfw_page {
 	_Atomic int32_t groups_high;                 /* groups[] slots ever used */
 	_Atomic int32_t groups[CFW_PAGE_GROUPS];     /* process groups to kill at a forced end; 0 is a free slot, never <= 1 */
 	_Atomic uint32_t begun[CFW_PAGE_MARKS / 32]; /* one bit a hook: it was begun (S4.12) */
+	_Atomic uint32_t ended[CFW_PAGE_MARKS / 32]; /* one bit a hook: what was begun is over */
 	_Atomic uint32_t hooks[CFW_PAGE_MARKS];      /* cfw_page_hash of what the hook is; 0: there is none */
 	struct cfw_page_server servers[CFW_PAGE_SERVERS];
 };
@@ -77,6 +78,9 @@ void cfw_page_kill_groups(const struct cfw_page *p);
 bool cfw_page_mark(struct cfw_page *p, uint32_t index);
 void cfw_page_unmark(struct cfw_page *p, uint32_t index);
 bool cfw_page_marked(const struct cfw_page *p, uint32_t index);
+/* What was marked is over; _cut: it is marked and is not over. */
+void cfw_page_mark_end(struct cfw_page *p, uint32_t index);
+bool cfw_page_cut(const struct cfw_page *p, uint32_t index);
 /* Marks that are set, to see whether there is progress. */
 uint32_t cfw_page_count_marks(const struct cfw_page *p);
 

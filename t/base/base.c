@@ -277,6 +277,14 @@ static void test_page(void)
 	cfw_page_group_del(p, CFW_PAGE_GROUPS);
 	ok(cfw_page_mark(p, 77), "S4.12: a hook is marked as begun once");
 	ok(!cfw_page_mark(p, 77) && cfw_page_marked(p, 77), "S4.12: and never twice");
+	ok(cfw_page_cut(p, 77), "S8.2: begun and not over");
+	cfw_page_mark_end(p, 77);
+	ok(!cfw_page_cut(p, 77) && cfw_page_marked(p, 77) && !cfw_page_cut(p, 78),
+	   "over, and still marked; another is neither");
+	cfw_page_mark_end(p, CFW_PAGE_MARKS);
+	cfw_page_unmark(p, 77);
+	cfw_page_mark(p, 77);
+	ok(cfw_page_cut(p, 77), "marked anew it is not over");
 	cfw_page_unmark(p, 77);
 	ok(!cfw_page_marked(p, 77), "a mark is taken back for a new life");
 	ok(!cfw_page_mark(p, CFW_PAGE_MARKS), "a mark out of range is refused");

@@ -80,6 +80,8 @@ LUA
 	is($r->wait_exit, 200, 'S4.11: max(asked, 128 + signal)');
 	is(join(', ', sort(traces($r))), 'db same deadline, web1, web2', 'S4.12: the hook that ran is not called again, the rest is') or diag $r->log;
 	cmp_ok($r->took, '<', 5, 'S8.2: nobody waits for what had begun');
+	my @cut = $r->log =~ /WARN  (.*?) had begun when the process ended: not run again/g;
+	is("@cut", 'pre_stop of web (policy.lua:6)', 'S8.2: the hook that was cut short is named, and no other');
 }
 {
 	my $r = curfew(before => ['--exit-timeout', '2s'], policy => <<'LUA');

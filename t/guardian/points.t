@@ -22,8 +22,8 @@ local before
 for _, name in ipairs { "a", "b", "c", "d" } do
 	local s = curfew.server { name = name, start = function() curfew.sleep(0.006) end, stop = function() curfew.sleep(0.004) end }
 	s:post_start(function() trace("up", name) end)
-	s:pre_stop(function() trace("pre", name .. 1) curfew.sleep(0.004) end)
-	s:pre_stop(function() trace("pre", name .. 2) end)
+	s:pre_stop(function() trace("pre", name .. 1) curfew.sleep(0.004) end, { name = name .. 1 })
+	s:pre_stop(function() trace("pre", name .. 2) end, { name = name .. 2 })
 	s:post_stop(function() trace("post", name) end)
 	if before and name ~= "c" then s:after(before) end
 	before = s
@@ -38,6 +38,7 @@ my $POINTS = $ENV{POINTS} || ($ENV{SAN} ? 40 : 200);
 my (@bad, %kinds);
 my $began = time;
 my $done = 0;
+my $cut = 0;
 for my $i (1 .. $POINTS) {
 	last if time - $began > 80;
 	my $part = $i % 3; # start, running, stop
@@ -67,7 +68,11 @@ for my $i (1 .. $POINTS) {
 	push @why, "hook $_ ran $pre{$_} times" for grep { $pre{$_} > 1 } sort keys %pre;
 	my $finished = $code == 0; # the stop was over when the signal came
 	for my $s (sort keys %up) {
-		push @why, "hook $s$_ did not run" for grep { !$pre{"$s$_"} } 1, 2;
+		for my $h (grep { !$pre{$_} } "${s}1", "${s}2") {
+			# killed between the mark "it begins" and its first line: it is not begun twice, and the log names it
+			if ($r->log =~ /WARN  pre_stop of $s "$h" \(policy.lua:\d+\) had begun when the process ended: not run again/) { $cut++ }
+			else { push @why, "hook $h did not run" }
+		}
 	}
 	push @why, 'the global hook did not run' if %up && !$pre{global};
 	my $want = $sig eq 'KILL' ? 137 : 139;
@@ -82,6 +87,7 @@ for my $i (1 .. $POINTS) {
 diag(join ', ', map { "$_: $kinds{$_}" } sort keys %kinds);
 is("@bad[0 .. ($#bad < 2 ? $#bad : 2)]", '', "S4.12: $done points: every hook that was owed ran, once, in time; nothing is left; the code says how it ended");
 is(scalar @bad, 0, 'at every point');
+cmp_ok($cut, '<=', $done / 40, 'S4.12: that moment is short') or diag "$cut hooks";
 cmp_ok($done, '>=', $POINTS / 2, 'as many as time allows');
 ok($kinds{starting} && $kinds{running} && $kinds{stopping}, 'in each part of its life');
 
