@@ -35,6 +35,9 @@ struct curfew_crash {
 	int signo;  /* that ended it; 0: it exited by itself */
 	int code;   /* with this */
 	uint64_t deadline_ns;
+	/* A run after the crash ended, too, and no hook had begun in it: what the scripts do past their first start() may be why, and is
+	 * left out. */
+	bool vain;
 };
 
 struct curfew_options {

@@ -129,7 +129,8 @@ void cfw_after_begin(struct curfew *c)
 static bool is_loaded(const struct curfew *c)
 {
 	uint64_t now = cfw_now(c);
-	return !c->loading || now >= c->after_until_ns || (c->start_asked && cfw_policy_deadline(c->policy) > now);
+	return !c->loading || now >= c->after_until_ns || (c->start_asked && cfw_policy_deadline(c->policy) > now) ||
+	       (c->start_asked && c->opt.crash->vain);
 }
 
 void cfw_after_step(struct curfew *c)

@@ -131,7 +131,8 @@ static bool request_of_own(struct cfw_gen *g, cfw_token token, enum cfw_request 
 		return false;
 	if (what == CFW_REQ_START || what == CFW_REQ_SERVER_START) {
 		c->start_asked = true;
-		cfw_policy_answer(g->policy, token, cfw_value_bool(true), NULL);
+		if (!c->opt.crash->vain)
+			cfw_policy_answer(g->policy, token, cfw_value_bool(true), NULL);
 	}
 	return true; /* anything else is not answered: its end is not for this process to see */
 }

@@ -339,11 +339,14 @@ static bool look_at_end(struct guardian *g, uint32_t marks_before)
 						     : finished - 1);
 		return false;
 	}
-	if (!g->crashed)
-		note_crash(g, now);
-	else if (g->verdict != CFW_FINE)
-		raise_code(g, FORCED_CODE);
 	bool progress = cfw_page_count_marks(g->page) != marks_before;
+	if (!g->crashed) {
+		note_crash(g, now);
+	} else {
+		g->crash.vain |= !progress;
+		if (g->verdict != CFW_FINE)
+			raise_code(g, FORCED_CODE);
+	}
 	g->tries = progress ? g->tries + 1 : g->tries + TRIES / TRIES_IN_VAIN;
 	return atomic_load(&g->page->loaded) && now < g->crash.deadline_ns && g->tries < TRIES;
 }
