@@ -225,7 +225,7 @@ uint64_t curfew_deadline(const struct curfew *c)
 
 int curfew_step(struct curfew *c)
 {
-	enum { ROUNDS = 8 }; /* then the host's other events have their turn */
+	enum { ROUNDS = 8 }; /* then the host's other events have their turn; scripts do not begin once more after 10 ms */
 	if (c->stepping || c->ended)
 		return 0;
 	c->stepping = true;
@@ -243,7 +243,7 @@ int curfew_step(struct curfew *c)
 			cfw_policy_step(c->policy, cfw_now(c));
 		start_when_loaded(c);
 		cfw_after_step(c);
-		if (!cfw_drain(c) && cfw_policy_deadline(c->policy) > now)
+		if ((!cfw_drain(c) && cfw_policy_deadline(c->policy) > now) || cfw_now(c) - now >= 10 * CFW_MS)
 			break;
 	}
 	if (!c->ended) {

@@ -190,12 +190,16 @@ static void run_write(struct cfw_job *j)
 		give(o, cfw_value_bool(true));
 }
 
-static int rename_op(const struct op *o)
+/* *who: the path that is in the way. */
+static int rename_op(const struct op *o, const char **who)
 {
+	*who = o->path;
 	const char *from_name, *to_name;
 	if (!o->beneath)
 		return rename(o->path, o->to);
 	int from = cfw_beneath_parent(o->beneath, CFW_BENEATH_WRITE, o->path, &from_name);
+	if (from >= 0)
+		*who = o->to;
 	int to = from < 0 ? -1 : cfw_beneath_parent(o->beneath, CFW_BENEATH_WRITE, o->to, &to_name);
 	int rc = to < 0 ? -1 : renameat(from, from_name, to, to_name), saved = errno;
 	if (to >= 0)
@@ -209,7 +213,8 @@ static int rename_op(const struct op *o)
 static void run_rename(struct cfw_job *j)
 {
 	struct op *o = (struct op *)j;
-	if (rename_op(o) && !refused(o, o->path, "--allow-write"))
+	const char *who;
+	if (rename_op(o, &who) && !refused(o, who, "--allow-write"))
 		cfw_err_sys(&j->err, "%s to %s", o->path, o->to);
 	else if (!j->err.code)
 		give(o, cfw_value_bool(true));

@@ -322,6 +322,39 @@ static void test_libevent(void)
 	event_base_free(base);
 }
 
+static int count(const char *in, const char *what)
+{
+	int n = 0;
+	for (const char *at = in; (at = strstr(at, what)); at++)
+		n++;
+	return n;
+}
+
+/* Scripts that are busy do not keep the host's loop for longer than 10 ms and one slice. */
+static void test_turns(void)
+{
+	struct curfew_loop loop;
+	struct instance i;
+	curfew_poll_new(&loop, NULL);
+	open_instance(&i, &loop);
+	load(&i, "local curfew = require 'curfew' curfew.server { name = 's', start = function() end }\n"
+		 "curfew.after(0, function() for _ = 1, 6 do curfew.spawn(function()\n"
+		 "local t = os.clock() while os.clock() - t < 0.012 do end curfew.log.info 'spun' end) end end)");
+	int most = 0, spun = 0;
+	for (uint64_t end = patience(); spun < 6 && cfw_time_now() < end;) {
+		curfew_step(i.c);
+		int now = count(i.log, "spun");
+		most = now - spun > most ? now - spun : most;
+		spun = now;
+	}
+	is_int(spun, 6, "six tasks that compute have their turns");
+	is_int(most, 1, "no more than one of them in each turn of the host's loop");
+	curfew_stop(i.c);
+	turn_until(&loop, &i.over);
+	curfew_free(i.c);
+	curfew_poll_free(&loop);
+}
+
 int main(void)
 {
 	test_poll();
@@ -330,5 +363,6 @@ int main(void)
 	test_thread();
 	test_host_keeps();
 	test_libevent();
+	test_turns();
 	return tap_done();
 }
