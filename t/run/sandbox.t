@@ -60,6 +60,42 @@ is($code, 2, 'S10.4: that policy does not load');
 ($marks, $code) = sandboxed('curfew.configure { exit_timeout = "11s" } mark "as it is" os.exit(0)', [qw(--exit-timeout 3s)]);
 is_deeply($marks, ['as it is'], 'S10.4: what the command line says itself no policy changes, so it may say what it likes');
 
+# where a program begins
+($marks, $code) = sandboxed($say . 'local function where(cwd) local r, m, c = curfew.exec({ "/bin/pwd", cwd = cwd }) if r then mark((r.stdout:match "[^/]*$"):sub(1, 1)) else say(r, m, c) end end
+	where "d" where "e" os.exit(0)', [qw(--allow-exec /bin/pwd --allow-read d)], child => sub { mkdir 'd'; mkdir 'e' });
+is_deeply($marks, ['d', 'nil EPERM'], 'S10.4: --allow-read: a program may begin in that folder, in no other');
+
+# how a program's readiness is found
+for my $ready ('tcp = AT', 'http = "http://" .. AT .. "/"') {
+	my $body = 'local web = curfew.http { name = "web", listen = "127.0.0.1:0", handler = function() return "yes" end } curfew.start() local AT = web.address
+		local ok, m = pcall(curfew.process, { name = "p", command = { "/bin/sleep", "99" }, after = { web }, ready = { ' . $ready . ' } })
+		if ok then curfew.start() end mark(ok and m.state or m:match "%-%-allow%-%a+" or m) os.exit(0)';
+	my @options = qw(--allow-exec /bin/sleep --allow-listen 127.0.0.1);
+	($marks) = sandboxed($body, [@options, qw(--allow-fetch 127.0.0.1:*)]);
+	is_deeply($marks, ['started'], "S10.4: --allow-fetch: ready = { $ready }");
+	($marks) = sandboxed($body, \@options);
+	is_deeply($marks, ['--allow-fetch'], "S10.4: without it ready = { $ready } is refused, and the option named");
+}
+
+# a module that lies elsewhere is found through LUA_PATH, but for a sandbox
+{
+	my $body = 'local ok, m = pcall(require, "elsewhere") mark(ok and m or "none") os.exit(0)';
+	my @elsewhere = (env => { LUA_PATH => './far/?.lua;;', LUA_INIT => 'print("init")' }, child => sub { mkdir 'far'; spew('far/elsewhere.lua', 'return "found"') });
+	my $r = curfew(policy => "local curfew = require 'curfew' local function mark(w) curfew.log.info('> ' .. w) end $body", @elsewhere);
+	$r->wait_exit;
+	is_deeply($r->marks, ['found'], 'LUA_PATH is for policies that are trusted');
+	($marks) = sandboxed($body, [], @elsewhere);
+	is_deeply($marks, ['none'], 'S10.4: in the sandbox it is not looked at, nor is LUA_INIT');
+}
+
+# S10.4: who may say no to a stop
+for my $case ([[], 'stopped'], [['--allow-ignore', 'stop'], 'ignored']) {
+	my ($options, $end) = @$case;
+	($marks, $code) = sandboxed('curfew.on("stop", curfew.ignore) local s = curfew.server { name = "s", start = function() end } s:pre_stop(function() mark "stopped" end)
+		curfew.start() curfew.stop { exit = false } if s.state == "started" then mark "ignored" end curfew.exit(0)', $options);
+	is($marks->[0], $end, "S10.4: a rule that ignores stop, with (@$options): $end");
+}
+
 { # S2.12, S10.4: what an operator stops it with
 	my $body = 'curfew.on("SIGTERM", curfew.ignore) local s = curfew.server { name = "s", start = function() end } s:pre_stop(function() mark "pre" end)
 		curfew.on("SIGHUP", curfew.reload) curfew.start() mark "up"';
