@@ -144,13 +144,14 @@ static void reap(evutil_socket_t fd, short what, void *ud)
 	curfew_reap(r->curfew);
 }
 
-/* S3.5. Children are ours still: without a handler they are looked for. */
+/* S3.5. Children are ours still: without a handler they are looked for. So are the servers: a peer that is gone must not end them, so
+ * SIGPIPE stays ignored. */
 static void on_deactivate(void *ud)
 {
 	static const struct timeval often = {0, 50000};
 	struct cfw_run_state *r = ud;
-	cfw_logger_no_sigpipe(r->logger, false);
 	cfw_signals_free(r->signals);
+	signal(SIGPIPE, SIG_IGN);
 	r->signals = NULL;
 	cfw_watchdog_close();
 	r->deactivated = true;

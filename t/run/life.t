@@ -105,6 +105,26 @@ LUA
 	is($r->wait_exit, 128 + 15, 'S3.5: after deactivate() TERM has its default disposition');
 }
 
+{ # The handler computes, so that what it writes meets a peer that is gone before the loop has noticed.
+	my $r = run_it(<<'LUA');
+local w = curfew.http { name = "w", listen = "unix:w.sock", routes = { ["GET /ok"] = function() return "ok" end, ["GET /"] = function(_, res)
+	for _ = 1, 20 do res:write(("x"):rep(10000)) local t = os.clock() while os.clock() - t < 0.005 do end curfew.sleep(0) end res:finish()
+end } }
+w:post_start(function() curfew.after(0, function() curfew.deactivate() mark "given back" end) end)
+LUA
+	$r->wait_log(qr/> given back/);
+	my $at = "unix:$r->{dir}/w.sock";
+	for (1 .. 20) {
+		my $s = connect_to($at) or last;
+		print {$s} "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+		sysread $s, my $some, 100;
+		close $s;
+	}
+	is((http_get($at, '/ok'))[1], 'ok', 'S2.19: after deactivate() a client that goes away ends nobody');
+	$r->signal('TERM');
+	is($r->wait_exit, 128 + 15, 'S3.5: and TERM is the default still');
+}
+
 {
 	my $r = run_it(<<'LUA');
 server("a"):post_start(function() curfew.after(0, function()
