@@ -163,12 +163,22 @@ static int last_word(struct curfew *c, int code)
 	return look_at_rest(c, code);
 }
 
+static void tell_last(struct curfew *c)
+{
+	struct cfw_server_view v;
+	for (size_t i = 0; i < c->nservers; i++)
+		if (c->servers[i].id && c->servers[i].kind->last && cfw_core_server_view(c->core, c->servers[i].id, &v) == 0 &&
+		    v.state == CFW_S_CUTTING)
+			c->servers[i].kind->last(c->servers[i].srv);
+}
+
 void cfw_finish(struct curfew *c, int code, bool kill)
 {
 	if (c->ended)
 		return;
 	c->ended = true;
 	c->code = code;
+	tell_last(c);
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(c->core, &stop);
 	/* S9.3: no orphan is left; a second is plenty for the kernel to end what SIGKILL was sent to */

@@ -76,6 +76,8 @@ struct cfw_kind {
 	void (*stop)(void *srv, const struct cfw_stop *stop); /* drain; reports STOPPED */
 	void (*cut)(void *srv, uint32_t attempt);             /* end it at once, from any state; reports STOPPED */
 	void (*lame)(void *srv); /* a stop has begun: Connection: close and so on (S9.1); may be NULL */
+	/* The process ends and it is not down: what is lost with it is logged (S9.4). Nothing else follows. May be NULL. */
+	void (*last)(void *srv);
 	/* Reads; each may be NULL. */
 	struct cfw_value *(*stats)(void *srv); /* counters: a map the caller frees */
 	const char *(*address)(void *srv);     /* where it really listens, "127.0.0.1:43211"; NULL */

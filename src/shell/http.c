@@ -369,6 +369,7 @@ const struct cfw_kind cfw_http_kind = {
 	.stop = stop,
 	.cut = cut,
 	.lame = lame,
+	.last = cfw_http_last,
 	.stats = stats,
 	.address = address,
 	.fits = fits,

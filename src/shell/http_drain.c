@@ -174,6 +174,14 @@ void cfw_http_cut(struct cfw_http *s)
 	flush_step(s);
 }
 
+/* It was cut, and what it had to write was not taken in time. */
+void cfw_http_last(void *srv)
+{
+	struct cfw_http *s = srv;
+	if (s->phase == CFW_HTTP_FLUSHING)
+		log_cut(s, "cut", false);
+}
+
 void cfw_http_drain_step(struct cfw_http *s)
 {
 	uint64_t now = now_ns(s), grace_end = cfw_time_add(s->stop_ns, s->grace_ns);

@@ -165,5 +165,6 @@ void cfw_http_drain_step(struct cfw_http *s); /* go as far as it goes; nothing u
 uint64_t cfw_http_limit(const struct cfw_http_conn *c);
 /* End it: at once what is not complete, in a moment what only has to be written (S4.2). Reports STOPPED. Not when down. */
 void cfw_http_cut(struct cfw_http *s);
+void cfw_http_last(void *srv);
 
 #endif

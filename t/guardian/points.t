@@ -39,6 +39,16 @@ my (@bad, %kinds);
 my $began = time;
 my $done = 0;
 my $cut = 0;
+# How long a start takes here: the points of the first part are spread over it and a bit more.
+my $span;
+{
+	my $r = curfew(policy => $POLICY, before => ['-q']);
+	my $from = time;
+	orchestrator($r);
+	wait_until(sub { (grep { /^up/ } traces($r)) >= 5 }) or die $r->log;
+	$span = 1.2 * (time - $from);
+	$r->signal('TERM')->wait_exit;
+}
 for my $i (1 .. $POINTS) {
 	last if time - $began > 80;
 	my $part = $i % 3; # start, running, stop
@@ -52,7 +62,7 @@ for my $i (1 .. $POINTS) {
 		$r->signal('TERM');
 		# until the stop has begun a kill is one while running: fine too
 	}
-	sleep 0.0005 * ($i / 3 % 70);
+	sleep(($part ? 0.035 : $span) * ($i / 3 * 7 % 70) / 70);
 	kill $sig, $o;
 	my $killed = time;
 	my $code = $r->wait_exit;
