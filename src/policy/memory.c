@@ -39,6 +39,13 @@ static struct cfw_task *find_largest(struct cfw_policy *p, int64_t least)
 	return found;
 }
 
+bool cfw_memory_may_lend(struct cfw_policy *p)
+{
+	int64_t own = p->current ? *account(p->current) + p->slice_memory : 0, least = (int64_t)(p->config.memory_limit / 4);
+	const struct cfw_task *t = find_largest(p, own > least ? own : least);
+	return t && !(p->current && account(t) == account(p->current));
+}
+
 void cfw_memory_relieve(struct cfw_policy *p)
 {
 	uint64_t limit = p->config.memory_limit, near = limit - limit / 8;

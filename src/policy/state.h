@@ -42,6 +42,7 @@ struct cfw_policy {
 	lua_State *L;
 	uint64_t memory;      /* bytes Lua holds */
 	int64_t slice_memory; /* what the slice that runs took of it, less what it gave back */
+	bool lent;            /* the slice may pass the limit for a while */
 	uint64_t collected;   /* memory after the last collection for want of it */
 	bool unlimited;       /* while it is built and while it ends */
 	bool ending;          /* lua_close runs: finalizers are not queued any more */

@@ -273,6 +273,7 @@ void cfw_task_run(struct cfw_task *t)
 	p->current = t;
 	p->guard.spent_ns = 0;
 	p->slice_memory = 0;
+	p->lent = false;
 	if (cfw_guard_protect(p, slice, t, &text)) {
 		t->end = CFW_END_ERROR;
 		t->limit = !text;

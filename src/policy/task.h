@@ -136,6 +136,8 @@ int cfw_task_go_on(lua_State *L, int status, lua_KContext ctx);
 /* memory.c, S6.5: charge the slice that ended to t; when memory_limit is near, end what was charged most. */
 void cfw_memory_charge(struct cfw_task *t);
 void cfw_memory_relieve(struct cfw_policy *p);
+/* Does another than who runs hold so much that it would be ended for it? */
+bool cfw_memory_may_lend(struct cfw_policy *p);
 
 /* finish.c: what a task's end means for whom it ran for; t is gone afterwards. */
 void cfw_task_finish(struct cfw_task *t, bool silent);

@@ -91,7 +91,7 @@ LUA
 	is($r->wait_exit, 0, 'S6.5: nothing is left of them that a stop would have to cut');
 }
 
-# S6.5: who holds most pays, not who came last
+# S6.5: who holds most pays, not who came last: nor whose slice is the one that passes the limit
 {
 	my $r = curfew(policy => <<'LUA');
 local curfew = require "curfew"
@@ -104,7 +104,7 @@ local web = curfew.http { name = "web", listen = "127.0.0.1:0", routes = {
 		curfew.wait "never"
 		return #held .. ""
 	end,
-	["GET /small"] = function() local t = {} for i = 1, 50 do t[i] = ("y"):rep(100000) .. i end curfew.sleep "10ms" return #t .. "" end } }
+	["GET /small"] = function() local t = {} for i = 1, 90 do t[i] = ("y"):rep(100000) .. i end curfew.sleep "10ms" return #t .. "" end } }
 web:pre_stop(function() curfew.log.info "> pre" end)
 curfew.start()
 curfew.log.info("> at " .. web.address)
