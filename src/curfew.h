@@ -53,6 +53,7 @@ struct curfew_options {
 	void (*on_deadline)(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool decided);
 	/* A stop has begun (S9.1). May be NULL. */
 	void (*on_lame)(void *ud);
+	void (*on_reload)(void *ud, bool over); /* a reload begins; over: it is done or refused. May be NULL */
 	/* A rule names a signal: the host should catch it and hand it in by curfew_signal. Negative refuses. May be NULL. */
 	int (*on_signal_rule)(void *ud, int signo, struct curfew_err *err);
 	/* curfew.configure was called: log, health, control and watch are the part the host owns. conf.reset: for a reload, so what it

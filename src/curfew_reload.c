@@ -194,8 +194,11 @@ void cfw_reload_step(struct curfew *c)
 	int rc = 0;
 	if (c->ended || (!c->reload_asked && !c->next))
 		return;
-	if (!c->next)
+	if (!c->next) {
+		if (c->opt.on_reload)
+			c->opt.on_reload(c->opt.ud, false);
 		rc = begin_build(c, &err);
+	}
 	c->reload_asked = false;
 	if (!rc)
 		rc = go_on(c, &what, &err);
@@ -205,6 +208,8 @@ void cfw_reload_step(struct curfew *c)
 	} else if (rc == 0) {
 		succeed(c, what);
 	}
+	if (rc <= 0 && c->opt.on_reload)
+		c->opt.on_reload(c->opt.ud, true);
 }
 
 uint64_t cfw_reload_deadline(const struct curfew *c)

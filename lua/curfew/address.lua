@@ -47,7 +47,9 @@ local function address(lowest)
 		if type(v) ~= "string" then
 			misuse.expected(path and what .. ": " .. path or what, EXAMPLES, v)
 		end
-		if v:find "^unix:" then
+		if lowest == 0 and v:find "^systemd:[^%c:]+$" then -- a socket that was passed, by its name
+			return v
+		elseif v:find "^unix:" then
 			return unix(v, what, path)
 		end
 		return inet(v, what, path, lowest)

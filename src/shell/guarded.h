@@ -13,6 +13,7 @@ enum cfw_message {
 	CFW_MSG_READY = 'R',    /* to the guardian: signals are caught from here on */
 	CFW_MSG_DEADLINE = 'D', /* to the guardian: deadlines in the page have moved */
 	CFW_MSG_SOURCE = 'S',   /* to the guardian: cfw_sources_send */
+	CFW_MSG_NOTIFY = 'N',   /* to the guardian: and lines for systemd (sd.h), which hears only it */
 	CFW_MSG_PING = 'P',     /* to the guarded: show that the loop turns, in the page */
 };
 

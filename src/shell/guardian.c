@@ -21,6 +21,7 @@
 #include "shell/guarded.h"
 #include "shell/guardian_impl.h"
 #include "shell/run.h"
+#include "shell/sd.h"
 #include "shell/sources.h"
 
 enum { FORCED_CODE = 255, TRIES = 64, TRIES_IN_VAIN = 3 };
@@ -41,6 +42,7 @@ struct guardian {
 	bool ended, ready, crashed;
 	enum cfw_verdict verdict; /* why we ended it; CFW_FINE: we did not */
 	unsigned held[CFW_PAGE_SIGNALS];
+	const char *notify; /* systemd's socket, which hears this process only; NULL: there is none */
 	int code, tries;
 };
 
@@ -221,6 +223,8 @@ static void take_messages(struct guardian *g)
 			continue;
 		else if (message[0] == CFW_MSG_READY)
 			pass_held(g);
+		else if (message[0] == CFW_MSG_NOTIFY && g->notify)
+			cfw_sd_send(g->notify, message + 1, (size_t)n - 1);
 	}
 }
 
@@ -303,6 +307,17 @@ static void log_end(const struct guardian *g)
 	cfw_logger_free(l);
 }
 
+/* What comes next takes until the deadline, and systemd is to let it. */
+static void tell_crash(const struct guardian *g, uint64_t now)
+{
+	char text[160];
+	int n = snprintf(text, sizeof text,
+			 "STOPPING=1\nSTATUS=the orchestrator is gone: its pre_stop hooks are run\nEXTEND_TIMEOUT_USEC=%llu",
+			 (unsigned long long)(cfw_time_left(now, g->crash.deadline_ns) / 1000 + 1000000));
+	if (g->notify)
+		cfw_sd_send(g->notify, text, (size_t)n);
+}
+
 /* The orchestrator is gone and its stop is not over: what that was, and until when the rest may take (S4.11, S8.2). */
 static void note_crash(struct guardian *g, uint64_t now)
 {
@@ -320,6 +335,7 @@ static void note_crash(struct guardian *g, uint64_t now)
 	int own = code_of(g->status);
 	raise_code(g, over || g->crash.stall ? FORCED_CODE : own ? own : 1);
 	log_end(g);
+	tell_crash(g, now);
 	g->guarded.crash = &g->crash;
 	g->guarded.kept = &g->kept;
 }
@@ -353,7 +369,7 @@ static bool look_at_end(struct guardian *g, uint32_t marks_before)
 
 static bool open_guardian(struct guardian *g, const struct cfw_run_options *options)
 {
-	*g = (struct guardian){.opt = options, .signals = -1, .channel = -1};
+	*g = (struct guardian){.opt = options, .signals = -1, .channel = -1, .notify = getenv("NOTIFY_SOCKET")};
 	g->page = cfw_page_new();
 	if (!g->page || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return false;

@@ -2,6 +2,7 @@
 #include "shell/link.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,23 @@ void cfw_link_tell(const struct cfw_link *l, enum cfw_message what)
 	char message = (char)what;
 	if (l->guarded && send(l->guarded->channel, &message, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return; /* it looks by itself, only less often */
+}
+
+/* Waited for, for a moment, if the channel is full: READY=1 must not be lost. */
+bool cfw_link_notify(const struct cfw_link *l, const char *text, size_t n)
+{
+	char message[1 + CFW_LINK_NOTIFY] = {CFW_MSG_NOTIFY};
+	if (!l->guarded)
+		return false;
+	n = n < CFW_LINK_NOTIFY ? n : CFW_LINK_NOTIFY;
+	memcpy(message + 1, text, n);
+	struct pollfd p = {.fd = l->guarded->channel, .events = POLLOUT};
+	for (int tries = 0; tries < 2; tries++) {
+		if (send(l->guarded->channel, message, n + 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != EAGAIN)
+			break;
+		poll(&p, 1, 20);
+	}
+	return true;
 }
 
 void cfw_link_keep_source(const struct cfw_link *l, const struct cfw_log *log, const char *key, const char *path,

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/kind.h"
 #include "base/value.h"
+#include "shell/passed.h"
 
 enum { BACKLOG = 4096 };
 
@@ -86,7 +87,11 @@ static int parse_one(const char *name, const char *text, struct cfw_listen_addr 
 	char host[INET6_ADDRSTRLEN + 2];
 	in_port_t port;
 	memset(out, 0, sizeof *out);
-	if (!strncmp(text, "unix:", 5)) {
+	if (!strncmp(text, "systemd:", 8)) {
+		struct curfew_err why = {0};
+		if (cfw_passed_named(text + 8, out, &why))
+			return cfw_err_set(err, CURFEW_EINVAL, "%s: listen \"%s\": %s", name, text, why.msg);
+	} else if (!strncmp(text, "unix:", 5)) {
 		int rc = parse_unix(name, text + 5, out, err);
 		if (rc)
 			return rc;
@@ -214,8 +219,15 @@ static char *real_text(int fd, const struct cfw_listen_addr *addr)
 int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct cfw_listener *out, struct curfew_err *err)
 {
 	struct cfw_listen_addr any4;
-	int family = addr->sa.ss_family;
+	int family = addr->sa.ss_family, passed = cfw_passed_find(addr);
 	memset(out, 0, sizeof *out);
+	if (passed >= 0) { /* who waits in it when we are gone waits for whoever is started next */
+		*out = (struct cfw_listener){.fd = passed, .family = family, .shared = true, .text = real_text(passed, addr)};
+		if (out->text)
+			return 0;
+		cfw_listen_close(out);
+		return cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", name);
+	}
 	out->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (out->fd < 0 && addr->dual && errno == EAFNOSUPPORT) {
 		/* A kernel without IPv6: everywhere is IPv4 then. */

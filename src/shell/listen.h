@@ -37,12 +37,12 @@ struct cfw_listener {
 };
 
 /* The addresses in def.listen: a string or a list of strings: "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (everywhere),
- * "unix:/path", "unix:@abstract". Port 0 lets the kernel choose. Returns how many, *out owned by the caller (see _addrs_free), or a
+ * "unix:/path", "unix:@abstract", "systemd:NAME" (passed.h). Port 0 lets the kernel choose. Returns how many, *out owned by the caller (see _addrs_free), or a
  * negative error; name is the server's, for the text. */
 int cfw_listen_parse(const char *name, const struct cfw_value *listen, struct cfw_listen_addr **out, struct curfew_err *err);
 void cfw_listen_addrs_free(struct cfw_listen_addr *addrs, int n);
 
-/* Bind and listen; non-blocking, close-on-exec. A unix socket that nobody serves any more is replaced; a live one is an address in
+/* Bind and listen, or take the passed socket that has this address; non-blocking, close-on-exec. A unix socket that nobody serves any more is replaced; a live one is an address in
  * use. 0, or a negative error: "web: cannot listen on 127.0.0.1:80: Address already in use". */
 int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct cfw_listener *out, struct curfew_err *err);
 

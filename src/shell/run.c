@@ -27,7 +27,9 @@
 #include "shell/http.h"
 #include "shell/link.h"
 #include "shell/out.h"
+#include "shell/passed.h"
 #include "shell/run_impl.h"
+#include "shell/sd.h"
 #include "shell/signals.h"
 #include "shell/tcp.h"
 #include "shell/watch.h"
@@ -129,6 +131,12 @@ static void on_lame(void *ud)
 	cfw_display_begin(r->display);
 }
 
+static void on_reload(void *ud, bool over)
+{
+	const struct cfw_run_state *r = ud;
+	cfw_sd_reload(r->sd, over);
+}
+
 static int on_signal_rule(void *ud, int signo, struct curfew_err *err)
 {
 	struct cfw_run_state *r = ud;
@@ -172,7 +180,11 @@ static void on_journal(void *ud)
 	cfw_logger_hold(r->logger, true);
 	while ((e = cfw_core_journal(core, r->logged + 1))) {
 		r->logged = e->seq;
-		cfw_view_log(core, e, cfw_logger_log(r->logger), curfew_text, r->curfew);
+		struct cfw_journal_entry mine = *e; /* what follows may move it */
+		cfw_view_log(core, &mine, cfw_logger_log(r->logger), curfew_text, r->curfew);
+		cfw_sd_journal(r->sd, &mine);
+		if (mine.what == CFW_J_LIFE && mine.a == CFW_L_STARTED && !r->link.crash)
+			cfw_passed_warn(cfw_logger_log(r->logger));
 	}
 	cfw_logger_hold(r->logger, false);
 	cfw_control_journal(r->control);
@@ -246,6 +258,7 @@ static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 		.on_exit = on_exit_code,
 		.on_deadline = on_deadline,
 		.on_lame = on_lame,
+		.on_reload = on_reload,
 		.on_signal_rule = on_signal_rule,
 		.on_configure = cfw_run_configure,
 		.on_deactivate = on_deactivate,
@@ -298,11 +311,14 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 	r->format = r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format;
 	r->level = r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level;
 	r->logger = cfw_logger_new(STDERR_FILENO, r->format, r->level, r->tty);
+	if (r->logger) /* before anything is opened: a descriptor that is promised may not be there */
+		cfw_passed_take(cfw_logger_log(r->logger));
 	r->page = r->own_page ? cfw_page_new() : r->link.guarded->page;
 	r->base = new_base();
 	r->watch = r->base ? cfw_watch_new(r->base, on_changed, r) : NULL;
 	if (!r->logger || !r->page || !r->watch)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	r->sd = cfw_sd_new(r->base, &r->link, &r->curfew);
 	int rc = cfw_watchdog_open(r->page, err);
 	if (!rc)
 		rc = curfew_libevent_new(r->base, &r->loop, err);
@@ -359,6 +375,7 @@ static void close_all(struct cfw_run_state *r)
 		curfew_libevent_free(&r->loop);
 	if (r->reaper)
 		event_free(r->reaper);
+	cfw_sd_free(r->sd);
 	cfw_watch_free(r->watch);
 	if (r->base)
 		event_base_free(r->base);

@@ -16,6 +16,7 @@ struct cfw_control;
 struct cfw_display;
 struct cfw_health;
 struct cfw_page;
+struct cfw_sd;
 struct cfw_signals;
 struct cfw_value;
 struct cfw_watch;
@@ -36,6 +37,7 @@ struct cfw_run_state {
 	struct curfew *curfew;
 	struct cfw_health *health;
 	struct cfw_control *control;
+	struct cfw_sd *sd;
 	struct cfw_watch *watch;    /* of the policy's files */
 	uint64_t logged;            /* journal entries rendered so far */
 	enum cfw_log_format format; /* as configured so far */
