@@ -143,7 +143,7 @@ MAN := $(wildcard man/*.[1-9])
 install: $(BUILD)/curfew ## the binary, man pages and examples, under DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/curfew/examples $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -m 755 $(BUILD)/curfew $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(wildcard examples/*.lua examples/*.service) $(DESTDIR)$(PREFIX)/share/curfew/examples
+	install -m 644 $(wildcard examples/*.lua examples/*.service examples/*.yaml) $(DESTDIR)$(PREFIX)/share/curfew/examples
 	install -m 644 LICENSE README.md $(DESTDIR)$(PREFIX)/share/doc/curfew
 	$(foreach m,$(MAN),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m)) $m &&) true
 

@@ -40,6 +40,8 @@ struct curfew_crash {
 	bool vain;
 };
 
+enum curfew_reload_step { CURFEW_RELOAD_BEGINS, CURFEW_RELOAD_DONE, CURFEW_RELOAD_REFUSED };
+
 struct curfew_options {
 	size_t size;                    /* sizeof(struct curfew_options); any other is refused */
 	const struct curfew_loop *loop; /* copied; the loop behind it must outlive the instance */
@@ -53,7 +55,7 @@ struct curfew_options {
 	void (*on_deadline)(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool decided);
 	/* A stop has begun (S9.1). May be NULL. */
 	void (*on_lame)(void *ud);
-	void (*on_reload)(void *ud, bool over); /* a reload begins; over: it is done or refused. May be NULL */
+	void (*on_reload)(void *ud, enum curfew_reload_step step); /* May be NULL */
 	/* A rule names a signal: the host should catch it and hand it in by curfew_signal. Negative refuses. May be NULL. */
 	int (*on_signal_rule)(void *ud, int signo, struct curfew_err *err);
 	/* curfew.configure was called: log, health, control and watch are the part the host owns. conf.reset: for a reload, so what it
@@ -154,6 +156,9 @@ struct curfew_steer {
  * when it was refused: err says by whom, a rule or the state. fn may be NULL. */
 CURFEW_API int curfew_steer(struct curfew *c, const struct curfew_steer *steer, curfew_answer_fn *fn, void *ud,
 			    struct curfew_err *err);
+
+/* Tell scripts, as curfew.wait(event) and curfew.subscribe(event, f) hear it. value may be NULL; not taken. */
+CURFEW_API void curfew_emit(struct curfew *c, const char *event, const struct cfw_value *value);
 
 /* Pull: do all that is due now; never blocks. The instance arms the loop's timer itself, so a host with a loop need not call
  * these. */

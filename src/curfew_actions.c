@@ -92,6 +92,12 @@ static void stop_server(struct curfew *c, const struct cfw_action *a)
 	s->kind->stop(s->srv, &stop);
 }
 
+void curfew_emit(struct curfew *c, const char *event, const struct cfw_value *value)
+{
+	for (struct cfw_gen *g = c->gen; g; g = g->older)
+		cfw_policy_emit(g->policy, event, value);
+}
+
 static void tell_lame(struct curfew *c)
 {
 	for (size_t i = 0; i < c->nservers; i++)
@@ -100,8 +106,7 @@ static void tell_lame(struct curfew *c)
 	if (c->opt.on_lame)
 		c->opt.on_lame(c->opt.ud);
 	cfw_policy_hurry(c->policy);
-	for (struct cfw_gen *g = c->gen; g; g = g->older)
-		cfw_policy_emit(g->policy, "stopping", NULL);
+	curfew_emit(c, "stopping", NULL);
 }
 
 static void reply(struct curfew *c, const struct cfw_action *a)

@@ -93,6 +93,12 @@ struct cfw_value *curfew_server_info(const struct curfew *c, cfw_id server, bool
 		bad |= cfw_value_set(v, "pid", cfw_value_int(pid));
 	if (with_stats) {
 		struct cfw_value *stats = s->kind->stats ? s->kind->stats(s->srv) : cfw_value_map();
+		if (s->kind->takes_requests) {
+			uint64_t errors, limits;
+			cfw_policy_request_counts(cfw_gen_of(c, server)->policy, server, &errors, &limits);
+			bad |= cfw_value_set(stats, "errors", cfw_value_int((int64_t)errors)) |
+			       cfw_value_set(stats, "limits", cfw_value_int((int64_t)limits));
+		}
 		bad |= cfw_value_set(v, "stats", stats);
 	}
 	if (bad) {

@@ -196,7 +196,7 @@ void cfw_reload_step(struct curfew *c)
 		return;
 	if (!c->next) {
 		if (c->opt.on_reload)
-			c->opt.on_reload(c->opt.ud, false);
+			c->opt.on_reload(c->opt.ud, CURFEW_RELOAD_BEGINS);
 		rc = begin_build(c, &err);
 	}
 	c->reload_asked = false;
@@ -209,7 +209,7 @@ void cfw_reload_step(struct curfew *c)
 		succeed(c, what);
 	}
 	if (rc <= 0 && c->opt.on_reload)
-		c->opt.on_reload(c->opt.ud, true);
+		c->opt.on_reload(c->opt.ud, rc ? CURFEW_RELOAD_REFUSED : CURFEW_RELOAD_DONE);
 }
 
 uint64_t cfw_reload_deadline(const struct curfew *c)

@@ -43,7 +43,12 @@ function life.deactivate(callback)
 end
 
 function life.configure(conf)
-	return misuse.result("curfew.configure", c.configure(require "curfew.settings"(conf, "curfew.configure")))
+	local settings = require "curfew.settings"(conf, "curfew.configure")
+	local ok, message, code = misuse.result("curfew.configure", c.configure(settings))
+	if ok and settings.health then
+		require "curfew.hold"(settings.health)
+	end
+	return ok, message, code
 end
 
 life.now = c.now

@@ -25,7 +25,18 @@ return schema.record({
 	load_limit = schema.period,
 	reload_grace = schema.duration,
 	control = control,
-	health = schema.record({ listen = schema.required(listen) }, { expected = 'a table such as { listen = "127.0.0.1:9090" }' }),
+	health = schema.record({
+		listen = schema.required(listen),
+		hold = schema.duration,
+		probes = schema.integer(1, 1000),
+	}, {
+		expected = 'a table such as { listen = "127.0.0.1:9090", hold = "5s" }',
+		check = function(out, what)
+			if out.probes and not out.hold then
+				misuse.raise(what, "health.probes ends a health.hold, and there is none")
+			end
+		end,
+	}),
 	watch = schema.boolean,
 	log = schema.record({
 		level = schema.one_of { "debug", "info", "warn", "error" },

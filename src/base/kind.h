@@ -98,7 +98,8 @@ struct cfw_kind {
 	/* The listening socket of this address, as a definition writes it, for a successor: a descriptor of the caller's, and from now
 	 * on srv does nothing to the socket that others would notice; or -1. take false: only whether it is there (0). */
 	int (*hand_over)(void *srv, const char *address, bool take);
-	bool beside; /* a changed one starts first, and the old one stops when it has; or def.overlap says so */
+	bool takes_requests; /* it has conversations with the policy (exchange.h) */
+	bool beside;         /* a changed one starts first, and the old one stops when it has; or def.overlap says so */
 };
 
 /* A named operation that a script can wait on: exec, fetch, fs.read, … */

@@ -185,6 +185,8 @@ void cfw_policy_deactivate(struct cfw_policy *p);
 /* Tasks, timers or requests are left (the other half of S2.8). Bare event subscriptions do not count. */
 bool cfw_policy_busy(const struct cfw_policy *p);
 
+/* Of a server's requests since the policy was loaded: ended by an uncaught error; those of them that a limit ended. */
+void cfw_policy_request_counts(const struct cfw_policy *p, cfw_id server, uint64_t *errors, uint64_t *limits);
 /* Tell curfew.wait(name) and curfew.subscribe(name, f). value may be NULL; not taken. */
 void cfw_policy_emit(struct cfw_policy *p, const char *event, const struct cfw_value *value);
 

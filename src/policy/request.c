@@ -65,6 +65,13 @@ static const char *what_of(const struct cfw_conversation *r, char *buf, size_t n
 	return buf;
 }
 
+void cfw_policy_request_counts(const struct cfw_policy *p, cfw_id server, uint64_t *errors, uint64_t *limits)
+{
+	const struct cfw_counts *counts = cfw_request_counts(p, server);
+	*errors = counts ? counts->errors : 0;
+	*limits = counts ? counts->limits : 0;
+}
+
 const struct cfw_counts *cfw_request_counts(const struct cfw_policy *p, cfw_id server)
 {
 	for (size_t i = 0; i < p->counts_n; i++)

@@ -214,6 +214,7 @@ struct cfw_control *cfw_control_new(struct event_base *base, const struct cfw_lo
 	ctl->base = base;
 	ctl->log = log;
 	ctl->curfew = curfew;
+	ctl->route = cfw_control_route;
 	TAILQ_INIT(&ctl->conns);
 	TAILQ_INIT(&ctl->asked);
 	evtimer_assign(&ctl->later, base, on_later, ctl);
@@ -228,6 +229,12 @@ static void close_all(struct cfw_control *ctl)
 	while (!TAILQ_EMPTY(&ctl->conns))
 		cfw_control_conn_free(TAILQ_FIRST(&ctl->conns));
 	event_del(&ctl->later);
+}
+
+void cfw_control_metrics(struct cfw_control *ctl, void (*metrics)(void *ud, struct cfw_buf *out), void *ud)
+{
+	ctl->metrics = metrics;
+	ctl->metrics_ud = ud;
 }
 
 void cfw_control_free(struct cfw_control *ctl)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+struct cfw_buf;
 struct cfw_control;
 struct cfw_log;
 struct cfw_value;
@@ -14,6 +15,8 @@ struct event_base;
 
 /* One a run; nothing is open yet. curfew: where the instance is found, once there is one. NULL when memory is gone. */
 struct cfw_control *cfw_control_new(struct event_base *base, const struct cfw_log *log, struct curfew *const *curfew);
+/* Where GET /v1/metrics comes from; ud outlives ctl. */
+void cfw_control_metrics(struct cfw_control *ctl, void (*metrics)(void *ud, struct cfw_buf *out), void *ud);
 /* Before base is freed. NULL is fine. */
 void cfw_control_free(struct cfw_control *ctl);
 

@@ -83,9 +83,9 @@ static void answer(struct cfw_control_conn *c, int status, const char *type, con
 	finish(c);
 }
 
-void cfw_control_reply_text(struct cfw_control_conn *c, const char *type, const char *text, size_t n)
+void cfw_control_reply_text(struct cfw_control_conn *c, int status, const char *type, const char *text, size_t n)
 {
-	answer(c, 200, type, "", text, n);
+	answer(c, status, type, "", text, n);
 }
 
 static void reply_with(struct cfw_control_conn *c, int status, const char *more, struct cfw_value *v)
@@ -242,7 +242,7 @@ static void dispatch(struct cfw_control_conn *c, struct head *h, const char *bod
 	if (mark)
 		*mark++ = '\0';
 	TAILQ_INIT(&r.query);
-	if (n && !(r.body = cfw_view_parse_json(body, n, why, sizeof why))) {
+	if (n && c->ctl->route == cfw_control_route && !(r.body = cfw_view_parse_json(body, n, why, sizeof why))) {
 		cfw_control_reply_error(c, 400, "bad_request", "the body is %s", why);
 		return;
 	}
@@ -252,7 +252,7 @@ static void dispatch(struct cfw_control_conn *c, struct head *h, const char *bod
 	else if (mark && evhttp_parse_query_str(mark, &r.query))
 		cfw_control_reply_error(c, 400, "bad_request", "the query cannot be read");
 	else
-		cfw_control_route(c, &r);
+		c->ctl->route(c, &r);
 	evhttp_clear_headers(&r.query);
 	cfw_value_free(r.body);
 }

@@ -18,6 +18,7 @@
 #include "shell/control.h"
 #include "shell/listen.h"
 
+#define CFW_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 enum {
 	CFW_CONTROL_CONNS = 64,
 	CFW_CONTROL_STREAMS = 16,
@@ -61,10 +62,16 @@ struct cfw_control_socket {
 	gid_t gid;
 };
 
+struct cfw_control_request;
 struct cfw_control {
 	struct event_base *base;
 	const struct cfw_log *log;
 	struct curfew *const *curfew;
+	void (*route)(struct cfw_control_conn *c,
+		      struct cfw_control_request *r); /* cfw_control_route; another's paths (health.c) */
+	void *route_ud;
+	void (*metrics)(void *ud, struct cfw_buf *out); /* NULL: there are none */
+	void *metrics_ud;
 	struct cfw_control_socket *socket, *next; /* next: prepared */
 	bool prepared;
 	struct cfw_control_conns conns; /* the oldest first */
@@ -90,7 +97,7 @@ void cfw_control_conn_new(struct cfw_control *ctl, int fd, bool welcome);
 void cfw_control_conn_free(struct cfw_control_conn *c);
 /* Answer: status, and v as JSON; takes v (NULL: out of memory). */
 void cfw_control_reply(struct cfw_control_conn *c, int status, struct cfw_value *v);
-void cfw_control_reply_text(struct cfw_control_conn *c, const char *type, const char *text, size_t n);
+void cfw_control_reply_text(struct cfw_control_conn *c, int status, const char *type, const char *text, size_t n);
 void cfw_control_reply_error(struct cfw_control_conn *c, int status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* extra: further header lines, each with its end, or "". */
@@ -103,8 +110,10 @@ void cfw_control_route(struct cfw_control_conn *c, struct cfw_control_request *r
 const char *cfw_control_param(const struct cfw_control_request *r, const char *key);
 bool cfw_control_flag(const struct cfw_control_request *r, const char *key);
 
-/* control_act.c */
 typedef void cfw_control_fn(struct cfw_control_conn *c, struct cfw_control_request *r);
+cfw_control_fn cfw_control_get_metrics;
+
+/* control_act.c */
 cfw_control_fn cfw_control_stop, cfw_control_abort, cfw_control_reload, cfw_control_trigger, cfw_control_steer,
 	cfw_control_extend;
 void cfw_control_reply_err(struct cfw_control_conn *c, const struct curfew_err *err);

@@ -133,14 +133,22 @@ static void get_timeline(struct cfw_control_conn *c, struct cfw_control_request 
 	if (b.failed)
 		cfw_control_reply(c, 503, NULL);
 	else
-		cfw_control_reply_text(c, f->type, b.data ? b.data : "", b.len);
+		cfw_control_reply_text(c, 200, f->type, b.data ? b.data : "", b.len);
 	cfw_buf_clear(&b);
 }
 
-static void get_metrics(struct cfw_control_conn *c, struct cfw_control_request *r)
+void cfw_control_get_metrics(struct cfw_control_conn *c, struct cfw_control_request *r)
 {
+	struct cfw_buf b;
 	(void)r;
-	cfw_control_reply_error(c, 404, "not_found", "this version has no metrics");
+	cfw_buf_init(&b);
+	if (c->ctl->metrics)
+		c->ctl->metrics(c->ctl->metrics_ud, &b);
+	if (b.failed)
+		cfw_control_reply(c, 503, NULL);
+	else
+		cfw_control_reply_text(c, 200, CFW_METRICS_TYPE, b.data ? b.data : "", b.len);
+	cfw_buf_clear(&b);
 }
 
 /* ---- paths ---- */
@@ -156,7 +164,7 @@ static const struct route {
 	{"GET", "/v1/servers/*", get_server, 0},
 	{"GET", "/v1/timeline", get_timeline, 0},
 	{"GET", "/v1/events", cfw_control_events, 0},
-	{"GET", "/v1/metrics", get_metrics, 0},
+	{"GET", "/v1/metrics", cfw_control_get_metrics, 0},
 	{"POST", "/v1/stop", cfw_control_stop, 0},
 	{"POST", "/v1/abort", cfw_control_abort, 0},
 	{"POST", "/v1/reload", cfw_control_reload, 0},

@@ -1,7 +1,6 @@
 #include "shell/health.h"
 
-#include <event2/buffer.h>
-#include <event2/http.h>
+#include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,54 +8,63 @@
 #include "base/err.h"
 #include "base/value.h"
 #include "shell/accept.h"
+#include "shell/control_impl.h"
 #include "shell/listen.h"
 
-enum { MAX_HEADERS = 8 << 10, MAX_BODY = 1 << 10, TIMEOUT = 60 /* s */ };
-
 struct cfw_health {
-	struct evhttp *http;
+	struct cfw_control *ctl; /* its connections are the control API's, with other paths */
+	struct event_base *base;
 	struct cfw_accept accept;
 	struct cfw_value *listen;
 	struct cfw_listen_addr *addrs;
 	struct cfw_listener *listeners; /* n */
+	struct evconnlistener **ev;     /* n */
 	int n;
 	char *address;
-	bool (*ready)(void *ud, char *why, size_t n);
+	const struct cfw_health_ops *ops;
 	void *ud;
 };
 
-static void answer(struct evhttp_request *req, int status, const char *reason, const char *text)
+static void reply(struct cfw_control_conn *c, int status, const char *text)
 {
-	char line[256], length[16];
+	char line[256];
 	int n = snprintf(line, sizeof line, "%s\n", text);
-	size_t len = n < (int)sizeof line ? (size_t)n : sizeof line - 1;
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-	snprintf(length, sizeof length, "%zu", len);
-	evhttp_add_header(headers, "Content-Type", "text/plain; charset=utf-8");
-	evhttp_add_header(headers, "Content-Length", length);
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	if (evhttp_request_get_command(req) != EVHTTP_REQ_HEAD)
-		evbuffer_add(evhttp_request_get_output_buffer(req), line, len);
-	evhttp_send_reply(req, status, reason, NULL);
+	cfw_control_reply_text(c, status, "text/plain; charset=utf-8", line,
+			       n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-static void on_request(struct evhttp_request *req, void *health)
+static void get_ready(struct cfw_control_conn *c, const struct cfw_health *h)
 {
-	const struct cfw_health *h = health;
-	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
-	enum evhttp_cmd_type method = evhttp_request_get_command(req);
-	bool readiness = path && !strcmp(path, "/readyz");
 	char why[200] = "not ready";
-	if (!readiness && (!path || strcmp(path, "/healthz") != 0)) {
-		answer(req, 404, "Not Found", "there are /healthz and /readyz");
-	} else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
-		evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "GET, HEAD");
-		answer(req, 405, "Method Not Allowed", "GET or HEAD");
-	} else if (readiness && !h->ready(h->ud, why, sizeof why)) {
-		answer(req, 503, "Service Unavailable", why);
-	} else {
-		answer(req, 200, "OK", "ok");
-	}
+	bool ready = h->ops->ready(h->ud, why, sizeof why);
+	reply(c, ready ? 200 : 503, ready ? "ok" : why);
+	if (!ready && h->ops->told)
+		h->ops->told(h->ud);
+}
+
+static void route(struct cfw_control_conn *c, struct cfw_control_request *r)
+{
+	const struct cfw_health *h = c->ctl->route_ud;
+	bool known = !strcmp(r->path, "/healthz") || !strcmp(r->path, "/readyz") || !strcmp(r->path, "/metrics");
+	if (!known)
+		reply(c, 404, "there are /healthz, /readyz and /metrics");
+	else if (strcmp(r->method, "GET") != 0 && !c->head)
+		cfw_control_reply_error(c, 405, "method_not_allowed", "GET, HEAD");
+	else if (r->path[1] == 'm')
+		cfw_control_get_metrics(c, r);
+	else if (r->path[1] == 'r')
+		get_ready(c, h);
+	else
+		reply(c, 200, "ok");
+}
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *ud)
+{
+	const struct cfw_health *h = ud;
+	(void)l;
+	(void)sa;
+	(void)len;
+	cfw_control_conn_new(h->ctl, fd, true);
 }
 
 static int listen_on(struct cfw_health *h, int i, struct curfew_err *err)
@@ -64,29 +72,29 @@ static int listen_on(struct cfw_health *h, int i, struct curfew_err *err)
 	int rc = cfw_listen_open("health", &h->addrs[i], &h->listeners[i], err);
 	if (rc)
 		return rc;
-	struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(h->http, h->listeners[i].fd);
-	if (!bound)
+	h->ev[i] =
+		evconnlistener_new(h->base, on_accept, h, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, h->listeners[i].fd);
+	if (!h->ev[i])
 		return cfw_err_set(err, CURFEW_ENOMEM, "health: out of memory");
-	cfw_accept_watch(&h->accept, i, evhttp_bound_socket_get_listener(bound));
+	cfw_accept_watch(&h->accept, i, h->ev[i]);
 	return 0;
 }
 
-static int open_all(struct cfw_health *h, struct event_base *base, struct curfew_err *err)
+static int open_all(struct cfw_health *h, struct curfew_err *err)
 {
 	h->n = cfw_listen_parse("health", h->listen, &h->addrs, err);
 	if (h->n < 0)
 		return h->n;
-	h->http = evhttp_new(base);
+	h->ctl = cfw_control_new(h->base, h->accept.log, NULL);
 	h->listeners = calloc((size_t)h->n, sizeof *h->listeners);
-	if (!h->http || !h->listeners || cfw_accept_init(&h->accept, base, h->n))
+	h->ev = calloc((size_t)h->n, sizeof *h->ev);
+	if (!h->ctl || !h->listeners || !h->ev || cfw_accept_init(&h->accept, h->base, h->n))
 		return cfw_err_set(err, CURFEW_ENOMEM, "health: out of memory");
+	h->ctl->route = route;
+	h->ctl->route_ud = h;
+	cfw_control_metrics(h->ctl, h->ops->metrics, h->ud);
 	for (int i = 0; i < h->n; i++)
 		h->listeners[i].fd = -1;
-	evhttp_set_gencb(h->http, on_request, h);
-	evhttp_set_allowed_methods(h->http, (ev_uint16_t)~EVHTTP_REQ_CONNECT);
-	evhttp_set_max_headers_size(h->http, MAX_HEADERS);
-	evhttp_set_max_body_size(h->http, MAX_BODY);
-	evhttp_set_timeout(h->http, TIMEOUT);
 	for (int i = 0; i < h->n; i++) {
 		int rc = listen_on(h, i, err);
 		if (rc)
@@ -97,19 +105,20 @@ static int open_all(struct cfw_health *h, struct event_base *base, struct curfew
 }
 
 struct cfw_health *cfw_health_open(struct event_base *base, const struct cfw_value *listen, const struct cfw_log *log,
-				   bool (*ready)(void *ud, char *why, size_t n), void *ud, struct curfew_err *err)
+				   const struct cfw_health_ops *ops, void *ud, struct curfew_err *err)
 {
 	struct cfw_health *h = calloc(1, sizeof *h);
 	if (!h) {
 		cfw_err_set(err, CURFEW_ENOMEM, "health: out of memory");
 		return NULL;
 	}
-	h->ready = ready;
+	h->base = base;
+	h->ops = ops;
 	h->ud = ud;
 	h->accept.name = "health";
 	h->accept.log = log;
 	h->listen = cfw_value_copy(listen);
-	if (open_all(h, base, err)) {
+	if (open_all(h, err)) {
 		cfw_health_close(h);
 		return NULL;
 	}
@@ -118,19 +127,25 @@ struct cfw_health *cfw_health_open(struct event_base *base, const struct cfw_val
 
 void cfw_health_close(struct cfw_health *h)
 {
+	struct cfw_control_conn *c;
 	if (!h)
 		return;
+	if (h->ctl)
+		TAILQ_FOREACH(c, &h->ctl->conns, link)
+	cfw_control_flush(c);
+	cfw_control_free(h->ctl);
+	cfw_accept_clear(&h->accept);
 	for (int i = 0; h->listeners && i < h->n; i++) {
-		if (h->accept.on && h->accept.on[i])
-			h->listeners[i].fd = -1; /* evhttp's now */
+		if (h->ev && h->ev[i]) {
+			evconnlistener_free(h->ev[i]);
+			h->listeners[i].fd = -1; /* it was its own */
+		}
 		cfw_listen_close(&h->listeners[i]);
 	}
-	cfw_accept_clear(&h->accept);
-	if (h->http)
-		evhttp_free(h->http);
 	cfw_listen_addrs_free(h->addrs, h->n < 0 ? 0 : h->n);
 	cfw_value_free(h->listen);
 	free(h->listeners);
+	free(h->ev);
 	free(h->address);
 	free(h);
 }

@@ -371,6 +371,7 @@ const struct cfw_kind cfw_http_kind = {
 	.lame = lame,
 	.last = cfw_http_last,
 	.stats = stats,
+	.takes_requests = true,
 	.address = address,
 	.fits = fits,
 	.renew = renew,

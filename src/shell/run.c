@@ -131,10 +131,12 @@ static void on_lame(void *ud)
 	cfw_display_begin(r->display);
 }
 
-static void on_reload(void *ud, bool over)
+static void on_reload(void *ud, enum curfew_reload_step step)
 {
-	const struct cfw_run_state *r = ud;
-	cfw_sd_reload(r->sd, over);
+	struct cfw_run_state *r = ud;
+	r->metrics.reloads += step == CURFEW_RELOAD_DONE;
+	r->metrics.reloads_refused += step == CURFEW_RELOAD_REFUSED;
+	cfw_sd_reload(r->sd, step != CURFEW_RELOAD_BEGINS);
 }
 
 static int on_signal_rule(void *ud, int signo, struct curfew_err *err)
@@ -182,6 +184,7 @@ static void on_journal(void *ud)
 		r->logged = e->seq;
 		struct cfw_journal_entry mine = *e; /* what follows may move it */
 		cfw_view_log(core, &mine, cfw_logger_log(r->logger), curfew_text, r->curfew);
+		cfw_metrics_entry(&r->metrics, core, &mine);
 		cfw_sd_journal(r->sd, &mine);
 		if (mine.what == CFW_J_LIFE && mine.a == CFW_L_STARTED && !r->link.crash)
 			cfw_passed_warn(cfw_logger_log(r->logger));
@@ -308,6 +311,7 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 	if (r->opt->sandbox && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) /* S10.4: nor do programs that it may run get more */
 		return cfw_err_sys(err, "the sandbox: prctl");
 	r->thread = gettid();
+	r->metrics.began_ns = cfw_time_now();
 	r->format = r->opt->log_format < 0 ? CFW_LOG_TEXT : (enum cfw_log_format)r->opt->log_format;
 	r->level = r->opt->log_level < 0 ? CFW_INFO : (enum cfw_log_level)r->opt->log_level;
 	r->logger = cfw_logger_new(STDERR_FILENO, r->format, r->level, r->tty);
@@ -326,6 +330,8 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 		rc = catch_signals(r, err);
 	if (!rc && !(r->control = cfw_control_new(r->base, cfw_logger_log(r->logger), &r->curfew)))
 		rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	if (!rc)
+		cfw_control_metrics(r->control, cfw_run_metrics, r);
 	if (!rc)
 		rc = open_instance(r, err);
 	if (!rc)

@@ -28,6 +28,14 @@ static bool is_ready(void *ud, char *why, size_t n)
 	return !stop.running && life == CFW_L_STARTED;
 }
 
+static void on_told(void *ud)
+{
+	const struct cfw_run_state *r = ud;
+	curfew_emit(r->curfew, "unready", NULL);
+}
+
+static const struct cfw_health_ops health_ops = {.ready = is_ready, .told = on_told, .metrics = cfw_run_metrics};
+
 /* reset: no listener where none is named. */
 static int listen_health(struct cfw_run_state *r, const struct cfw_value *listen, bool reset, struct curfew_err *err)
 {
@@ -37,7 +45,7 @@ static int listen_health(struct cfw_run_state *r, const struct cfw_value *listen
 	}
 	if (!listen || cfw_health_listens_on(r->health, listen) || r->link.crash)
 		return 0;
-	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), is_ready, r, err);
+	struct cfw_health *h = cfw_health_open(r->base, listen, cfw_logger_log(r->logger), &health_ops, r, err);
 	if (!h) { /* not for a script to live with: configure raises what is invalid, and only that */
 		err->sys_errno = 0;
 		return err->code = CURFEW_EINVAL;

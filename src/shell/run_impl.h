@@ -11,7 +11,9 @@
 #include "shell/link.h"
 #include "shell/logger.h"
 #include "shell/run.h"
+#include "view/metrics.h"
 
+struct cfw_buf;
 struct cfw_control;
 struct cfw_display;
 struct cfw_health;
@@ -38,6 +40,7 @@ struct cfw_run_state {
 	struct cfw_health *health;
 	struct cfw_control *control;
 	struct cfw_sd *sd;
+	struct cfw_metrics metrics;
 	struct cfw_watch *watch;    /* of the policy's files */
 	uint64_t logged;            /* journal entries rendered so far */
 	enum cfw_log_format format; /* as configured so far */
@@ -49,6 +52,8 @@ struct cfw_run_state {
 	int code;
 };
 
+/* run_metrics.c: what /metrics and /v1/metrics say. ud is the struct cfw_run_state. */
+void cfw_run_metrics(void *ud, struct cfw_buf *out);
 /* struct curfew_options.on_configure: log, health, watch, stall_limit. ud is the struct cfw_run_state. */
 int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err);
 

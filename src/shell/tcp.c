@@ -339,6 +339,7 @@ const struct cfw_kind cfw_tcp_kind = {
 	.stop = stop,
 	.cut = cut,
 	.stats = stats,
+	.takes_requests = true,
 	.address = address,
 	.fits = fits,
 	.renew = renew,

@@ -294,6 +294,17 @@ for path in read("src/shell/control_routes.c"):gmatch '"(/v1/[^"]+)", [%w_]+, [%
 end
 tap.ok(paths >= 18, "control_routes.c has paths")
 
+-- Each metric is in the manual, and nothing there is made up.
+local measured = 0
+for name in read("src/view/metrics.c"):gmatch '"(curfew_[%w_]+)"' do
+	measured = measured + 1
+	tap.ok(api:find(".It " .. name .. " Ta", 1, true), name .. " is in curfew-control(7)")
+end
+tap.ok(measured >= 30, "metrics.c has metrics")
+for name in api:gmatch "%.It (curfew_[%w_]+) Ta" do
+	tap.ok(read("src/view/metrics.c"):find('"' .. name .. '"', 1, true), name .. " of curfew-control(7) is there")
+end
+
 -- ---- form
 
 for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-plan.1", "man/curfew-test.1", "man/curfew-policy.5",

@@ -49,6 +49,31 @@ sub example {
 	is((http_get($at, '/readyz'))[0], 503, 'container.lua: not ready while it holds');
 	is($r->wait_exit, 0, 'container.lua ends with 0') or diag $r->log;
 }
+{ # the manifest that runs it: what it says fits the policy
+	my $yaml = slurp('examples/kubernetes.yaml');
+	my ($depth, @odd) = (0);
+	for my $line (grep { !/^\s*(?:#|$)/ } split /\n/, $yaml) {
+		push @odd, $line unless $line =~ /^((?:  )*)(?:- )?[\w.\/-]+:(?: (?:"[^"\\]*"|\[(?:"[^"\\]*"(?:, (?=")|(?=\])))+\]|[\w.\/:-]+))?$/;
+		my $now = length($1 // '') / 2 + ($line =~ /^\s*- / ? 1 : 0);
+		push @odd, $line if $now > $depth + ($line =~ /^\s*- / ? 2 : 1);
+		$depth = $now;
+	}
+	is("@odd", '', 'kubernetes.yaml is plain YAML');
+	my %env = $yaml =~ /- name: (\w+)\n\s+value: "([^"]*)"/g;
+	my ($grace) = $yaml =~ /terminationGracePeriodSeconds: (\d+)/;
+	is(join(' ', sort keys %env), 'APP APP_GRACE APP_HOLD APP_READY HEALTH', 'kubernetes.yaml sets what container.lua reads');
+	my $plan = sub { local %ENV = (%ENV, %env); system("$Curfew::BIN plan --grace $_[0]s examples/container.lua >/dev/null 2>&1") >> 8 };
+	is($plan->($grace), 0, 'kubernetes.yaml: the grace is longer than the worst case');
+	is($plan->($grace - 5), 1, 'kubernetes.yaml: a shorter one is noticed');
+	my @paths = $yaml =~ m{path: (/\S+)\n\s+port: health}g;
+	delete $env{APP_READY}; # nothing listens there
+	my $r = example('container.lua', env => { %env, APP => 'exec sleep 1000', APP_HOLD => '100ms', HEALTH => '127.0.0.1:0' });
+	my $at = $r->wait_log(qr/health: listening on (\S+)/);
+	ok(Curfew::wait_until(sub { ((http_get($at, $_))[0] // 0) == 200 }), "kubernetes.yaml: the probe of $_ is answered") for @paths;
+	is(scalar(@paths), 2, 'kubernetes.yaml: both probes');
+	$r->signal('TERM');
+	$r->wait_exit;
+}
 {
 	my $r = example('demo.lua', before => ['--timeline', 'always']);
 	is($r->wait_exit, 0, 'demo.lua ends with 0') or diag $r->log;

@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Curfew;
+use Metrics;
 use IO::Socket::INET;
 use Test::More;
 
@@ -44,7 +45,7 @@ LUA
 	is($status, 405, 'POST');
 	like($headers, qr/^Allow: GET, HEAD\r?$/mi, 'says what is allowed');
 	is((http_get($at, '/healthz', method => 'BREW'))[0], 405, 'so does any method');
-	is((http_get($at, $_))[0], 404, "$_ is nothing") for '/', '/metrics', '/readyz/', '/healthzz';
+	is((http_get($at, $_))[0], 404, "$_ is nothing") for '/', '/metric', '/readyz/', '/healthzz';
 	is((http_get($at, '/readyz?verbose=1'))[0], 200, 'a query changes nothing');
 
 	$r->signal('TERM');
@@ -122,5 +123,132 @@ LUA
 	is($r->wait_exit, 2, 'an address in use: the policy does not load');
 	like($r->log, qr/policy\.lua:2: .*health: cannot listen on \Q$at\E: Address already in use/, 'the message names the line and the address');
 	unlike($r->log, qr/started/, 'nothing was started');
+}
+
+# ---- metrics
+
+{
+	my ($r, $at) = run_policy(<<'LUA', before => ['--control', 'control.sock']);
+curfew.configure { health = { listen = "127.0.0.1:0" } }
+local web = curfew.http { name = 'we"b\\', listen = "127.0.0.1:0", routes = {
+	["GET /"] = function() return "served" end,
+	["GET /bad"] = function() error "boom" end,
+	["GET /loop"] = function() while true do end end,
+} }
+curfew.process { name = "p", command = { "sleep", "99" } }
+web:pre_stop(function() curfew.log.info "> pre_stop" wait_for "over" end)
+web:post_start(function() curfew.log.info("> at " .. web.address) end)
+curfew.on("SIGUSR1", curfew.ignore)
+curfew.on("SIGUSR2", curfew.reload)
+LUA
+	my $web = $r->wait_log(qr/> at (\S+)/);
+	$r->wait_log(qr/started 2 servers/);
+	http_get($web, $_) for '/', '/', '/bad', '/loop', '/none';
+	$r->signal('USR1');
+	$r->wait_log(qr/SIGUSR1: ignore/);
+	my ($status, $text, $headers) = http_get($at, '/metrics');
+	is($status, 200, '/metrics');
+	like($headers, qr{^Content-Type: text/plain; version=0\.0\.4; charset=utf-8\r?$}mi, 'its type');
+	my ($v, @wrong) = parse_metrics($text);
+	is("@wrong", '', 'Prometheus can read it');
+	my $s = 'server="we\"b\\\\",kind="http"';
+	my %want = ('curfew_state{state="started"}' => 1, 'curfew_state{state="stopping"}' => 0, 'curfew_servers{state="started"}' => 2,
+		'curfew_stopping' => 0, "curfew_server_up{$s}" => 1, 'curfew_server_up{server="p",kind="process"}' => 1,
+		"curfew_http_requests_total{$s}" => 5, "curfew_request_errors_total{$s}" => 2, "curfew_request_limits_total{$s}" => 1,
+		'curfew_http_replies_total{server="we\"b\\\\",code="2xx"}' => 2, 'curfew_http_replies_total{server="we\"b\\\\",code="5xx"}' => 2,
+		'curfew_http_replies_total{server="we\"b\\\\",code="4xx"}' => 1, 'curfew_triggers_total{trigger="SIGUSR1"}' => 1,
+		'curfew_decisions_total{decision="ignore"}' => 1, 'curfew_policy_generation' => 1, 'curfew_hooks_total{phase="post_start",outcome="ok"}' => 1,
+		'curfew_reloads_total{result="done"}' => 0);
+	is($v->{$_}, $want{$_}, "$_ is $want{$_}") for sort keys %want;
+	cmp_ok($v->{curfew_policy_memory_bytes}, '>', 10000, 'the memory of Lua');
+	ok(!exists $v->{curfew_stop_remaining_seconds}, 'no stop, no time that is left of it');
+	my ($c, @bad) = parse_metrics((http_get("unix:$r->{dir}/control.sock", '/v1/metrics'))[1]);
+	is("@bad", '', 'the control API has the same');
+	is(join(' ', sort map { s/\{.*//r } keys %$c), join(' ', sort map { s/\{.*//r } keys %$v), 'all of it');
+
+	$r->signal('USR2');
+	$r->wait_log(qr/generation 2 of the policy is in force/);
+	my $policy = slurp("$r->{dir}/policy.lua");
+	spew("$r->{dir}/policy.lua", 'error "x"');
+	$r->signal('USR2');
+	$r->wait_log(qr/reload: refused/);
+	spew("$r->{dir}/policy.lua", $policy);
+	($v, @wrong) = parse_metrics((http_get($at, '/metrics'))[1]);
+	is(join(' ', @$v{'curfew_policy_generation', 'curfew_reloads_total{result="done"}', 'curfew_reloads_total{result="refused"}'}), '2 1 1', 'S7: reloads are counted');
+
+	$r->signal('TERM');
+	$r->wait_log(qr/> pre_stop/);
+	($v, @wrong) = parse_metrics((http_get($at, '/metrics'))[1]);
+	is("@wrong", '', 'in a stop it can be read, too');
+	is(join(' ', @$v{'curfew_stopping', 'curfew_stops_total{mode="graceful"}', 'curfew_server_up{' . $s . '}', 'curfew_triggers_total{trigger="SIGTERM"}'}), '1 1 0 1', 'and says so');
+	cmp_ok($v->{curfew_stop_remaining_seconds}, '<=', 5, 'with the time that is left');
+	go($r, 'over');
+	is($r->wait_exit, 0, 'the end');
+}
+
+# ---- hold: S9.1, requests are served until the balancer has seen that no more should come
+
+my $web = 'local web = curfew.http { name = "web", listen = "127.0.0.1:0", handler = function() return "served" end }
+web:post_start(function() curfew.log.info("> at " .. web.address) end) web:pre_stop(function() curfew.log.info "> pre_stop" end)';
+{
+	my ($r, $at) = run_policy(qq{curfew.configure { exit_timeout = "60s", health = { listen = "127.0.0.1:0", hold = "50s", probes = 3 } }\n$web});
+	my $address = $r->wait_log(qr/> at (\S+)/);
+	ok(Curfew::wait_until(sub { ((http_get($at, '/readyz'))[0] // 0) == 200 }), 'hold: ready');
+	$r->signal('TERM');
+	for my $n (1 .. 3) {
+		ok(Curfew::wait_until(sub { ((http_get($at, '/readyz'))[0] // 0) == 503 }), "hold: probe $n is told") if $n == 1;
+		is((http_get($at, '/readyz'))[0], 503, "hold: probe $n is told") if $n > 1;
+		is((http_get($address, '/'))[1], 'served', 'hold: and requests are served') if $n < 3;
+		unlike($r->log, qr/> pre_stop/, 'hold: no server has begun to stop') if $n < 3;
+	}
+	is($r->wait_exit, 0, 'hold: after the third it goes on');
+	like($r->log, qr/> pre_stop/, 'hold: with the rest');
+}
+{
+	my ($r, $at) = run_policy(qq{curfew.configure { health = { listen = "127.0.0.1:0", hold = "200ms" } }\n$web});
+	$r->wait_log(qr/> at (\S+)/);
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'hold: its time passes');
+	cmp_ok($r->took, '>=', 0.2, 'hold: not sooner');
+}
+{
+	my ($r, $at) = run_policy(qq{curfew.configure { health = { listen = "127.0.0.1:0", hold = "50s" } }\ncurfew.on("SIGTERM", curfew.abort(3))\n$web});
+	$r->wait_log(qr/> at (\S+)/);
+	$r->signal('TERM');
+	is($r->wait_exit, 3, 'hold: an abort does not wait for it');
+	cmp_ok($r->took, '<', 4, 'hold: at all');
+}
+for (['health = { listen = "127.0.0.1:0", probes = 3 }', qr/policy\.lua:3: curfew\.configure: health\.probes ends a health\.hold, and there is none/],
+	['health = { listen = "127.0.0.1:0", hold = "soon" }', qr/policy\.lua:3: curfew\.configure: health\.hold: /],
+	['health = { listen = "127.0.0.1:0", hold = "1s", probes = 0 }', qr/policy\.lua:3: curfew\.configure: health\.probes: expected a whole number from 1/]) {
+	my ($conf, $said) = @$_;
+	my $r = curfew(policy => "$HEAD curfew.configure { $conf }");
+	is($r->wait_exit, 2, "$conf: refused");
+	like($r->log, $said, "$conf: the error says why");
+}
+
+# ---- bounds: whoever is slow, huge or many holds up nobody
+
+{
+	my ($r, $at) = run_policy("$listen\n$idle");
+	$r->wait_log(qr/started 1 server/);
+	my @open = map { connect_to($at) } 1 .. 100;
+	is((http_get($at, '/healthz'))[0], 200, 'a hundred that ask nothing keep nobody out');
+	undef @open;
+	my $half = connect_to($at);
+	print {$half} "GET /readyz HT";
+	is((http_get($at, '/healthz'))[0], 200, 'nor does half a request');
+	my $huge = connect_to($at);
+	print {$huge} "GET /readyz HTTP/1.1\r\nX: " . ('x' x 20000) . "\r\n\r\n";
+	my $answer = '';
+	while (IO::Select->new($huge)->can_read($Curfew::PATIENCE)) { sysread($huge, $answer, 4096, length $answer) or last }
+	like($answer, qr{^HTTP/1\.1 431 }, 'a huge head is refused');
+	$answer = '';
+	my $body = connect_to($at);
+	print {$body} "POST /readyz HTTP/1.1\r\nContent-Length: 100000\r\n\r\n";
+	while (IO::Select->new($body)->can_read($Curfew::PATIENCE)) { sysread($body, $answer, 4096, length $answer) or last }
+	like($answer, qr{^HTTP/1\.1 413 }, 'a huge body is refused before it comes');
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'who still sends half a request holds up no end');
 }
 done_testing;
