@@ -1,5 +1,5 @@
--- hold.lua: health.hold: from the first stopping trigger on /readyz answers 503, and everything is served until whoever asks has seen
--- that: so many times (health.probes), or for so long.
+-- hold.lua: health.hold: from the first stopping trigger on /readyz answers 503, and everything is served until whoever asks
+-- has seen that: so many times (health.probes), or for so long.
 local hooks = require "curfew.hooks"
 
 local hold -- { ns =, probes = } as configured last; nil: none

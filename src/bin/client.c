@@ -15,13 +15,29 @@
 #include "bin/bin.h"
 #include "view/json.h"
 
+enum { OPT_SVG = 256, OPT_TRACE, OPT_FILE };
+
 static const struct option options[] = {
-	{"socket", required_argument, NULL, 's'},
-	{"json", no_argument, NULL, 'j'},
-	{"wait", no_argument, NULL, 'w'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+	{"wait", no_argument, NULL, 'w'},         {"svg", no_argument, NULL, OPT_SVG}, /* of timeline, from here on */
+	{"trace", no_argument, NULL, OPT_TRACE},  {"file", required_argument, NULL, OPT_FILE},
+	{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
+
+/* What only one of the commands knows. */
+static int take_own(struct cfw_client *c, int opt, const char *arg)
+{
+	if (c->command != &cfw_command_timeline)
+		return cfw_usage_error(c->command, "unknown option --%s",
+				       opt == OPT_FILE  ? "file"
+				       : opt == OPT_SVG ? "svg"
+							: "trace");
+	if (opt == OPT_FILE)
+		c->file = arg;
+	else
+		c->form = opt == OPT_SVG ? "svg" : "trace";
+	return 0;
+}
 
 int cfw_client_parse(struct cfw_client *c, const struct cfw_command *command, int argc, char **argv, int takes)
 {
@@ -42,6 +58,8 @@ int cfw_client_parse(struct cfw_client *c, const struct cfw_command *command, in
 		}
 		if (opt == 's')
 			c->socket = optarg;
+		if (opt >= OPT_SVG && take_own(c, opt, optarg))
+			return CFW_CLIENT_USAGE;
 		c->json |= opt == 'j';
 		c->wait |= opt == 'w';
 	}

@@ -15,7 +15,8 @@ struct cfw_client {
 	const struct cfw_command *command;
 	const char *socket; /* $CURFEW_SOCKET, else /run/curfew.sock */
 	bool json, wait;
-	int argc; /* what is left: the operands */
+	const char *form, *file; /* of timeline: "svg", "trace" or NULL; a black box */
+	int argc;                /* what is left: the operands */
 	char **argv;
 };
 enum { CFW_CLIENT_DONE = 0, CFW_CLIENT_REFUSED = 1, CFW_CLIENT_USAGE = 2, CFW_CLIENT_NOBODY = 3 }; /* exit codes */

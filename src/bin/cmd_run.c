@@ -20,6 +20,7 @@ enum {
 	OPT_START_TIMEOUT,
 	OPT_STOP_MARGIN,
 	OPT_CONTROL,
+	OPT_BLACK_BOX,
 	OPT_TIMELINE,
 	OPT_WATCH,
 	OPT_NO_DISPLAY,
@@ -39,6 +40,7 @@ static const struct option options[] = {
 	{"start-timeout", required_argument, NULL, OPT_START_TIMEOUT},
 	{"stop-margin", required_argument, NULL, OPT_STOP_MARGIN},
 	{"control", required_argument, NULL, OPT_CONTROL},
+	{"black-box", required_argument, NULL, OPT_BLACK_BOX},
 	{"timeline", required_argument, NULL, OPT_TIMELINE},
 	{"watch", no_argument, NULL, OPT_WATCH},
 	{"no-display", no_argument, NULL, OPT_NO_DISPLAY},
@@ -64,6 +66,8 @@ static const char help[] = "  -p, --policy FILE       load this policy too; any 
 			   "      --log-level LEVEL   debug, info, warn or error\n"
 			   "  -q, --quiet             the same as --log-level warn\n"
 			   "      --control PATH      answer \"curfew status\" and others on this socket\n"
+			   "      --black-box FILE    keep what happens there, readable by \"curfew timeline --file\" also\n"
+			   "                          when this process was killed\n"
 			   "      --timeline WHEN     after the stop: auto (on a terminal), always or never\n"
 			   "      --watch             reload when a file of the policy changes\n"
 			   "      --no-display        no live display during a stop\n"
@@ -163,6 +167,9 @@ static int take(struct parsed *p, int opt, const char *arg)
 		return cfw_value_set(p->overrides, "control", cfw_value_str(arg))
 			       ? cfw_usage_error(&cfw_command_run, "out of memory")
 			       : 0;
+	case OPT_BLACK_BOX:
+		p->run.black_box = arg;
+		return *arg ? 0 : cfw_usage_error(&cfw_command_run, "--black-box: it needs a file");
 	case OPT_TIMELINE:
 		rc = take_word(&when, parse_when(arg), "--timeline", arg, "auto, always, never");
 		p->run.timeline = (enum cfw_when)when;

@@ -379,5 +379,8 @@ struct cfw_journal_entry {
 };
 /* The first entry whose seq is at least seq, NULL when there is none (yet). Valid until the next feed. */
 const struct cfw_journal_entry *cfw_core_journal(const struct cfw_core *core, uint64_t seq);
+/* Make the journal of a core that was never fed these n entries, numbered from 1, with first as the cause of the last stop in them: so
+ * that the views can show what another process has left. The core is for reading only from then on. 0 or CURFEW_ENOMEM. */
+int cfw_core_restore(struct cfw_core *core, const struct cfw_journal_entry *entries, size_t n, const struct cfw_trigger *first);
 
 #endif

@@ -154,3 +154,24 @@ const struct cfw_journal_entry *cfw_core_journal(const struct cfw_core *core, ui
 	i = search(r, false, r->len, seq);
 	return i < r->len ? at(r, i) : NULL;
 }
+
+int cfw_core_restore(struct cfw_core *core, const struct cfw_journal_entry *entries, size_t n, const struct cfw_trigger *first)
+{
+	struct cfw_ring *r = &core->journal;
+	int rc = cfw_journal_reserve(core, n);
+	if (rc)
+		return rc;
+	*r = (struct cfw_ring){.e = r->e, .cap = r->cap};
+	core->stop = (struct cfw_stop_run){.first = *first};
+	for (size_t i = 0; i < n; i++) {
+		r->e[i] = entries[i];
+		r->e[i].seq = i + 1;
+		if (entries[i].what == CFW_J_STOP && !entries[i].b)
+			r->stop_seq = i + 1;
+		if (entries[i].what == CFW_J_EXIT)
+			core->code = entries[i].code;
+	}
+	r->seq = r->len = n;
+	core->ended = true;
+	return 0;
+}

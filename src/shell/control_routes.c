@@ -103,11 +103,32 @@ static void timeline_text(struct curfew *curfew, const struct cfw_control_reques
 	cfw_view_timeline(curfew_core(curfew), columns, LINES, cfw_control_flag(r, "color"), cfw_control_flag(r, "ascii"), out);
 }
 
+static void timeline_json(struct curfew *curfew, const struct cfw_control_request *r, struct cfw_buf *out)
+{
+	(void)r;
+	cfw_view_timeline_json(curfew_core(curfew), out);
+}
+
+static void timeline_trace(struct curfew *curfew, const struct cfw_control_request *r, struct cfw_buf *out)
+{
+	(void)r;
+	cfw_view_timeline_trace(curfew_core(curfew), out);
+}
+
+static void timeline_svg(struct curfew *curfew, const struct cfw_control_request *r, struct cfw_buf *out)
+{
+	(void)r;
+	cfw_view_timeline_svg(curfew_core(curfew), out);
+}
+
 static const struct form {
 	const char *name, *type;
 	void (*put)(struct curfew *curfew, const struct cfw_control_request *r, struct cfw_buf *out);
 } forms[] = {
 	{"text", "text/plain; charset=utf-8", timeline_text},
+	{"json", "application/json", timeline_json},
+	{"svg", "image/svg+xml", timeline_svg},
+	{"trace", "application/json", timeline_trace},
 };
 
 static void get_timeline(struct cfw_control_conn *c, struct cfw_control_request *r)

@@ -28,6 +28,7 @@
 #include "shell/link.h"
 #include "shell/out.h"
 #include "shell/passed.h"
+#include "shell/recorder.h"
 #include "shell/run_impl.h"
 #include "shell/sd.h"
 #include "shell/signals.h"
@@ -184,6 +185,7 @@ static void on_journal(void *ud)
 		r->logged = e->seq;
 		struct cfw_journal_entry mine = *e; /* what follows may move it */
 		cfw_view_log(core, &mine, cfw_logger_log(r->logger), curfew_text, r->curfew);
+		cfw_recorder_put(r->recorder, core, &mine);
 		cfw_metrics_entry(&r->metrics, core, &mine);
 		cfw_sd_journal(r->sd, &mine);
 		if (mine.what == CFW_J_LIFE && mine.a == CFW_L_STARTED && !r->link.crash)
@@ -322,6 +324,11 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 	r->watch = r->base ? cfw_watch_new(r->base, on_changed, r) : NULL;
 	if (!r->logger || !r->page || !r->watch)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	if (r->opt->black_box && !(r->recorder = cfw_recorder_open(r->opt->black_box, r->link.crash, err))) {
+		if (!r->link.crash)
+			return err->code;
+		cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "%s", err->msg); /* the hooks matter more */
+	}
 	r->sd = cfw_sd_new(r->base, &r->link, &r->curfew);
 	int rc = cfw_watchdog_open(r->page, err);
 	if (!rc)
@@ -382,6 +389,7 @@ static void close_all(struct cfw_run_state *r)
 	if (r->reaper)
 		event_free(r->reaper);
 	cfw_sd_free(r->sd);
+	cfw_recorder_close(r->recorder);
 	cfw_watch_free(r->watch);
 	if (r->base)
 		event_base_free(r->base);

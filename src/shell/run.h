@@ -21,6 +21,7 @@ struct cfw_run_options {
 	int log_format, log_level;         /* -1: not given, the policy may say */
 	enum cfw_when timeline;            /* after the stop, on stderr; auto: on a terminal */
 	bool display;                      /* live, on a terminal */
+	const char *black_box;             /* a file (recorder.h); NULL: none */
 };
 
 /* guarded: by a guardian (guarded.h), which is to be told; NULL: there is none. Run until the end; the exit code (S4.11; 2 when a policy does not load). */

@@ -18,6 +18,7 @@ struct cfw_control;
 struct cfw_display;
 struct cfw_health;
 struct cfw_page;
+struct cfw_recorder;
 struct cfw_sd;
 struct cfw_signals;
 struct cfw_value;
@@ -40,6 +41,7 @@ struct cfw_run_state {
 	struct cfw_health *health;
 	struct cfw_control *control;
 	struct cfw_sd *sd;
+	struct cfw_recorder *recorder;
 	struct cfw_metrics metrics;
 	struct cfw_watch *watch;    /* of the policy's files */
 	uint64_t logged;            /* journal entries rendered so far */

@@ -5,29 +5,10 @@
 #include "base/buf.h"
 #include "base/time.h"
 #include "sim/plan.h"
+#include "view/svg.h"
 #include "view/words.h"
 
 enum { LABEL = 300, BAR = 640, ROW = 22, TOP = 64, PAD = 12 };
-
-static void put_xml(struct cfw_buf *b, const char *s)
-{
-	struct cfw_buf safe;
-	cfw_buf_init(&safe);
-	cfw_buf_put_safe(&safe, s, strlen(s));
-	for (const char *c = safe.data ? safe.data : ""; *c; c++) {
-		if (*c == '<')
-			cfw_buf_puts(b, "&lt;");
-		else if (*c == '>')
-			cfw_buf_puts(b, "&gt;");
-		else if (*c == '&')
-			cfw_buf_puts(b, "&amp;");
-		else if (*c == '"')
-			cfw_buf_puts(b, "&quot;");
-		else
-			cfw_buf_putc(b, *c);
-	}
-	cfw_buf_clear(&safe);
-}
 
 struct picture {
 	const struct cfw_plan *p;
@@ -48,7 +29,7 @@ static void put_row(struct picture *s, const char *label, int indent, const char
 	int y = TOP + s->row++ * ROW;
 	char took[32];
 	cfw_buf_printf(s->b, "<text x=\"%d\" y=\"%d\">", PAD + indent, y + 15);
-	put_xml(s->b, label);
+	cfw_svg_put_text(s->b, label);
 	cfw_buf_puts(s->b, "</text>\n");
 	if (t->begin_ns == CFW_NEVER)
 		return;
@@ -56,7 +37,7 @@ static void put_row(struct picture *s, const char *label, int indent, const char
 	double from = x_of(s, t->begin_ns), to = x_of(s, end);
 	cfw_buf_printf(s->b, "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>",
 		       t->cut ? "cut" : class, from, y + 3, to > from + 1 ? to - from : 1, ROW - 6);
-	put_xml(s->b, label);
+	cfw_svg_put_text(s->b, label);
 	cfw_buf_printf(s->b, ": %s%s</title></rect>\n", cfw_view_duration(took, cfw_time_left(t->begin_ns, end)),
 		       t->cut ? ", cut off" : "");
 }
@@ -125,10 +106,10 @@ void cfw_plan_put_svg(const struct cfw_plan *p, struct cfw_buf *b)
 		"line{stroke:#888}line.end{stroke:#c0392b}</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
 		"<text x=\"%d\" y=\"20\">",
 		width, height, width, height, PAD);
-	put_xml(b, p->path);
+	cfw_svg_put_text(b, p->path);
 	for (size_t i = 0; i < p->ndecisions; i++) {
 		cfw_buf_puts(b, i ? ", " : ": ");
-		put_xml(b, p->decisions[i].trigger);
+		cfw_svg_put_text(b, p->decisions[i].trigger);
 		cfw_buf_printf(b, " %s", cfw_decision_name(p->decisions[i].what));
 	}
 	if (c->ended)

@@ -330,6 +330,8 @@ void cfw_timeline_gather(struct timeline *t, const struct cfw_core *core)
 		if (t->rows[i].to_ns == CFW_NEVER && t->rows[i].from_ns != CFW_NEVER && t->ended)
 			set_mark(&t->rows[i], MARK_CUT); /* the end did not wait for it */
 	sort_rows(t);
+	if (t->found && !t->failed)
+		cfw_timeline_path(t);
 }
 
 void cfw_timeline_clear(struct timeline *t)
@@ -337,6 +339,7 @@ void cfw_timeline_clear(struct timeline *t)
 	free(t->rows);
 	free(t->spans);
 	free(t->marks);
+	free(t->path);
 	free(t->row_of_server);
 	free(t->row_of_hook);
 	*t = (struct timeline){0};

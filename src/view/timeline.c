@@ -58,6 +58,11 @@ static void put_label(const struct timeline *t, const struct row *r, bool indent
 		cfw_buf_printf(b, " %s", v.name ? v.name : v.where);
 }
 
+void cfw_timeline_put_label(const struct timeline *t, const struct row *r, struct cfw_buf *out)
+{
+	put_label(t, r, false, out);
+}
+
 static bool server_shown(const struct timeline *t, const struct row *r)
 {
 	for (size_t i = 0; i < t->nrows; i++)
@@ -122,7 +127,7 @@ static void put_row(struct canvas *c, size_t i)
 	put_label(t, r, server_shown(t, r), &label);
 	cfw_view_put_fit(c->out, label.data && !label.failed ? label.data : "?", c->label, true, c->ascii);
 	cfw_buf_clear(&label);
-	cfw_buf_putc(c->out, ' ');
+	cfw_buf_puts(c->out, !r->path_ns ? " " : c->ascii ? "*" : "•"); /* the end waited for it */
 	fill_bar(c, i, cells);
 	put_bar(c, cells);
 	bool begun = r->from_ns != CFW_NEVER;
@@ -137,12 +142,14 @@ static void put_row(struct canvas *c, size_t i)
 	cfw_buf_putc(c->out, '\n');
 }
 
-/* What is to be kept when there is no room for all: flaws first, then the longest. */
+/* What is to be kept when there is no room for all: flaws first, then what the end waited for, then the longest. */
 static bool matters_more(const struct timeline *t, const struct row *a, const struct row *b)
 {
 	bool flaw_a = a->mark >= MARK_DIED, flaw_b = b->mark >= MARK_DIED;
 	if (flaw_a != flaw_b)
 		return flaw_a;
+	if (a->path_ns != b->path_ns)
+		return a->path_ns > b->path_ns;
 	return cfw_timeline_took(t, a) > cfw_timeline_took(t, b);
 }
 
@@ -221,6 +228,41 @@ static void put_legend(const struct canvas *c)
 		cfw_buf_putc(c->out, '\n');
 }
 
+/* Who cost the end how much: the critical path by its shares, as far as the line goes. */
+static void put_blame(struct canvas *c)
+{
+	enum { NAMED = 5 };
+	const struct timeline *t = c->t;
+	uint64_t whole = cfw_time_left(t->began_ns, t->ended_ns);
+	size_t last = NO_ROW;
+	struct cfw_buf line;
+	char took[32];
+	cfw_buf_init(&line);
+	for (size_t n = 0; n < NAMED; n++) {
+		size_t best = NO_ROW;
+		for (size_t i = 0; i < t->nrows; i++) {
+			bool later = last == NO_ROW || t->rows[i].path_ns < t->rows[last].path_ns ||
+				     (t->rows[i].path_ns == t->rows[last].path_ns && i > last);
+			if (t->rows[i].path_ns && later && (best == NO_ROW || t->rows[i].path_ns > t->rows[best].path_ns))
+				best = i;
+		}
+		if (best == NO_ROW)
+			break;
+		cfw_buf_puts(&line, n ? ", " : c->ascii ? "* it waited for: " : "• it waited for: ");
+		put_label(t, &t->rows[best], false, &line);
+		cfw_buf_printf(&line, " %s (%u%%)", cfw_view_duration(took, t->rows[best].path_ns),
+			       (unsigned)(t->rows[best].path_ns * 100 / whole));
+		last = best;
+	}
+	if (line.len && t->own_ns * 100 >= whole)
+		cfw_buf_printf(&line, "; curfew itself %s", cfw_view_duration(took, t->own_ns));
+	if (line.data && !line.failed) {
+		cfw_view_put_fit(c->out, line.data, c->label + 1 + c->bar + c->right, false, c->ascii);
+		cfw_buf_putc(c->out, '\n');
+	}
+	cfw_buf_clear(&line);
+}
+
 /* Labels get what they need, at most nine twentieths; the bars the rest. */
 static void lay_out(struct canvas *c, size_t width)
 {
@@ -258,13 +300,14 @@ void cfw_view_timeline(const struct cfw_core *core, int width, int height, bool 
 		lay_out(&c, width < 40 ? 40 : (size_t)width);
 		put_headline(&c);
 		cfw_canvas_axis(&c);
-		int lines = 2 + cfw_canvas_marks(&c) + 3; /* legend, what was left out, the prompt that follows */
+		int lines = 2 + cfw_canvas_marks(&c) + 4; /* legend, blame, what was left out, the prompt that follows */
 		choose_rows(&t, height > lines + 1 ? (size_t)(height - lines) : 1);
 		for (size_t i = 0; i < t.nrows; i++)
 			if (t.rows[i].shown)
 				put_row(&c, i);
 		put_rest(&c);
 		put_legend(&c);
+		put_blame(&c);
 	}
 	cfw_timeline_clear(&t);
 }

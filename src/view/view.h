@@ -26,4 +26,10 @@ void cfw_view_waiting(const struct cfw_core *core, uint64_t now_ns, int width, i
  * Unicode. Nothing when there was no stop. */
 void cfw_view_timeline(const struct cfw_core *core, int width, int height, bool color, bool ascii, struct cfw_buf *out);
 
+/* The same for programs and to look at. Nothing when there was no stop; out->failed when memory is gone. JSON: see curfew-control(7).
+ * Trace: the format of chrome://tracing, which Perfetto reads, too. */
+void cfw_view_timeline_json(const struct cfw_core *core, struct cfw_buf *out);
+void cfw_view_timeline_trace(const struct cfw_core *core, struct cfw_buf *out);
+void cfw_view_timeline_svg(const struct cfw_core *core, struct cfw_buf *out);
+
 #endif

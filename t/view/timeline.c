@@ -50,28 +50,30 @@ static void test_graceful(void)
 	       "                                   |0              |500ms          |1s      took\n"
 	       "                                   v SIGTERM                    exit 0 |\n"
 	       "                                         v SIGTERM\n"
-	       "pre_stop tell the world            ===                                     120ms\n"
-	       "web                                ...=========############=               660ms\n"
-	       "  pre_stop let the balancer notice    =========                            250ms\n"
-	       "  post_stop policy.lua:15                                  =                40ms\n"
-	       "db                                 .........................##########     300ms\n"
+	       "pre_stop tell the world           *===                                     120ms\n"
+	       "web                               *...=========############=               660ms\n"
+	       "  pre_stop let the balancer notice*   =========                            250ms\n"
+	       "  post_stop policy.lua:15         *                        =                40ms\n"
+	       "db                                *.........................##########     300ms\n"
 	       "cache                              .........................##              80ms\n"
-	       "post_stop telemetry                                                   ==    60ms\n"
-	       ". waits its turn   = hook   # stops\n",
+	       "post_stop telemetry               *                                   ==    60ms\n"
+	       ". waits its turn   = hook   # stops\n"
+	       "* it waited for: web 370ms (32%), db 300ms (26%), web pre_stop let the balance..\n",
 	       "who ran when and for how long: in the order of the stop, a wait told from work");
 	is_str(timeline(80, 24, false, false),
 	       "stop took 1.14s of 5s, code 0, because of SIGTERM\n"
 	       "                                   │0              │500ms          │1s      took\n"
 	       "                                   ▼ SIGTERM                    exit 0 ■\n"
 	       "                                         ▼ SIGTERM\n"
-	       "pre_stop tell the world            ▒▒▒                                     120ms\n"
-	       "web                                ···▒▒▒▒▒▒▒▒▒████████████▒               660ms\n"
-	       "  pre_stop let the balancer notice    ▒▒▒▒▒▒▒▒▒                            250ms\n"
-	       "  post_stop policy.lua:15                                  ▒                40ms\n"
-	       "db                                 ·························██████████     300ms\n"
+	       "pre_stop tell the world           •▒▒▒                                     120ms\n"
+	       "web                               •···▒▒▒▒▒▒▒▒▒████████████▒               660ms\n"
+	       "  pre_stop let the balancer notice•   ▒▒▒▒▒▒▒▒▒                            250ms\n"
+	       "  post_stop policy.lua:15         •                        ▒                40ms\n"
+	       "db                                •·························██████████     300ms\n"
 	       "cache                              ·························██              80ms\n"
-	       "post_stop telemetry                                                   ▒▒    60ms\n"
-	       "· waits its turn   ▒ hook   █ stops\n",
+	       "post_stop telemetry               •                                   ▒▒    60ms\n"
+	       "· waits its turn   ▒ hook   █ stops\n"
+	       "• it waited for: web 370ms (32%), db 300ms (26%), web pre_stop let the balancer…\n",
 	       "the same with Unicode");
 
 	char *plain = strdup(timeline(80, 24, false, false)), *out;
@@ -115,10 +117,11 @@ static void test_cut(void)
 	       "web               ==###                                     :       620ms\n"
 	       "  pre_stop notice =!                                        :       250ms failed\n"
 	       "cache             ==============================================x      5s cut\n"
-	       "  pre_stop flush  ==============================================x      5s cut\n"
+	       "  pre_stop flush *==============================================x      5s cut\n"
 	       "db                .....=========############################x       3.88s cut\n"
 	       "  pre_stop backup      =========                            :       900ms\n"
-	       ". waits its turn   = hook   # stops   x cut   ! failed\n",
+	       ". waits its turn   = hook   # stops   x cut   ! failed\n"
+	       "* it waited for: cache pre_stop flush 5s (100%)\n",
 	       "S4.7: what was cut and what failed is marked, in the bars and beside them; margin and end too");
 	is_str(timeline(80, 10, false, true),
 	       "stop took 5s of 5s, code 255, because of SIGTERM\n"
@@ -126,10 +129,10 @@ static void test_cut(void)
 	       "                  v SIGTERM                            exit 255 |\n"
 	       "                                                     margin :\n"
 	       "                                                   exit timeout |\n"
-	       "cache             ==============================================x      5s cut\n"
-	       "  pre_stop flush  ==============================================x      5s cut\n"
-	       "and 4 more, none longer than 3.88s\n"
-	       "= hook   x cut\n",
+	       "cache pre_stop ..*==============================================x      5s cut\n"
+	       "and 5 more, none longer than 5s\n"
+	       "= hook   x cut\n"
+	       "* it waited for: cache pre_stop flush 5s (100%)\n",
 	       "on a low screen what was cut stays, the rest is summed up");
 	world_close();
 }
@@ -152,11 +155,12 @@ static void test_turned(void)
 	       "                  |0               |1s              |2s              took\n"
 	       "                  v SIGTERM                      v abort exit 1 |\n"
 	       "                                                 v SIGHUP\n"
-	       "web               =====================##########################    2.7s\n"
-	       "  pre_stop notice =====================                             1.25s\n"
+	       "web              *=====================##########################    2.7s\n"
+	       "  pre_stop notice*=====================                             1.25s\n"
 	       "db                ...............................===============#   901ms\n"
-	       "  pre_stop backup                                ===============    900ms exit\n"
-	       ". waits its turn   = hook   # stops\n",
+	       "  pre_stop backup*                               ===============    900ms exit\n"
+	       ". waits its turn   = hook   # stops\n"
+	       "* it waited for: web pre_stop notice 1.25s (46%), db pre_stop backup 900ms (33..\n",
 	       "S4.5: an abort on top: when, by what, and which hooks it began; servers ended by it are no flaw");
 	world_close();
 }
@@ -179,10 +183,11 @@ static void test_flaws(void)
 	       "stop took 400ms of 5s, code 1, because of SIGINT\n"
 	       "                |0          |100ms      |200ms      |300ms           took\n"
 	       "                v SIGINT                                 exit 1 |\n"
-	       "web             ====================================#############   400ms\n"
-	       "  pre_stop slow ===================================!                300ms limit\n"
+	       "web            *====================================#############   400ms\n"
+	       "  pre_stop slow*===================================!                300ms limit\n"
 	       "db              ................................................!       - died\n"
-	       ". waits its turn   = hook   # stops   ! failed\n",
+	       ". waits its turn   = hook   # stops   ! failed\n"
+	       "* it waited for: web pre_stop slow 300ms (75%), web 100ms (25%)\n",
 	       "S4.9: a hook that passed its own limit; S4.13: a server that died before its turn");
 	world_close();
 }
@@ -198,8 +203,9 @@ static void test_margin_near(void)
 	       "             |0               |2s              |4s      took\n"
 	       "             v SIGTERM                  exit 0 |\n"
 	       "                                            margin :\n"
-	       "db           ##################################    :      4s\n"
-	       "# stops\n",
+	       "db          *##################################    :      4s\n"
+	       "# stops\n"
+	       "* it waited for: db 4s (100%)\n",
 	       "S4.7: a margin that was nearly reached is in the picture");
 	world_close();
 }
@@ -242,8 +248,8 @@ static void test_many(void)
 	for (const char *p = got; (p = strchr(p, '\n')); p++)
 		lines++;
 	is_int(lines, 23, "sixty servers fit on a screen of 24 lines, with room for the prompt");
-	ok(strstr(got, "\nworker59 ") && strstr(got, "\nworker42 ") && !strstr(got, "\nworker41 "), "the longest are kept");
-	ok(strstr(got, "\nand 42 more, none longer than 420ms\n") != NULL, "and the rest is summed up");
+	ok(strstr(got, "\nworker59    *") && strstr(got, "\nworker43 ") && !strstr(got, "\nworker42 "), "the longest are kept");
+	ok(strstr(got, "\nand 43 more, none longer than 430ms\n") != NULL, "and the rest is summed up");
 	world_close();
 }
 
@@ -260,9 +266,10 @@ static void test_no_exit(void)
 	       "stop took 200ms of 5s, because a stop was asked for\n"
 	       "                       |0          |50ms       |100ms      |150ms           took\n"
 	       "                       v stop                                  stopped |\n"
-	       "web                    #################################################   200ms\n"
+	       "web                   *#################################################   200ms\n"
 	       "b\\x1b[2Jad\\n\\xff na?ve ########################                            100ms\n"
-	       "# stops\n",
+	       "# stops\n"
+	       "* it waited for: web 200ms (100%)\n",
 	       "S3.4: a stop without an exit is kept, also after a new start; S10.3: names are escaped");
 	world_close();
 }
