@@ -56,6 +56,7 @@ struct curfew_options {
 	/* A stop has begun (S9.1). May be NULL. */
 	void (*on_lame)(void *ud);
 	void (*on_reload)(void *ud, enum curfew_reload_step step); /* May be NULL */
+	void (*on_unlame)(void *ud); /* and was canceled: all serves again. May be NULL */
 	/* A rule names a signal: the host should catch it and hand it in by curfew_signal. Negative refuses. May be NULL. */
 	int (*on_signal_rule)(void *ud, int signo, struct curfew_err *err);
 	/* curfew.configure was called: log, health, control and watch are the part the host owns. conf.reset: for a reload, so what it
@@ -147,9 +148,10 @@ enum curfew_steer_what {
 	CURFEW_SERVER_STOP,    /* what depends on it first */
 	CURFEW_SERVER_RESTART, /* those that depend on it are stopped before and started after */
 };
+#define CURFEW_GLOBAL "curfew" /* where no server has this name: the global hooks, as logs call them */
 struct curfew_steer {
 	enum curfew_steer_what what;
-	const char *server; /* SKIP, SERVER_…: its name; copied */
+	const char *server; /* SKIP, SERVER_…: its name. SKIP: or CURFEW_GLOBAL */
 	uint64_t ns;        /* EXTEND: from now */
 };
 /* 0, or negative and err (fn is not called then). Answered when it is done (SERVER_…: when the server has started or stopped), or

@@ -109,6 +109,33 @@ static void tell_lame(struct curfew *c)
 	curfew_emit(c, "stopping", NULL);
 }
 
+/* Hooks that are owed anew: whoever looks at the page sees none of them begun. */
+static void tell_unlame(struct curfew *c)
+{
+	struct cfw_hook_view hook;
+	for (cfw_id id = 0; (id = cfw_core_hook_next(c->core, id));)
+		if (cfw_core_hook_view(c->core, id, &hook) == 0 && hook.phase == CFW_PRE_STOP && !hook.run)
+			cfw_page_unmark(c->page, cfw_page_hook_mark(c, id));
+	for (size_t i = 0; i < c->nservers; i++)
+		if (c->servers[i].id && c->servers[i].kind->unlame)
+			c->servers[i].kind->unlame(c->servers[i].srv);
+	if (c->opt.on_unlame)
+		c->opt.on_unlame(c->opt.ud);
+	for (struct cfw_gen *g = c->gen; g; g = g->older)
+		cfw_policy_emit(g->policy, "canceled", NULL);
+}
+
+static void tell_hurry(struct curfew *c, bool cancel)
+{
+	struct cfw_server_view v;
+	for (struct cfw_gen *g = c->gen; g; g = g->older)
+		cfw_policy_wake_hooks(g->policy, cancel);
+	for (size_t i = 0; i < c->nservers && !cancel; i++)
+		if (c->servers[i].id && c->servers[i].kind->hurry && cfw_core_server_view(c->core, c->servers[i].id, &v) == 0 &&
+		    v.state == CFW_S_STOPPING)
+			c->servers[i].kind->hurry(c->servers[i].srv);
+}
+
 static void reply(struct curfew *c, const struct cfw_action *a)
 {
 	if (a->request == c->start_request && a->request)
@@ -121,6 +148,12 @@ static void reply(struct curfew *c, const struct cfw_action *a)
 	struct cfw_server_view server = {.name = NULL};
 	const struct cfw_text *text = cfw_text_find(c, a->text);
 	cfw_core_server_view(c->core, a->server, &server);
+	if (a->why) {
+		cfw_err_set(&err, a->why == CFW_R_NO_SERVER ? CURFEW_ENOENT : CURFEW_EREFUSED, "%s%s%s",
+			    server.name ? server.name : "", server.name ? ": " : "", cfw_refusal_text(a->why));
+		cfw_waiter_answer(c, a->request, &err);
+		return;
+	}
 	cfw_err_set(&err, a->outcome == CFW_CUT ? CURFEW_ETIMEOUT : CURFEW_ESTATE, "%s%s%s", server.name ? server.name : "",
 		    server.name ? ": " : "",
 		    text && text->text      ? text->text
@@ -204,6 +237,12 @@ void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 		break;
 	case CFW_ACT_LAME:
 		tell_lame(c);
+		break;
+	case CFW_ACT_UNLAME:
+		tell_unlame(c);
+		break;
+	case CFW_ACT_HURRY:
+		tell_hurry(c, a->cancel);
 		break;
 	case CFW_ACT_CALL:
 		call_hook(c, a);

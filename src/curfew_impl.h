@@ -263,6 +263,7 @@ int cfw_sandbox_server(const struct curfew *c, const struct cfw_value *def, stru
 int cfw_sandbox_service(const struct curfew *c, const char *name, const struct cfw_value *args, struct curfew_err *err);
 int cfw_sandbox_configure(const struct curfew *c, const struct cfw_value *conf, struct curfew_err *err);
 /* What policy answered, or none where it must not answer so. */
+int cfw_sandbox_steer(const struct curfew *c, enum cfw_trigger_kind kind, struct curfew_err *err);
 struct cfw_decision cfw_sandbox_decision(const struct curfew *c, const struct cfw_trigger *t, struct cfw_decision d);
 
 /* curfew_registry.c */
@@ -280,5 +281,10 @@ int cfw_service_begin(struct curfew *c, cfw_token token, const char *name, const
 		      struct curfew_err *err);
 void cfw_service_cancel(struct curfew *c, cfw_token token);
 void cfw_service_answer(void *ud, uint64_t token, struct cfw_value *value, const struct curfew_err *err);
+
+/* curfew_steer.c: raise it; whoever waits, by token (not 0) or fn, is answered when it is done or refused. 0, or negative and err: it was
+ * not raised. */
+int cfw_steer_put(struct curfew *c, const struct cfw_trigger *t, cfw_token token, curfew_answer_fn *fn, void *ud,
+		  struct curfew_err *err);
 
 #endif

@@ -214,8 +214,9 @@ int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
 	}
 	if (cfw_trigger_parse(name, &t.kind, &t.signo))
 		return cfw_err_set(err, CURFEW_ENOENT, "there is no trigger named \"%.60s\"", name);
-	if (t.kind == CFW_T_CRASH || t.kind == CFW_T_CLOSED || t.kind == CFW_T_REJECTION || t.kind == CFW_T_STALL)
-		return cfw_err_set(err, CURFEW_EREFUSED, "only curfew itself raises %s", name); /* S10.1 */
+	const char *closed = cfw_trigger_closed(t.kind);
+	if (closed)
+		return cfw_err_set(err, CURFEW_EREFUSED, "%s: %s", name, closed); /* S10.1 */
 	return cfw_put_trigger(c, t);
 }
 

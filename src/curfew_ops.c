@@ -199,6 +199,19 @@ static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err
 		  : 0;
 }
 
+static int op_steer(void *ud, cfw_token token, enum cfw_trigger_kind kind, cfw_id server, uint64_t ns, struct curfew_err *err)
+{
+	struct cfw_gen *g = ud;
+	int rc = g->stage || g->refused ? cfw_err_set(err, CURFEW_ESTATE, "not before the new policy is in force")
+					: cfw_gen_check(g, err);
+	if (!rc)
+		rc = cfw_sandbox_steer(g->c, kind, err);
+	if (rc)
+		return rc;
+	struct cfw_trigger t = {.kind = kind, .server = server, .ns = ns};
+	return cfw_steer_put(g->c, &t, token, NULL, NULL, err);
+}
+
 static void op_hook_begins(void *ud, uint32_t run)
 {
 	const struct curfew *c = instance(ud);
@@ -330,6 +343,7 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.service_later = op_service_later,
 	.cancel = op_cancel,
 	.extend = op_extend,
+	.steer = op_steer,
 	.hook_until = op_hook_until,
 	.hook_begins = op_hook_begins,
 	.keep_source = op_keep_source,

@@ -8,12 +8,6 @@
 #include "base/err.h"
 #include "base/text.h"
 
-/* What only curfew itself may raise: whoever could raise it from outside would tell of something that has not happened (S10.1). */
-static bool is_own(enum cfw_trigger_kind kind)
-{
-	return kind == CFW_T_CRASH || kind == CFW_T_CLOSED || kind == CFW_T_REJECTION || kind == CFW_T_STALL;
-}
-
 static const char *nearest(const char *name)
 {
 	static const char *const signals[] = {"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", NULL};
@@ -33,8 +27,9 @@ static int parse(const char *name, struct cfw_trigger *t, struct curfew_err *err
 			    : cfw_err_set(err, CURFEW_ENOENT,
 					  "there is no trigger \"%.60s\"; a policy's own are named \"custom:NAME\"", name);
 	}
-	if (is_own(t->kind))
-		return cfw_err_set(err, CURFEW_EREFUSED, "only curfew itself raises %s", name);
+	const char *closed = cfw_trigger_closed(t->kind);
+	if (closed)
+		return cfw_err_set(err, CURFEW_EREFUSED, "%s: %s", name, closed); /* S10.1 */
 	return 0;
 }
 

@@ -253,6 +253,14 @@ int cfw_sandbox_configure(const struct curfew *c, const struct cfw_value *conf, 
 
 /* ---- decisions ---- */
 
+/* A policy that takes back what an operator has begun ignores it. */
+int cfw_sandbox_steer(const struct curfew *c, enum cfw_trigger_kind kind, struct curfew_err *err)
+{
+	if (!c->opt.sandbox || kind != CFW_T_CANCEL || has(c, "ignore", "stop"))
+		return 0;
+	return cfw_err_set(err, CURFEW_EREFUSED, "curfew.cancel is not allowed in the sandbox (--allow-ignore stop would)");
+}
+
 /* What an operator stops a process with stops it, unless they said that it need not. */
 struct cfw_decision cfw_sandbox_decision(const struct curfew *c, const struct cfw_trigger *t, struct cfw_decision d)
 {

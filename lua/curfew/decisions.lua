@@ -8,4 +8,5 @@ return {
 	reload = c.decision "reload",
 	restart = c.decision "restart",
 	ignore = c.decision "ignore",
+	accept = c.decision "accept",
 }

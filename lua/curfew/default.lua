@@ -22,6 +22,13 @@ local rules = {
 	end,
 	start_failed = d.graceful(1),
 	stall = d.abort(255),
+	hurry = d.accept,
+	extend = d.accept,
+	skip = d.accept,
+	cancel = d.accept,
+	start_server = d.accept,
+	stop_server = d.accept,
+	restart_server = d.accept,
 }
 
 for name, rule in pairs(rules) do

@@ -75,9 +75,12 @@ struct cfw_kind {
 	void (*start)(void *srv, uint32_t attempt);           /* reports STARTED or START_FAILED */
 	void (*stop)(void *srv, const struct cfw_stop *stop); /* drain; reports STOPPED */
 	void (*cut)(void *srv, uint32_t attempt);             /* end it at once, from any state; reports STOPPED */
-	void (*lame)(void *srv); /* a stop has begun: Connection: close and so on (S9.1); may be NULL */
 	/* The process ends and it is not down: what is lost with it is logged (S9.4). Nothing else follows. May be NULL. */
 	void (*last)(void *srv);
+	void (*lame)(void *srv);   /* a stop has begun: Connection: close and so on (S9.1); may be NULL */
+	void (*unlame)(void *srv); /* and was taken back before srv was told to stop; may be NULL */
+	/* What it waits for by the clock in its stop, at this moment, it does not wait for any longer; may be NULL. */
+	void (*hurry)(void *srv);
 	/* Reads; each may be NULL. */
 	struct cfw_value *(*stats)(void *srv); /* counters: a map the caller frees */
 	const char *(*address)(void *srv);     /* where it really listens, "127.0.0.1:43211"; NULL */

@@ -88,10 +88,17 @@ static void carry_out(struct cfw_core *c, const struct cfw_trigger *t, struct cf
 	case CFW_D_RELOAD:
 		reload(c, t, d, waiter);
 		return;
+	case CFW_D_ACCEPT:
+		cfw_steer(c, t, waiter);
+		return;
 	case CFW_D_RESTART:
 	case CFW_D_IGNORE:
 	case CFW_D_NONE:
 	case CFW_DECISIONS:
+		if (cfw_trigger_steers(t->kind)) {
+			cfw_waiters_refuse(c, &waiter, CFW_R_RULE, 0);
+			return;
+		}
 		if (of_server)
 			settle_server(c, t, d.what == CFW_D_RESTART);
 		cfw_waiters_reply(c, &waiter, t->kind == CFW_T_STOP || t->kind == CFW_T_RELOAD ? CFW_FAILED : CFW_OK, 0, 0);

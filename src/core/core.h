@@ -43,9 +43,20 @@ enum cfw_trigger_kind {
 	CFW_T_CRASH,
 	CFW_T_START_FAILED,
 	CFW_T_STALL,
+	CFW_T_HURRY, /* from here on: a stop that runs is steered, or one server is */
+	CFW_T_EXTEND,
+	CFW_T_SKIP,
+	CFW_T_CANCEL,
+	CFW_T_SERVER_START,
+	CFW_T_SERVER_STOP,
+	CFW_T_SERVER_RESTART, /* to here */
 	CFW_T_CUSTOM,
 	CFW_T_KINDS
 };
+static inline bool cfw_trigger_steers(enum cfw_trigger_kind kind)
+{
+	return kind >= CFW_T_HURRY && kind <= CFW_T_SERVER_RESTART;
+}
 /* CFW_T_ABORT: `curfew abort`, default abort(1). CFW_T_RELOAD: `curfew reload`, default reload. */
 
 struct cfw_trigger {
@@ -54,7 +65,8 @@ struct cfw_trigger {
 	uint32_t custom;  /* CFW_T_CUSTOM: the caller's number of its name, counted apart from others up to 63 (S2.13) */
 	int code;         /* exit: the code asked for; closed: the server's exit code or -1; else 0 */
 	int died_signo;   /* closed: the signal that ended the server, or 0 */
-	cfw_id server;    /* closed, start_failed: whose; else 0 */
+	cfw_id server;    /* closed, start_failed, what is about one server: whose; else 0. Skip: 0 is the global hooks */
+	uint64_t ns;      /* extend: from when it is decided on */
 	uint32_t text;    /* the caller's handle of an error text and traceback; 0 for none; only carried */
 	uint32_t request; /* answered by CFW_ACT_REPLY when its decision was carried out; 0 for none */
 	bool no_exit;     /* stop{ exit = false }: S3.4 */
@@ -69,6 +81,9 @@ struct cfw_trigger {
 const char *cfw_trigger_name(enum cfw_trigger_kind kind, int signo);
 /* Kind and signo of a name, NULL-safe. 0, or CURFEW_ENOENT. Names of signals as cfw_signal_number takes them. */
 int cfw_trigger_parse(const char *name, enum cfw_trigger_kind *kind, int *signo);
+/* NULL: anybody may raise it by its name. Else why not, as a half sentence: what only curfew may tell of (S10.1), what says more than
+ * its name. */
+const char *cfw_trigger_closed(enum cfw_trigger_kind kind);
 /* Every name but the signals', NULL-terminated: for "did you mean". */
 const char *const *cfw_trigger_names(void);
 
@@ -80,6 +95,7 @@ enum cfw_decision_what {
 	CFW_D_RELOAD,
 	CFW_D_RESTART,
 	CFW_D_IGNORE,
+	CFW_D_ACCEPT, /* it is done as asked: the default of what steers, and an answer to nothing else */
 	CFW_DECISIONS
 };
 struct cfw_decision {
@@ -253,7 +269,8 @@ struct cfw_stop_view {
 	uint64_t began_ns, margin_ns, deadline_ns;
 	bool cut; /* the margin or the exit timeout cut something: 255 */
 	bool no_exit;
-	uint64_t seq; /* of its first entry in the journal; 0: no stop ever began */
+	bool canceling; /* it is taken back as soon as the hooks that run have ended */
+	uint64_t seq;   /* of its first entry in the journal; 0: no stop ever began */
 };
 void cfw_core_stop_view(const struct cfw_core *core, struct cfw_stop_view *out);
 
@@ -296,6 +313,27 @@ enum cfw_outcome {
 	CFW_OUTCOMES
 };
 
+/* Why something that steers was not done. */
+enum cfw_refusal {
+	CFW_R_NONE,
+	CFW_R_RULE,       /* the policy answered ignore */
+	CFW_R_NO_STOP,    /* there is no stop */
+	CFW_R_STOPPING,   /* a stop runs: single servers are its own affair */
+	CFW_R_ABORT,      /* an abort waits for nothing but hooks */
+	CFW_R_MARGIN,     /* the graceful part is over */
+	CFW_R_LIMIT,      /* it ends at max_exit_timeout already */
+	CFW_R_BEGUN,      /* something was stopped already, or died */
+	CFW_R_START,      /* the stop broke off a start, or nothing was started */
+	CFW_R_NOTHING,    /* nothing of it is waited for at this moment */
+	CFW_R_STOPPED_ON, /* a cancel: something came in between that stops after all */
+	CFW_R_CANCELED,   /* a stop: it was taken back */
+	CFW_R_NO_SERVER,  /* it is gone */
+	CFW_R_UNDECIDED,  /* what becomes of it is being decided */
+	CFW_REFUSALS
+};
+/* As a half sentence, such as "there is no stop"; static. */
+const char *cfw_refusal_text(enum cfw_refusal why);
+
 struct cfw_event {
 	enum cfw_event_type type;
 	struct cfw_trigger trigger;
@@ -316,13 +354,17 @@ int cfw_core_feed(struct cfw_core *core, uint64_t now_ns, const struct cfw_event
 enum cfw_action_type {
 	CFW_ACT_ASK,  /* ask policy: .question, .trigger; feed CFW_EV_DECISION */
 	CFW_ACT_LAME, /* once a stop: the first stopping decision; readiness off, Connection: close (S9.1) */
+	/* The stop is canceled: the same taken back; no hook of it runs any more, and each of them may be begun again. */
+	CFW_ACT_UNLAME,
+	CFW_ACT_HURRY, /* hooks of a stop that wait for time do not any longer, and are told why (.cancel: it is to be canceled; else
+			* they are to hurry); the same for servers that stop, but not with .cancel */
 	CFW_ACT_CALL, /* run a hook: .run .hook .server .phase .mode .deadline_ns; marked begun (S4.12); feed CFW_EV_HOOK_DONE */
 	CFW_ACT_CUT_HOOK, /* end the hook's coroutine: .run; it passed its limit; its end is no longer waited for */
 	CFW_ACT_START,    /* .server .attempt .deadline_ns; feed CFW_EV_SERVER_STARTED or _START_FAILED */
 	CFW_ACT_STOP,     /* .server .attempt .deadline_ns: drain; feed CFW_EV_SERVER_STOPPED */
 	CFW_ACT_CUT,      /* .server .attempt: end it at once with its whole tree, from any state; feed CFW_EV_SERVER_STOPPED */
 	CFW_ACT_RELOAD,   /* decision reload: build the new policy; refused during a stop (S7.4) */
-	CFW_ACT_REPLY,    /* .request .outcome .server (the culprit, or 0) .text: what somebody waited for is over */
+	CFW_ACT_REPLY,    /* .request .outcome .server (the culprit, or 0) .text .why: what somebody waited for is over */
 	CFW_ACT_EXIT,     /* end the process: .code. The last action; .kill: without flushing anything (S4.14) */
 	CFW_ACTIONS
 };
@@ -334,10 +376,11 @@ struct cfw_action {
 	enum cfw_phase phase;
 	enum cfw_mode mode;
 	enum cfw_outcome outcome;
+	enum cfw_refusal why;
 	struct cfw_trigger trigger;
 	uint64_t deadline_ns;
 	int code;
-	bool kill;
+	bool kill, cancel;
 };
 
 bool cfw_core_next(struct cfw_core *core, struct cfw_action *action);
@@ -352,13 +395,17 @@ enum cfw_journal_what {
 	CFW_J_SERVER,  /* .server, .a: the new enum cfw_server_state, .b: the old */
 	CFW_J_TRIGGER, /* .trigger_kind .signo .a: count, .code */
 	CFW_J_DECISION, /* .trigger_kind .signo .run: count, .a: enum cfw_decision_what, .code; .b: 1: the core's default; .ns: .request */
-	CFW_J_REFUSED,      /* a decision that its trigger does not allow (S2.12): as CFW_J_DECISION */
-	CFW_J_STOP,         /* a stop began: .a mode, .ns deadline; or was turned into an abort: .b 1 */
-	CFW_J_EXTEND,       /* .hook, .ns: the new deadline */
-	CFW_J_MARGIN,       /* the margin has come; .a: servers not stopped */
-	CFW_J_TIMEOUT,      /* the exit timeout */
+	CFW_J_REFUSED, /* a decision that its trigger does not allow (S2.12): as CFW_J_DECISION; or what steers, with .a CFW_D_ACCEPT and
+			* .b enum cfw_refusal */
+	CFW_J_STOP,   /* a stop began: .a mode, .ns deadline; or was turned into an abort: .b 1 */
+	CFW_J_EXTEND, /* .hook (0: somebody outside), .ns: the new deadline */
+	CFW_J_HURRY,
+	CFW_J_SKIP,    /* .server (0: the global hooks), .hook (0: its start or drain): given up */
+	CFW_J_CANCEL,  /* .a: 0: asked for; 1: the stop is over so, what was held serves again; 2: the stop goes on after all */
+	CFW_J_MARGIN,  /* the margin has come; .a: servers not stopped */
+	CFW_J_TIMEOUT, /* the exit timeout */
 	CFW_J_HOOK_BEGIN,   /* .hook .server .run */
-	CFW_J_HOOK_END,     /* .hook .server .run .a: enum cfw_outcome .b: 1 its own limit */
+	CFW_J_HOOK_END,     /* .hook .server .run .a: enum cfw_outcome .b: 1 its own limit, 2 it was skipped */
 	CFW_J_CLOSED,       /* .server .code .signo: ended unasked */
 	CFW_J_BACKOFF,      /* .server .ns: when it is started again .a: which try */
 	CFW_J_CUT,          /* .server: cut off */

@@ -63,6 +63,7 @@ void cfw_do_hold(struct cfw_core *c, struct cfw_server *s, const struct cfw_even
 		s->stop_wanted && s->after == CFW_AFTER_START && !c->stop.running; /* a restart came while it was starting */
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, CFW_NEVER);
 	forget_plans(c, s);
+	s->lone = !c->stop.running;
 	if (again)
 		s->after = CFW_AFTER_START;
 	else
@@ -103,7 +104,7 @@ static void begin_post_stop(struct cfw_core *c, struct cfw_server *s)
 
 void cfw_do_release(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
-	if (c->stop.running && c->stop.stage != CFW_G_SERVERS)
+	if (c->stop.running && (c->stop.stage != CFW_G_SERVERS || c->stop.canceling))
 		return; /* the global pre_stop hooks come first; the stage releases it */
 	s->released = true;
 	if (!s->owed || !cfw_hooks_left(c, s, CFW_PRE_STOP)) {
@@ -151,6 +152,9 @@ static void record_death(struct cfw_core *c, struct cfw_server *s, const struct 
 {
 	s->alive = false;
 	s->pending = 0;
+	c->stop.begun = true;
+	if (c->stop.canceling)
+		cfw_stop_goes_on(c);
 	cfw_journal_put(c,
 			&(struct cfw_journal_entry){
 				.what = CFW_J_CLOSED, .server = s->id, .code = ev->code, .signo = ev->signo, .text = ev->text});

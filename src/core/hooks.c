@@ -92,8 +92,10 @@ void cfw_hooks_all_pre_stop(struct cfw_core *c, struct cfw_server *s)
 		;
 }
 
+enum { BY_ANSWER, BY_LIMIT, BY_SKIP }; /* as the journal has it */
+
 /* The run is over, for whatever reason. Moves nothing else. */
-static void end(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome, bool own_limit)
+static void end(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome, unsigned why)
 {
 	struct cfw_server *s = h->server ? cfw_server_get(c, h->server) : NULL;
 	h->running = false;
@@ -109,12 +111,9 @@ static void end(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome
 		if (s)
 			s->pre_ended++;
 	}
-	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_HOOK_END,
-						       .hook = h->id,
-						       .server = h->server,
-						       .run = h->run,
-						       .a = outcome,
-						       .b = own_limit});
+	cfw_journal_put(
+		c, &(struct cfw_journal_entry){
+			   .what = CFW_J_HOOK_END, .hook = h->id, .server = h->server, .run = h->run, .a = outcome, .b = why});
 	if (h->phase < CFW_PRE_STOP || !c->stop.running)
 		return;
 	if (outcome == CFW_FAILED)
@@ -126,7 +125,7 @@ static void end(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome
 }
 
 /* Its end is not waited for. One that was not handed out yet never is, but for a pre_stop hook, which is owed. */
-static void cut(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome, bool own_limit)
+static void cut(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome, unsigned why)
 {
 	if (h->call_run == h->run && h->phase != CFW_PRE_STOP) {
 		h->call_run = 0;
@@ -134,7 +133,7 @@ static void cut(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome
 		h->cut_run = h->run;
 		cfw_queue_hook(c, h);
 	}
-	end(c, h, outcome, own_limit);
+	end(c, h, outcome, why);
 }
 
 size_t cfw_hooks_cut(struct cfw_core *c, struct cfw_server *s, enum cfw_outcome outcome)
@@ -147,7 +146,7 @@ size_t cfw_hooks_cut(struct cfw_core *c, struct cfw_server *s, enum cfw_outcome 
 		for (cfw_id id = phase == CFW_PRE_STOP ? 0 : heads[phase]; id;) {
 			struct cfw_hook *h = cfw_hook_get(c, id);
 			if (h->running) {
-				cut(c, h, outcome, false);
+				cut(c, h, outcome, BY_ANSWER);
 				n++;
 			}
 			id = h->next;
@@ -188,7 +187,7 @@ static const unsigned char state_of_phase[CFW_PHASES] = {
 static void go_on(struct cfw_core *c, struct cfw_server *s, enum cfw_phase phase, bool failed, const struct cfw_event *ev)
 {
 	bool starts = phase == CFW_PRE_START || phase == CFW_POST_START;
-	if (s->state != state_of_phase[phase] || s->running)
+	if (s->state != state_of_phase[phase] || s->running || (phase == CFW_PRE_STOP && c->stop.canceling))
 		return;
 	if (starts && failed) {
 		cfw_server_event(c, s, CFW_SE_BAD, ev);
@@ -209,7 +208,7 @@ void cfw_hook_done(struct cfw_core *c, const struct cfw_event *ev)
 	}
 	cfw_id server = h->server;
 	enum cfw_phase phase = (enum cfw_phase)h->phase;
-	end(c, h, ev->outcome, false);
+	end(c, h, ev->outcome, BY_ANSWER);
 	if (ev->outcome == CFW_EXIT_CALL) { /* S4.9: it is complete */
 		int code = cfw_code_clamp(ev->code);
 		if (phase < CFW_PRE_STOP || !c->stop.running)
@@ -226,24 +225,39 @@ void cfw_hook_due(struct cfw_core *c, cfw_id id)
 	struct cfw_hook *h = cfw_hook_get(c, id);
 	cfw_id server = h->server;
 	enum cfw_phase phase = (enum cfw_phase)h->phase;
-	cut(c, h, CFW_FAILED, true);
+	cut(c, h, CFW_FAILED, BY_LIMIT);
 	if (server)
 		go_on(c, cfw_server_get(c, server), phase, true, NULL);
 }
 
+void cfw_hooks_resume(struct cfw_core *c, struct cfw_server *s)
+{
+	go_on(c, s, CFW_PRE_STOP, false, NULL);
+}
+
+size_t cfw_hooks_skip(struct cfw_core *c, struct cfw_server *s)
+{
+	const cfw_id *heads = s ? s->hooks : c->global_hooks;
+	size_t n = 0;
+	int last = -1;
+	for (int phase = 0; phase < CFW_PHASES; phase++)
+		for (cfw_id id = heads[phase], next; id; id = next) {
+			struct cfw_hook *h = cfw_hook_get(c, id);
+			next = h->next;
+			if (!h->running)
+				continue;
+			cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_SKIP, .server = h->server, .hook = id});
+			cut(c, h, CFW_FAILED, BY_SKIP);
+			last = phase;
+			n++;
+		}
+	if (s && last >= 0)
+		go_on(c, s, (enum cfw_phase)last, true, NULL);
+	return n;
+}
+
 int cfw_stop_extend(struct cfw_core *c, const struct cfw_event *ev)
 {
-	struct cfw_hook *h = hook_of_run(c, ev->run);
-	struct cfw_stop_run *st = &c->stop;
-	if (!h || !st->running || st->mode == CFW_ABORT || st->margin_passed || c->now_ns >= st->margin_ns)
-		return CURFEW_EREFUSED;
-	uint64_t want = cfw_time_add(c->now_ns, ev->ns), end_ns = cfw_time_min(want, st->limit_ns);
-	if (want <= st->deadline_ns)
-		return 0;
-	if (end_ns <= st->deadline_ns)
-		return CURFEW_EREFUSED; /* at max_exit_timeout already */
-	st->deadline_ns = end_ns;
-	st->margin_ns = end_ns - st->margin_len_ns;
-	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_EXTEND, .hook = h->id, .server = h->server, .ns = end_ns});
-	return 0;
+	const struct cfw_hook *h = hook_of_run(c, ev->run);
+	return h && cfw_stop_prolong(c, h, ev->ns) == CFW_R_NONE ? 0 : CURFEW_EREFUSED;
 }

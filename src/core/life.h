@@ -14,6 +14,7 @@ enum cfw_life_event {
 	CFW_LE_END_FLAWED, /* a hook failed, or a server died */
 	CFW_LE_END_CUT,    /* the margin or the exit timeout cut something */
 	CFW_LE_KILL,
+	CFW_LE_CANCEL, /* the stop was taken back */
 	CFW_LIFE_EVENTS
 };
 

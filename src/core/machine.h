@@ -54,7 +54,8 @@ struct cfw_server {
 	cfw_id mark_next, mark_from; /* scratch of a walk over the graph */
 	uint32_t mark;
 	uint8_t state, restart, pending, after;
-	uint8_t retire; /* enum cfw_retire, once it has retired */
+	uint8_t held_from; /* held or in pre_stop: its state before */
+	uint8_t retire;    /* enum cfw_retire, once it has retired */
 	bool expect_exit : 1;
 	bool ready : 1;       /* in core->ready */
 	bool active : 1;      /* counted in core->active: not at rest */
@@ -70,6 +71,7 @@ struct cfw_server {
 	bool fresh : 1;  /* committed, to be started by the swap */
 	bool retired : 1;
 	bool leaving : 1; /* retired, and told to stop */
+	bool lone : 1;    /* held or in pre_stop for its own sake, not by the stop of all */
 };
 
 struct cfw_hook {
@@ -103,7 +105,7 @@ struct cfw_waiter { /* somebody who waits for CFW_ACT_REPLY */
 	cfw_id next;
 	uint32_t request, text;
 	cfw_id culprit;
-	uint8_t want, outcome;
+	uint8_t want, outcome, why;
 };
 
 struct cfw_due {
@@ -118,6 +120,10 @@ enum cfw_stage { CFW_G_NONE, CFW_G_START, CFW_G_PRE, CFW_G_SERVERS, CFW_G_POST, 
 
 struct cfw_stop_run {
 	bool running, cut, no_exit, errored, margin_passed, cut_waited;
+	bool start_broken; /* it came while not all was started */
+	bool begun;        /* something was stopped, or died: there is no way back */
+	bool canceling;    /* no further hook begins; when those that run have ended, all is as before */
+	int code_before;
 	bool give_up; /* a failed start is the cause: what is starting is not brought to its end (S3.2) */
 	enum cfw_mode mode;
 	enum cfw_stage stage;
@@ -164,7 +170,8 @@ struct cfw_core {
 	size_t heap_len, heap_cap;
 
 	struct cfw_waitlist server_list, hook_list, question_list, reply_list;
-	uint64_t wait_seq, lame_seq, reload_seq;
+	uint64_t wait_seq, lame_seq, unlame_seq, hurry_seq, reload_seq;
+	bool hurry_cancel;
 	bool exit_queued, exit_out, exit_kill;
 
 	cfw_id ready_head, ready_tail;
@@ -181,7 +188,7 @@ struct cfw_core {
 	struct cfw_start_run start;
 	struct cfw_stop_run stop;
 	bool cut_elsewhere; /* CFW_EV_CUT came before the stop */
-	cfw_id start_waiters, stop_waiters, reload_waiters;
+	cfw_id start_waiters, stop_waiters, reload_waiters, cancel_waiters;
 
 	uint32_t counts[CFW_T_KINDS], signal_counts[CFW_COUNTED_SIGNALS], custom_counts[CFW_COUNTED_CUSTOM];
 	uint64_t late;
@@ -233,10 +240,13 @@ void cfw_queue_forget_server(struct cfw_core *c, struct cfw_server *s); /* befor
 /* 0 when request is 0 (nobody waits), with *out 0; CURFEW_ENOMEM. */
 int cfw_waiter_new(struct cfw_core *c, uint32_t request, enum cfw_want want, cfw_id *out);
 void cfw_waiter_link(struct cfw_core *c, cfw_id *list, cfw_id waiter);
+void cfw_waiter_want(struct cfw_core *c, cfw_id waiter, enum cfw_want want); /* it waits for something else now; 0 is fine */
 void cfw_waiters_reply(struct cfw_core *c, cfw_id *list, enum cfw_outcome outcome, cfw_id culprit, uint32_t text);
 /* Of a server: only those who want that. */
 void cfw_waiters_reply_want(struct cfw_core *c, struct cfw_server *s, enum cfw_want want, enum cfw_outcome outcome);
 void cfw_waiter_cancel(struct cfw_core *c, uint32_t request);
+/* CFW_FAILED, for a reason that has a word; culprit: a server, or 0. */
+void cfw_waiters_refuse(struct cfw_core *c, cfw_id *list, enum cfw_refusal why, cfw_id culprit);
 
 /* ---- journal.c ---- */
 int cfw_journal_init(struct cfw_core *c);
@@ -256,6 +266,9 @@ size_t cfw_hooks_cut(struct cfw_core *c, struct cfw_server *s, enum cfw_outcome 
 void cfw_hooks_reset(struct cfw_core *c, struct cfw_server *s); /* a new life: none has begun */
 void cfw_hook_done(struct cfw_core *c, const struct cfw_event *ev);
 void cfw_hook_due(struct cfw_core *c, cfw_id id);
+/* The hooks of a server (or, s NULL, the global ones) that run are given up. How many. */
+size_t cfw_hooks_skip(struct cfw_core *c, struct cfw_server *s);
+void cfw_hooks_resume(struct cfw_core *c, struct cfw_server *s); /* in pre_stop: the next, where none runs */
 uint64_t cfw_hook_bound(const struct cfw_core *c,
 			const struct cfw_hook *h); /* when something else than its own limit cuts it */
 
@@ -285,6 +298,14 @@ void cfw_start_interrupt(struct cfw_core *c); /* a stop begins: who waited for t
 /* A failed start is not to be had again: those that wait for it are taken back. */
 void cfw_start_give_up_dependants(struct cfw_core *c, struct cfw_server *s);
 
+/* The same for who waits already; a refusal, or CFW_R_NONE: then waiter is taken. */
+enum cfw_refusal cfw_start_steered(struct cfw_core *c, const struct cfw_trigger *t, cfw_id waiter);
+
+/* ---- steer.c ---- */
+void cfw_steer(struct cfw_core *c, const struct cfw_trigger *t, cfw_id waiter); /* accepted: done, or refused by the state */
+void cfw_stop_goes_on(struct cfw_core *c);  /* a stop that was to be canceled is not any more */
+void cfw_stop_canceled(struct cfw_core *c); /* no hook runs any more */
+
 /* ---- trigger.c, ask.c ---- */
 int cfw_trigger_raise(struct cfw_core *c, const struct cfw_trigger *t); /* CURFEW_ENOMEM only with a .request */
 void cfw_ask_answer(struct cfw_core *c, const struct cfw_event *ev);
@@ -302,6 +323,8 @@ void cfw_stop_flaw(struct cfw_core *c); /* S4.11: a hook failed or a server died
 void cfw_code_raise(struct cfw_core *c, int code);
 void cfw_stop_cut_elsewhere(struct cfw_core *c); /* CFW_EV_CUT */
 int cfw_stop_extend(struct cfw_core *c, const struct cfw_event *ev);
+/* The end moves to now + ns, where that is later; hook: who asks, or NULL. */
+enum cfw_refusal cfw_stop_prolong(struct cfw_core *c, const struct cfw_hook *hook, uint64_t ns);
 
 void cfw_life_event(struct cfw_core *c, enum cfw_life_event event);
 void cfw_core_late(struct cfw_core *c, enum cfw_event_type type);

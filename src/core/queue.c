@@ -147,6 +147,7 @@ static bool next_of_reply(struct cfw_core *c, struct cfw_action *a)
 	a->type = CFW_ACT_REPLY;
 	a->request = w->request;
 	a->outcome = (enum cfw_outcome)w->outcome;
+	a->why = (enum cfw_refusal)w->why;
 	a->server = w->culprit;
 	a->text = w->text;
 	pop(&c->reply_list, &w->wait);
@@ -160,6 +161,21 @@ static bool next_lame(struct cfw_core *c, struct cfw_action *a)
 	a->type = CFW_ACT_LAME;
 	a->trigger = c->stop.first;
 	return true;
+}
+
+static bool next_unlame(struct cfw_core *c, struct cfw_action *a)
+{
+	c->unlame_seq = 0;
+	a->type = CFW_ACT_UNLAME;
+	return true;
+}
+
+static bool next_hurry(struct cfw_core *c, struct cfw_action *a)
+{
+	c->hurry_seq = 0;
+	a->type = CFW_ACT_HURRY;
+	a->cancel = c->hurry_cancel;
+	return c->stop.running;
 }
 
 static bool next_reload(struct cfw_core *c, struct cfw_action *a)
@@ -185,6 +201,8 @@ static next_fn *oldest(const struct cfw_core *c)
 		{c->question_list.head ? question(c, c->question_list.head)->wait.seq : 0, next_of_question},
 		{c->reply_list.head ? waiter(c, c->reply_list.head)->wait.seq : 0, next_of_reply},
 		{c->lame_seq, next_lame},
+		{c->unlame_seq, next_unlame},
+		{c->hurry_seq, next_hurry},
 		{c->reload_seq, next_reload},
 	};
 	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)

@@ -100,6 +100,15 @@ static void want_with_deps(struct cfw_core *c, struct cfw_server *s)
 			cfw_server_event(c, cfw_server_get(c, id), CFW_SE_WANT, NULL);
 }
 
+static void start_one(struct cfw_core *c, struct cfw_server *s, cfw_id waiter)
+{
+	cfw_waiter_link(c, &s->waiters, waiter);
+	if (s->state == CFW_S_STARTED)
+		cfw_waiters_reply_want(c, s, CFW_W_UP, CFW_OK);
+	else
+		want_with_deps(c, s);
+}
+
 int cfw_start_one(struct cfw_core *c, const struct cfw_event *ev)
 {
 	struct cfw_server *s = cfw_server_get(c, ev->server);
@@ -107,15 +116,18 @@ int cfw_start_one(struct cfw_core *c, const struct cfw_event *ev)
 	if (s && s->questions)
 		return CURFEW_ESTATE; /* what becomes of it is being decided */
 	int rc = open_request(c, ev, CFW_W_UP, &s, &waiter);
-	if (rc)
-		return rc;
+	if (!rc)
+		start_one(c, s, waiter);
+	return rc;
+}
+
+static void stop_one(struct cfw_core *c, struct cfw_server *s, cfw_id waiter)
+{
 	cfw_waiter_link(c, &s->waiters, waiter);
-	if (s->state == CFW_S_STARTED) {
-		cfw_waiters_reply_want(c, s, CFW_W_UP, CFW_OK);
-		return 0;
-	}
-	want_with_deps(c, s);
-	return 0;
+	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPENDANTS); id; id = cfw_server_get(c, id)->mark_next)
+		cfw_server_event(c, cfw_server_get(c, id), CFW_SE_STOP, NULL);
+	if (s->state == CFW_S_DOWN)
+		cfw_waiters_reply_want(c, s, CFW_W_DOWN, CFW_OK);
 }
 
 int cfw_stop_one(struct cfw_core *c, const struct cfw_event *ev)
@@ -123,14 +135,9 @@ int cfw_stop_one(struct cfw_core *c, const struct cfw_event *ev)
 	struct cfw_server *s;
 	cfw_id waiter;
 	int rc = open_request(c, ev, CFW_W_DOWN, &s, &waiter);
-	if (rc)
-		return rc;
-	cfw_waiter_link(c, &s->waiters, waiter);
-	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPENDANTS); id; id = cfw_server_get(c, id)->mark_next)
-		cfw_server_event(c, cfw_server_get(c, id), CFW_SE_STOP, NULL);
-	if (s->state == CFW_S_DOWN)
-		cfw_waiters_reply_want(c, s, CFW_W_DOWN, CFW_OK);
-	return 0;
+	if (!rc)
+		stop_one(c, s, waiter);
+	return rc;
 }
 
 /* Stop it and, unless it is down by itself, start it again afterwards. */
@@ -147,16 +154,39 @@ static void turn_round(struct cfw_core *c, struct cfw_server *s, bool wanted)
 		cfw_server_event(c, s, CFW_SE_WANT, NULL);
 }
 
+static void restart_one(struct cfw_core *c, struct cfw_server *s, cfw_id waiter)
+{
+	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPENDANTS); id; id = cfw_server_get(c, id)->mark_next)
+		turn_round(c, cfw_server_get(c, id), id == s->id);
+	want_with_deps(c, s);
+	cfw_waiter_link(c, &s->waiters, waiter);
+}
+
 int cfw_restart_one(struct cfw_core *c, const struct cfw_event *ev)
 {
 	struct cfw_server *s;
 	cfw_id waiter;
 	int rc = open_request(c, ev, CFW_W_UP, &s, &waiter);
-	if (rc)
-		return rc;
-	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPENDANTS); id; id = cfw_server_get(c, id)->mark_next)
-		turn_round(c, cfw_server_get(c, id), id == s->id);
-	want_with_deps(c, s);
-	cfw_waiter_link(c, &s->waiters, waiter);
-	return 0;
+	if (!rc)
+		restart_one(c, s, waiter);
+	return rc;
+}
+
+enum cfw_refusal cfw_start_steered(struct cfw_core *c, const struct cfw_trigger *t, cfw_id waiter)
+{
+	struct cfw_server *s = cfw_server_get(c, t->server);
+	if (!s || s->staged || (s->retired && t->kind != CFW_T_SERVER_STOP))
+		return CFW_R_NO_SERVER;
+	if (closed_to_requests(c))
+		return CFW_R_STOPPING;
+	if (t->kind == CFW_T_SERVER_START && s->questions)
+		return CFW_R_UNDECIDED;
+	cfw_waiter_want(c, waiter, t->kind == CFW_T_SERVER_STOP ? CFW_W_DOWN : CFW_W_UP);
+	if (t->kind == CFW_T_SERVER_START)
+		start_one(c, s, waiter);
+	else if (t->kind == CFW_T_SERVER_STOP)
+		stop_one(c, s, waiter);
+	else
+		restart_one(c, s, waiter);
+	return CFW_R_NONE;
 }

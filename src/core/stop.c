@@ -30,16 +30,18 @@ static void turn_into_abort(struct cfw_core *c)
 	to_all(c, CFW_SE_ABORT);
 }
 
-static void begin(struct cfw_core *c, const struct cfw_trigger *t, enum cfw_mode mode)
+static void begin(struct cfw_core *c, const struct cfw_trigger *t, enum cfw_mode mode, int code_before)
 {
 	struct cfw_stop_run *st = &c->stop;
 	const struct cfw_core_config *conf = &c->config;
 	*st = (struct cfw_stop_run){.running = true,
+				    .code_before = code_before,
 				    .mode = mode,
 				    .stage = CFW_G_START,
 				    .first = *t,
 				    .began_ns = t->at_ns, /* S4.6: from the trigger on, not from its answer */
 				    .no_exit = t->no_exit && mode == CFW_GRACEFUL,
+				    .start_broken = c->life != CFW_L_STARTED,
 				    .give_up = t->kind == CFW_T_START_FAILED,
 				    .cut_until_ns = CFW_NEVER};
 	st->margin_len_ns = cfw_time_min(conf->stop_margin_ns, conf->exit_timeout_ns / 4);
@@ -63,6 +65,8 @@ void cfw_stop_abort(struct cfw_core *c, int code)
 {
 	struct cfw_stop_run *st = &c->stop;
 	cfw_code_raise(c, code);
+	if (st->canceling)
+		cfw_stop_goes_on(c);
 	st->no_exit = false;
 	if (st->mode == CFW_ABORT)
 		return;
@@ -76,19 +80,46 @@ void cfw_stop_abort(struct cfw_core *c, int code)
 void cfw_stop_decided(struct cfw_core *c, const struct cfw_trigger *t, enum cfw_mode mode, int code, cfw_id waiter)
 {
 	cfw_waiter_link(c, &c->stop_waiters, waiter);
+	int before = c->code;
 	cfw_code_raise(c, code);
+	if (c->stop.canceling)
+		cfw_stop_goes_on(c);
 	if (!c->stop.running)
-		begin(c, t, mode);
+		begin(c, t, mode, before);
 	else if (mode == CFW_ABORT)
 		cfw_stop_abort(c, code);
 	else
 		c->stop.no_exit = c->stop.no_exit && t->no_exit; /* S4.4: else nothing changes */
 }
 
+enum cfw_refusal cfw_stop_prolong(struct cfw_core *c, const struct cfw_hook *hook, uint64_t ns)
+{
+	struct cfw_stop_run *st = &c->stop;
+	if (!st->running)
+		return CFW_R_NO_STOP;
+	if (st->mode == CFW_ABORT)
+		return CFW_R_ABORT;
+	if (st->margin_passed || c->now_ns >= st->margin_ns)
+		return CFW_R_MARGIN;
+	uint64_t want = cfw_time_add(c->now_ns, ns), end_ns = cfw_time_min(want, st->limit_ns);
+	if (want <= st->deadline_ns)
+		return CFW_R_NONE;
+	if (end_ns <= st->deadline_ns)
+		return CFW_R_LIMIT;
+	st->deadline_ns = end_ns;
+	st->margin_ns = end_ns - st->margin_len_ns;
+	cfw_journal_put(
+		c, &(struct cfw_journal_entry){
+			   .what = CFW_J_EXTEND, .hook = hook ? hook->id : 0, .server = hook ? hook->server : 0, .ns = end_ns});
+	return CFW_R_NONE;
+}
+
 static void exit_now(struct cfw_core *c, bool kill)
 {
 	c->ended = c->exit_queued = true;
 	c->exit_kill = kill;
+	c->stop.canceling = false;
+	cfw_waiters_refuse(c, &c->cancel_waiters, CFW_R_STOPPED_ON, 0);
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_EXIT, .code = c->code});
 }
 
@@ -181,6 +212,11 @@ void cfw_stop_advance(struct cfw_core *c)
 		if (!c->pre_owed)
 			cfw_life_event(c, CFW_LE_PRESTOPPED);
 	}
+	if (st->canceling) {
+		if (!c->hooks_running && !c->questions.used)
+			cfw_stop_cancelled(c);
+		return;
+	}
 	if (st->stage == CFW_G_START && (!c->starting || st->give_up))
 		st->stage = CFW_G_PRE; /* S3.3: the start has been brought to its end */
 	if (st->stage == CFW_G_PRE && global_hooks_done(c, CFW_PRE_STOP)) {
@@ -203,6 +239,8 @@ void cfw_stop_advance(struct cfw_core *c)
 static void pass_margin(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
+	if (st->canceling)
+		cfw_stop_goes_on(c);
 	st->margin_passed = true;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_MARGIN, .a = (uint32_t)c->active});
 	cfw_hooks_cut(c, NULL, CFW_CUT);

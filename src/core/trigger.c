@@ -18,6 +18,13 @@ static const char *const names[CFW_T_KINDS + 1] = {
 	[CFW_T_CRASH] = "crash",
 	[CFW_T_START_FAILED] = "start_failed",
 	[CFW_T_STALL] = "stall",
+	[CFW_T_HURRY] = "hurry",
+	[CFW_T_EXTEND] = "extend",
+	[CFW_T_SKIP] = "skip",
+	[CFW_T_CANCEL] = "cancel",
+	[CFW_T_SERVER_START] = "start_server",
+	[CFW_T_SERVER_STOP] = "stop_server",
+	[CFW_T_SERVER_RESTART] = "restart_server",
 	[CFW_T_CUSTOM] = "custom",
 };
 
@@ -52,16 +59,41 @@ int cfw_trigger_parse(const char *name, enum cfw_trigger_kind *kind, int *signo)
 	return 0;
 }
 
+/* Whoever could raise one of the first from outside would tell of something that has not happened. */
+const char *cfw_trigger_closed(enum cfw_trigger_kind kind)
+{
+	switch (kind) {
+	case CFW_T_CRASH:
+	case CFW_T_CLOSED:
+	case CFW_T_REJECTION:
+	case CFW_T_STALL:
+		return "only curfew itself raises it";
+	case CFW_T_EXTEND:
+		return "it says by how much: curfew extend, curfew.extend";
+	case CFW_T_SKIP:
+		return "it names a server: curfew skip, curfew.skip";
+	case CFW_T_SERVER_START:
+	case CFW_T_SERVER_STOP:
+	case CFW_T_SERVER_RESTART:
+		return "it names a server: curfew server, server:start, server:stop, server:restart";
+	default:
+		return NULL;
+	}
+}
+
 const char *const *cfw_trigger_names(void)
 {
-	static const char *const list[] = {"exit",  "error",  "rejection", "closed",       "idle",  "stop",
-					   "abort", "reload", "crash",     "start_failed", "stall", NULL};
+	static const char *const list[] = {"exit",         "error",       "rejection",      "closed", "idle",
+					   "stop",         "abort",       "reload",         "crash",  "start_failed",
+					   "stall",        "hurry",       "extend",         "skip",   "cancel",
+					   "start_server", "stop_server", "restart_server", NULL};
 	return list;
 }
 
 const char *cfw_decision_name(enum cfw_decision_what what)
 {
-	static const char *const words[CFW_DECISIONS] = {"none", "graceful", "abort", "kill", "reload", "restart", "ignore"};
+	static const char *const words[CFW_DECISIONS] = {"none",   "graceful", "abort",  "kill",
+							 "reload", "restart",  "ignore", "accept"};
 	return (unsigned)what < CFW_DECISIONS ? words[what] : "?";
 }
 
@@ -107,6 +139,14 @@ struct cfw_decision cfw_decision_default(const struct cfw_trigger *t)
 		return (struct cfw_decision){CFW_D_ABORT, code ? code : 1};
 	case CFW_T_START_FAILED:
 		return (struct cfw_decision){CFW_D_GRACEFUL, 1};
+	case CFW_T_HURRY:
+	case CFW_T_EXTEND:
+	case CFW_T_SKIP:
+	case CFW_T_CANCEL:
+	case CFW_T_SERVER_START:
+	case CFW_T_SERVER_STOP:
+	case CFW_T_SERVER_RESTART:
+		return (struct cfw_decision){CFW_D_ACCEPT, 0};
 	case CFW_T_CUSTOM:
 	case CFW_T_KINDS:
 		break;
@@ -115,7 +155,7 @@ struct cfw_decision cfw_decision_default(const struct cfw_trigger *t)
 }
 
 #define BIT(what) (1u << CFW_D_##what)
-enum { STOPS = BIT(GRACEFUL) | BIT(ABORT) | BIT(KILL) };
+enum { STOPS = BIT(GRACEFUL) | BIT(ABORT) | BIT(KILL), STEERS = BIT(ACCEPT) | BIT(IGNORE) };
 
 /* S2.12. What cannot be undone cannot be ignored: an exit call has left its caller, after a crash or a stall there is no way back.
  * An abort that was asked for by name is not softened. Only what names a server can be answered by restarting it. */
@@ -132,6 +172,13 @@ static const unsigned allowed[CFW_T_KINDS] = {
 	[CFW_T_CRASH] = BIT(ABORT) | BIT(KILL),
 	[CFW_T_START_FAILED] = STOPS | BIT(RESTART) | BIT(IGNORE),
 	[CFW_T_STALL] = BIT(ABORT) | BIT(KILL),
+	[CFW_T_HURRY] = STEERS,
+	[CFW_T_EXTEND] = STEERS,
+	[CFW_T_SKIP] = STEERS,
+	[CFW_T_CANCEL] = STEERS,
+	[CFW_T_SERVER_START] = STEERS,
+	[CFW_T_SERVER_STOP] = STEERS,
+	[CFW_T_SERVER_RESTART] = STEERS,
 	[CFW_T_CUSTOM] = STOPS | BIT(RELOAD) | BIT(IGNORE),
 };
 

@@ -22,6 +22,12 @@ int cfw_waiter_new(struct cfw_core *c, uint32_t request, enum cfw_want want, cfw
 	return 0;
 }
 
+void cfw_waiter_want(struct cfw_core *c, cfw_id waiter, enum cfw_want want)
+{
+	if (waiter)
+		get(c, waiter)->want = (uint8_t)want;
+}
+
 void cfw_waiter_link(struct cfw_core *c, cfw_id *list, cfw_id waiter)
 {
 	if (!waiter)
@@ -39,6 +45,13 @@ void cfw_waiters_reply(struct cfw_core *c, cfw_id *list, enum cfw_outcome outcom
 		id = next;
 	}
 	*list = 0;
+}
+
+void cfw_waiters_refuse(struct cfw_core *c, cfw_id *list, enum cfw_refusal why, cfw_id culprit)
+{
+	for (cfw_id id = *list; id; id = get(c, id)->next)
+		get(c, id)->why = (uint8_t)why;
+	cfw_waiters_reply(c, list, CFW_FAILED, culprit, 0);
 }
 
 void cfw_waiters_reply_want(struct cfw_core *c, struct cfw_server *s, enum cfw_want want, enum cfw_outcome outcome)

@@ -109,6 +109,17 @@ static void on_step_over(struct cfw_timer *t, uint64_t now_ns, void *ud)
 	take_step(p);
 }
 
+/* The step that it is in has had its time. */
+static void process_hurry(void *srv)
+{
+	struct process *p = srv;
+	if (p->state != ENDING || p->why != W_STOP || p->step >= p->conf.n_steps)
+		return;
+	cfw_timer_cancel(p->env->timers, &p->timer);
+	p->step++;
+	take_step(p);
+}
+
 static void begin_steps(struct process *p)
 {
 	p->state = ENDING;
@@ -436,6 +447,7 @@ const struct cfw_kind cfw_process_kind = {
 	.start = process_start,
 	.stop = process_stop,
 	.cut = process_cut,
+	.hurry = process_hurry,
 	.stats = process_stats,
 	.pid = process_pid,
 	.signal = process_signal,

@@ -34,6 +34,7 @@ struct cfw_task_call {
 	uint64_t deadline_ns;
 	uint32_t attempt;
 	struct curfew_err *refused; /* start returned nil and a message: malloc */
+	bool hurried, canceled;     /* of a hook: it was told so */
 };
 
 /* What both are given: a time in the table on the top, where there is one; how it stops. */

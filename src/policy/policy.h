@@ -58,6 +58,8 @@ struct cfw_policy_ops {
 	int (*service_later)(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
 	void (*cancel)(void *ud, cfw_token token);                                  /* of a service or a request */
 	int (*extend)(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err); /* S4.6 */
+	/* Steer: hurry, extend (by ns), skip (server) or cancel. As request; NULL: refused. */
+	int (*steer)(void *ud, cfw_token token, enum cfw_trigger_kind kind, cfw_id server, uint64_t ns, struct curfew_err *err);
 	uint64_t (*hook_until)(void *ud,
 			       uint32_t run); /* when a running hook will be cut, as things stand; 0 when it does not run */
 	/* The stop that runs: its mode, its first cause with text and traceback (NULL where there is none). False when none runs. */
@@ -164,6 +166,9 @@ struct cfw_hook_call {
 void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call);
 /* End its coroutine for good; no hook_done follows. */
 void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run);
+/* What hooks of a stop, and functions that stop a server, wait for by the clock is over now. canceled: hooks are told that the stop is
+ * to be canceled, else that it is in a hurry: ctx.canceled, ctx.hurried. */
+void cfw_policy_wake_hooks(struct cfw_policy *p, bool canceled);
 
 /* Answer a token: takes value. err: nil, message, name. Unknown tokens are ignored. Runs nothing; wakes. */
 void cfw_policy_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *value, const struct curfew_err *err);

@@ -131,6 +131,7 @@ int cfw_open_core(lua_State *L)
 	cfw_open_await(L);
 	cfw_open_events(L);
 	cfw_open_registry(L);
+	cfw_open_calls(L);
 	cfw_open_rules(L);
 	cfw_open_process(L);
 	cfw_open_exchange(L);

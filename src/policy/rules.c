@@ -57,6 +57,10 @@ void cfw_push_trigger(lua_State *L, const struct cfw_trigger *t, const char *tex
 	set_int(L, "code", t->died_signo ? 128 + t->died_signo : t->code); /* a code to end with, as a shell has it */
 	if (t->server)
 		set_int(L, "server", t->server);
+	if (t->kind == CFW_T_EXTEND) {
+		lua_pushnumber(L, (lua_Number)t->ns / 1e9);
+		lua_setfield(L, -2, "by");
+	}
 	if (t->died_signo)
 		set_string(L, "signal", cfw_signal_name(t->died_signo));
 	set_string(L, "error", custom ? NULL : text);
@@ -283,12 +287,6 @@ static int l_signal_number(lua_State *L)
 	return 1;
 }
 
-/* What only curfew may raise (S10.1). */
-static bool is_ours(enum cfw_trigger_kind kind)
-{
-	return kind == CFW_T_CRASH || kind == CFW_T_CLOSED || kind == CFW_T_REJECTION || kind == CFW_T_STALL;
-}
-
 static int l_trigger(lua_State *L)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
@@ -301,8 +299,8 @@ static int l_trigger(lua_State *L)
 	} else if (cfw_trigger_parse(name, &t.kind, &t.signo)) {
 		lua_pushfstring(L, "unknown trigger \"%s\"", name);
 		return cfw_fail_with(L, lua_tostring(L, -1), "ENOENT");
-	} else if (is_ours(t.kind)) {
-		lua_pushfstring(L, "only curfew itself raises \"%s\"", name);
+	} else if (cfw_trigger_closed(t.kind)) { /* S10.1 */
+		lua_pushfstring(L, "%s: %s", name, cfw_trigger_closed(t.kind));
 		return cfw_fail_with(L, lua_tostring(L, -1), "EPERM");
 	}
 	if (p->ops->trigger(p->ud, &t, custom, NULL) < 0)

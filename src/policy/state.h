@@ -137,6 +137,7 @@ void cfw_open_await(lua_State *L);
 void cfw_open_timers(lua_State *L);
 void cfw_open_events(lua_State *L);
 void cfw_open_registry(lua_State *L);
+void cfw_open_calls(lua_State *L);
 void cfw_open_rules(lua_State *L);
 void cfw_open_process(lua_State *L);
 void cfw_open_exchange(lua_State *L);

@@ -157,7 +157,8 @@ static void steer(struct cfw_control_conn *c, struct cfw_control_request *r, uin
 {
 	struct curfew_err err = {0};
 	struct curfew_steer s = {.what = r->steer, .server = r->arg, .ns = ns};
-	if (r->arg && !cfw_core_server_find(curfew_core(*c->ctl->curfew), r->arg)) {
+	bool global = s.what == CURFEW_SKIP && r->arg && !strcmp(r->arg, CURFEW_GLOBAL);
+	if (r->arg && !global && !cfw_core_server_find(curfew_core(*c->ctl->curfew), r->arg)) {
 		cfw_control_reply_error(c, 404, "not_found", "there is no server \"%.200s\"", r->arg);
 		return;
 	}

@@ -259,6 +259,13 @@ static void lame(void *srv)
 	s->lame = true;
 }
 
+static void unlame(void *srv)
+{
+	struct cfw_http *s = srv;
+	if (s->phase == CFW_HTTP_SERVING)
+		s->lame = false;
+}
+
 static void stop(void *srv, const struct cfw_stop *how)
 {
 	struct cfw_http *s = srv;
@@ -370,6 +377,8 @@ const struct cfw_kind cfw_http_kind = {
 	.cut = cut,
 	.lame = lame,
 	.last = cfw_http_last,
+	.unlame = unlame,
+	.hurry = cfw_http_hurry,
 	.stats = stats,
 	.takes_requests = true,
 	.address = address,

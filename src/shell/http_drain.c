@@ -31,6 +31,11 @@ static uint64_t now_ns(const struct cfw_http *s)
 	return s->env->now_ns(s->env->ud);
 }
 
+static uint64_t grace_ns(const struct cfw_http *s)
+{
+	return s->hurried ? 0 : s->grace_ns;
+}
+
 uint64_t cfw_http_limit(const struct cfw_http_conn *c)
 {
 	const struct cfw_http *s = c->srv;
@@ -40,7 +45,7 @@ uint64_t cfw_http_limit(const struct cfw_http_conn *c)
 	case CFW_HTTP_IDLE:
 		if (!draining)
 			return cfw_time_add(c->since_ns, s->keep_alive_ns);
-		return cfw_time_add(cfw_time_max(c->since_ns, s->stop_ns), cfw_time_add(s->grace_ns, GRACE_SLACK));
+		return cfw_time_add(cfw_time_max(c->since_ns, s->stop_ns), cfw_time_add(grace_ns(s), GRACE_SLACK));
 	case CFW_HTTP_READING:
 	case CFW_HTTP_REFUSED: {
 		uint64_t end = c->late_ns ? c->late_ns : cfw_time_add(c->since_ns, s->request_ns);
@@ -184,7 +189,7 @@ void cfw_http_last(void *srv)
 
 void cfw_http_drain_step(struct cfw_http *s)
 {
-	uint64_t now = now_ns(s), grace_end = cfw_time_add(s->stop_ns, s->grace_ns);
+	uint64_t now = now_ns(s), grace_end = cfw_time_add(s->stop_ns, grace_ns(s));
 	if (s->phase < CFW_HTTP_DRAIN_QUEUE)
 		return;
 	if (s->phase == CFW_HTTP_FLUSHING) {
@@ -221,9 +226,19 @@ void cfw_http_drain_step(struct cfw_http *s)
 		cfw_http_stopped(s);
 }
 
+void cfw_http_hurry(void *srv)
+{
+	struct cfw_http *s = srv;
+	if (s->phase < CFW_HTTP_DRAIN_QUEUE || s->phase == CFW_HTTP_FLUSHING)
+		return;
+	s->hurried = true;
+	cfw_http_drain_step(s);
+}
+
 void cfw_http_drain(struct cfw_http *s)
 {
 	s->lame = true;
+	s->hurried = false;
 	s->stop_ns = now_ns(s);
 	s->drain_end_ns = cfw_time_add(s->stop_ns, s->drain_ns);
 	cfw_http_adopt(s);

@@ -103,7 +103,7 @@ struct cfw_http {
 
 	/* While it runs. */
 	enum cfw_http_phase phase;
-	bool lame;
+	bool lame, hurried;             /* hurried: idle_grace of the drain that runs is over */
 	uint32_t attempt;               /* of the stop */
 	uint64_t last_client_ns;        /* when somebody last sent something; 0: nobody ever did */
 	uint64_t stop_ns, drain_end_ns; /* also where FLUSHING ends */
@@ -166,5 +166,6 @@ uint64_t cfw_http_limit(const struct cfw_http_conn *c);
 /* End it: at once what is not complete, in a moment what only has to be written (S4.2). Reports STOPPED. Not when down. */
 void cfw_http_cut(struct cfw_http *s);
 void cfw_http_last(void *srv);
+void cfw_http_hurry(void *srv); /* of a drain: idle_grace is over */
 
 #endif

@@ -147,6 +147,16 @@ static void take(struct cfw_sim *s, const struct cfw_journal_entry *e)
 	case CFW_J_EXTEND:
 		tell(s, e, "extended", NULL);
 		break;
+	case CFW_J_HURRY:
+		tell(s, e, "hurried", NULL);
+		break;
+	case CFW_J_SKIP:
+		tell(s, e, "skipped", NULL);
+		break;
+	case CFW_J_CANCEL:
+		if (e->a == 1)
+			tell(s, e, "canceled", NULL);
+		break;
 	case CFW_J_MARGIN:
 		tell(s, e, "margin", NULL);
 		break;

@@ -6,23 +6,16 @@
 #include "view/words.h"
 
 static const char *const names[CFW_JOURNAL_WHATS] = {
-	[CFW_J_LIFE] = "state",
-	[CFW_J_SERVER] = "server",
-	[CFW_J_TRIGGER] = "trigger",
-	[CFW_J_DECISION] = "decision",
-	[CFW_J_REFUSED] = "refused",
-	[CFW_J_STOP] = "stop",
-	[CFW_J_EXTEND] = "extend",
-	[CFW_J_MARGIN] = "margin",
-	[CFW_J_TIMEOUT] = "timeout",
-	[CFW_J_HOOK_BEGIN] = "hook_begin",
-	[CFW_J_HOOK_END] = "hook_end",
-	[CFW_J_CLOSED] = "closed",
-	[CFW_J_BACKOFF] = "backoff",
-	[CFW_J_CUT] = "cut",
-	[CFW_J_START_FAILED] = "start_failed",
-	[CFW_J_LATE] = "late",
-	[CFW_J_EXIT] = "exit",
+	[CFW_J_LIFE] = "state",        [CFW_J_SERVER] = "server",
+	[CFW_J_TRIGGER] = "trigger",   [CFW_J_DECISION] = "decision",
+	[CFW_J_REFUSED] = "refused",   [CFW_J_STOP] = "stop",
+	[CFW_J_EXTEND] = "extend",     [CFW_J_MARGIN] = "margin",
+	[CFW_J_TIMEOUT] = "timeout",   [CFW_J_HOOK_BEGIN] = "hook_begin",
+	[CFW_J_HOOK_END] = "hook_end", [CFW_J_HURRY] = "hurry",
+	[CFW_J_SKIP] = "skip",         [CFW_J_CANCEL] = "cancel",
+	[CFW_J_CLOSED] = "closed",     [CFW_J_BACKOFF] = "backoff",
+	[CFW_J_CUT] = "cut",           [CFW_J_START_FAILED] = "start_failed",
+	[CFW_J_LATE] = "late",         [CFW_J_EXIT] = "exit",
 };
 
 static int set_str(struct cfw_value *v, const char *key, const char *s)
@@ -66,21 +59,29 @@ static int set_rest(struct cfw_value *v, const struct cfw_journal_entry *e)
 	case CFW_J_REFUSED:
 		return set_str(v, "trigger", cfw_view_trigger_word(e)) | set_int(v, "count", e->run) |
 		       set_str(v, "decision", cfw_decision_name((enum cfw_decision_what)e->a)) | set_int(v, "code", e->code) |
-		       cfw_value_set(v, "default", cfw_value_bool(e->b));
+		       cfw_value_set(v, "default", cfw_value_bool(e->b && !cfw_view_refusal(e))) |
+		       set_str(v, "reason", cfw_view_refusal(e));
 	case CFW_J_STOP:
 		return set_str(v, "mode", e->a == CFW_ABORT ? "abort" : "graceful") |
 		       cfw_value_set(v, "turned", cfw_value_bool(e->b));
 	case CFW_J_MARGIN:
 		return set_int(v, "unstopped", e->a);
 	case CFW_J_HOOK_END:
-		return set_str(v, "outcome", outcome_name(e->a)) | cfw_value_set(v, "limit", cfw_value_bool(e->b));
+		return set_str(v, "outcome", outcome_name(e->a)) | cfw_value_set(v, "limit", cfw_value_bool(e->b == 1)) |
+		       cfw_value_set(v, "skipped", cfw_value_bool(e->b == 2));
 	case CFW_J_CLOSED:
 		return set_int(v, "code", e->code) | set_int(v, "signal", e->signo);
 	case CFW_J_BACKOFF:
 		return set_int(v, "try", e->a);
 	case CFW_J_EXIT:
 		return set_int(v, "code", e->code);
+	case CFW_J_CANCEL: {
+		static const char *const words[] = {"asked", "done", "dropped"};
+		return set_str(v, "cancel", e->a < sizeof words / sizeof *words ? words[e->a] : "?");
+	}
 	case CFW_J_EXTEND:
+	case CFW_J_HURRY:
+	case CFW_J_SKIP:
 	case CFW_J_TIMEOUT:
 	case CFW_J_HOOK_BEGIN:
 	case CFW_J_CUT:

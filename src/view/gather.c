@@ -227,8 +227,14 @@ static void take(struct timeline *t, const struct cfw_journal_entry *e)
 		t->code = e->code;
 		break;
 	case CFW_J_LIFE:
-		t->ended = e->a == CFW_L_STOPPED || e->a == CFW_L_ERRORED || e->a == CFW_L_TIMEOUT;
+		t->ended = t->canceled || e->a == CFW_L_STOPPED || e->a == CFW_L_ERRORED || e->a == CFW_L_TIMEOUT;
 		break;
+	case CFW_J_CANCEL:
+		if (e->a == 1)
+			t->ended = t->canceled = true;
+		break;
+	case CFW_J_HURRY:
+	case CFW_J_SKIP:
 	case CFW_J_DECISION:
 	case CFW_J_REFUSED:
 	case CFW_J_BACKOFF:

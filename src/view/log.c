@@ -152,6 +152,11 @@ static bool say_decision(struct line *l)
 		cfw_view_put_ordinal(&l->words, t.count);
 		cfw_buf_putc(&l->words, ')');
 	}
+	if (cfw_view_refusal(e)) {
+		l->level = CFW_WARN;
+		cfw_buf_printf(&l->words, ": refused: %s", cfw_view_refusal(e));
+		return true;
+	}
 	if (e->what == CFW_J_REFUSED) {
 		l->level = CFW_WARN;
 		cfw_buf_printf(&l->words, ": %s is no answer to it now%s", cfw_decision_name((enum cfw_decision_what)e->a),
@@ -207,12 +212,45 @@ static bool say_stop(struct line *l)
 	return true;
 }
 
+static bool say_hurry(struct line *l)
+{
+	l->level = CFW_INFO;
+	cfw_buf_puts(&l->words, "the stop is hurried: nothing waits for time at this moment");
+	return true;
+}
+
+static bool say_skip(struct line *l)
+{
+	l->level = CFW_WARN;
+	put_server(l);
+	if (l->e->hook)
+		cfw_view_put_hook(l->core, l->e->hook, &l->words);
+	else
+		cfw_buf_puts(&l->words, "its end");
+	cfw_buf_puts(&l->words, " is not waited for: skipped");
+	return true;
+}
+
+static bool say_cancel(struct line *l)
+{
+	static const char *const words[] = {"the stop is to be canceled, as soon as no hook runs",
+					    "the stop is canceled: all serves again",
+					    "the stop goes on: it is not canceled after all"};
+	l->level = l->e->a == 2 ? CFW_WARN : CFW_INFO;
+	cfw_buf_puts(&l->words, l->e->a < sizeof words / sizeof *words ? words[l->e->a] : "?");
+	return true;
+}
+
 static bool say_extend(struct line *l)
 {
 	l->level = CFW_INFO;
 	put_server(l);
-	cfw_view_put_hook(l->core, l->e->hook, &l->words);
-	cfw_buf_puts(&l->words, " extends the stop: ends within ");
+	if (l->e->hook) {
+		cfw_view_put_hook(l->core, l->e->hook, &l->words);
+		cfw_buf_puts(&l->words, " extends the stop: ends within ");
+	} else {
+		cfw_buf_puts(&l->words, "the stop is extended: ends within ");
+	}
 	put_duration(&l->words, cfw_time_left(l->e->at_ns, l->e->ns));
 	return true;
 }
@@ -432,6 +470,9 @@ static say_fn *const sayings[CFW_JOURNAL_WHATS] = {
 	[CFW_J_REFUSED] = say_decision,
 	[CFW_J_STOP] = say_stop,
 	[CFW_J_EXTEND] = say_extend,
+	[CFW_J_HURRY] = say_hurry,
+	[CFW_J_SKIP] = say_skip,
+	[CFW_J_CANCEL] = say_cancel,
 	[CFW_J_MARGIN] = say_margin,
 	[CFW_J_TIMEOUT] = say_timeout,
 	[CFW_J_HOOK_BEGIN] = say_hook_begin,

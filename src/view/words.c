@@ -83,6 +83,13 @@ static void put_cause_words(const struct cfw_core *core, const struct cfw_trigge
 	case CFW_T_STALL:
 		cfw_buf_puts(out, "because the loop stalled");
 		break;
+	case CFW_T_HURRY: /* these stop nothing */
+	case CFW_T_EXTEND:
+	case CFW_T_SKIP:
+	case CFW_T_CANCEL:
+	case CFW_T_SERVER_START:
+	case CFW_T_SERVER_STOP:
+	case CFW_T_SERVER_RESTART:
 	case CFW_T_CUSTOM:
 	case CFW_T_KINDS:
 	default:
@@ -103,6 +110,12 @@ void cfw_view_put_cause(const struct cfw_core *core, const struct cfw_trigger *t
 const char *cfw_view_trigger_word(const struct cfw_journal_entry *e)
 {
 	return cfw_trigger_name(e->trigger_kind, e->signo);
+}
+
+const char *cfw_view_refusal(const struct cfw_journal_entry *e)
+{
+	bool steered = e->what == CFW_J_REFUSED && e->a == CFW_D_ACCEPT && cfw_trigger_steers(e->trigger_kind);
+	return steered ? cfw_refusal_text((enum cfw_refusal)e->b) : NULL;
 }
 
 static bool stops(uint32_t decision)

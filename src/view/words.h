@@ -25,6 +25,8 @@ void cfw_view_put_cause(const struct cfw_core *core, const struct cfw_trigger *t
 /* The trigger behind the entry e, a decision or what followed from one. False when the journal does not have it any more. */
 bool cfw_view_find_cause(const struct cfw_core *core, const struct cfw_journal_entry *e, struct cfw_trigger *t);
 /* The name of a trigger alone: "SIGTERM", "exit". */
+/* Why something that steers was refused by the state; NULL where e is not about that. */
+const char *cfw_view_refusal(const struct cfw_journal_entry *e);
 const char *cfw_view_trigger_word(const struct cfw_journal_entry *e);
 
 /* cfw_format_duration, and nothing is "0s". */
