@@ -54,6 +54,7 @@ static void call_hook(struct curfew *c, const struct cfw_action *a)
 		.began_ns = stop.running ? stop.began_ns : cfw_now(c),
 		.result = a->phase == CFW_POST_STOP && s ? s->result : NULL,
 		.what = what,
+		.hurried = stop.running && a->phase >= CFW_PRE_STOP && stop.hurried,
 	};
 	cfw_policy_call(cfw_gen_of(c, a->server)->policy, &call);
 }
@@ -87,6 +88,7 @@ static void stop_server(struct curfew *c, const struct cfw_action *a)
 	struct cfw_stop_view view;
 	cfw_core_stop_view(c->core, &view);
 	struct cfw_stop stop = {.attempt = a->attempt,
+				.hurried = view.running && view.hurried,
 				.deadline_ns = a->deadline_ns,
 				.signo = view.running && view.first.kind == CFW_T_SIGNAL ? view.first.signo : 0};
 	s->kind->stop(s->srv, &stop);
@@ -119,10 +121,11 @@ static void tell_unlame(struct curfew *c)
 	for (size_t i = 0; i < c->nservers; i++)
 		if (c->servers[i].id && c->servers[i].kind->unlame)
 			c->servers[i].kind->unlame(c->servers[i].srv);
+	c->idle_off = false; /* stop{ exit = false } was not */
 	if (c->opt.on_unlame)
 		c->opt.on_unlame(c->opt.ud);
 	for (struct cfw_gen *g = c->gen; g; g = g->older)
-		cfw_policy_emit(g->policy, "canceled", NULL);
+		cfw_policy_emit(g->policy, "cancelled", NULL);
 }
 
 static void tell_hurry(struct curfew *c, bool cancel)
@@ -134,6 +137,20 @@ static void tell_hurry(struct curfew *c, bool cancel)
 		if (c->servers[i].id && c->servers[i].kind->hurry && cfw_core_server_view(c->core, c->servers[i].id, &v) == 0 &&
 		    v.state == CFW_S_STOPPING)
 			c->servers[i].kind->hurry(c->servers[i].srv);
+}
+
+static int code_of(enum cfw_refusal why)
+{
+	switch (why) {
+	case CFW_R_RULE:
+		return CURFEW_EREFUSED;
+	case CFW_R_NO_SERVER:
+		return CURFEW_ENOENT;
+	case CFW_R_CANCELED:
+		return CURFEW_ECANCELED;
+	default:
+		return CURFEW_ESTATE;
+	}
 }
 
 static void reply(struct curfew *c, const struct cfw_action *a)
@@ -149,8 +166,8 @@ static void reply(struct curfew *c, const struct cfw_action *a)
 	const struct cfw_text *text = cfw_text_find(c, a->text);
 	cfw_core_server_view(c->core, a->server, &server);
 	if (a->why) {
-		cfw_err_set(&err, a->why == CFW_R_NO_SERVER ? CURFEW_ENOENT : CURFEW_EREFUSED, "%s%s%s",
-			    server.name ? server.name : "", server.name ? ": " : "", cfw_refusal_text(a->why));
+		cfw_err_set(&err, code_of(a->why), "%s%s%s", server.name ? server.name : "", server.name ? ": " : "",
+			    cfw_refusal_text(a->why));
 		cfw_waiter_answer(c, a->request, &err);
 		return;
 	}

@@ -225,6 +225,7 @@ int cfw_gen_check(const struct cfw_gen *g, struct curfew_err *err); /* 0: it may
 int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err);
 int cfw_raise_trigger(struct cfw_gen *g, const struct cfw_trigger *t, const char *text, const char *traceback);
 /* A number for the core to answer, with who waits for it: a token, or fn. 0 when memory is gone. */
+void cfw_note_start(struct curfew *c); /* servers are to be started: hooks may be due from now on */
 uint32_t cfw_asker_new(struct curfew *c, cfw_token token, curfew_answer_fn *fn, void *ud);
 /* Answer who waits: err NULL with true. Forgets them. */
 void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_err *err);

@@ -154,7 +154,12 @@ bool curfew_signal_has_rule(const struct curfew *c, int signo)
 
 static int op_trigger(void *ud, const struct cfw_trigger *t, const char *text, const char *traceback)
 {
-	return cfw_raise_trigger(ud, t, text, traceback);
+	const struct curfew *c = instance(ud);
+	struct curfew_err err = {0};
+	int rc = cfw_sandbox_steer(c, t->kind, &err);
+	if (rc)
+		cfw_log_at(c->opt.log, CFW_WARN, "%s", err.msg);
+	return rc ? rc : cfw_raise_trigger(ud, t, text, traceback);
 }
 
 static int op_request(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err)
@@ -199,17 +204,14 @@ static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err
 		  : 0;
 }
 
-static int op_steer(void *ud, cfw_token token, enum cfw_trigger_kind kind, cfw_id server, uint64_t ns, struct curfew_err *err)
+static int op_steer(void *ud, cfw_token token, const struct cfw_trigger *t, struct curfew_err *err)
 {
 	struct cfw_gen *g = ud;
 	int rc = g->stage || g->refused ? cfw_err_set(err, CURFEW_ESTATE, "not before the new policy is in force")
 					: cfw_gen_check(g, err);
 	if (!rc)
-		rc = cfw_sandbox_steer(g->c, kind, err);
-	if (rc)
-		return rc;
-	struct cfw_trigger t = {.kind = kind, .server = server, .ns = ns};
-	return cfw_steer_put(g->c, &t, token, NULL, NULL, err);
+		rc = cfw_sandbox_steer(g->c, t->kind, err);
+	return rc ? rc : cfw_steer_put(g->c, t, token, NULL, NULL, err);
 }
 
 static void op_hook_begins(void *ud, uint32_t run)

@@ -137,7 +137,7 @@ static bool request_of_own(struct cfw_gen *g, cfw_token token, enum cfw_request 
 	return true; /* anything else is not answered: its end is not for this process to see */
 }
 
-static void note_start(struct curfew *c)
+void cfw_note_start(struct curfew *c)
 {
 	c->start_asked = true;
 	atomic_store(&c->page->loaded, 1);
@@ -157,7 +157,7 @@ int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_i
 	switch (what) {
 	case CFW_REQ_START:
 		e.type = CFW_EV_START;
-		note_start(c);
+		cfw_note_start(c);
 		c->idle_off = false;
 		break;
 	case CFW_REQ_STOP:
@@ -172,7 +172,7 @@ int cfw_request(struct cfw_gen *g, cfw_token token, enum cfw_request what, cfw_i
 		break;
 	case CFW_REQ_SERVER_START:
 		e.type = CFW_EV_SERVER_START;
-		note_start(c);
+		cfw_note_start(c);
 		break;
 	case CFW_REQ_SERVER_STOP:
 		e.type = CFW_EV_SERVER_STOP;

@@ -264,9 +264,11 @@ int cfw_sandbox_steer(const struct curfew *c, enum cfw_trigger_kind kind, struct
 /* What an operator stops a process with stops it, unless they said that it need not. */
 struct cfw_decision cfw_sandbox_decision(const struct curfew *c, const struct cfw_trigger *t, struct cfw_decision d)
 {
-	bool stops = d.what == CFW_D_NONE || d.what == CFW_D_GRACEFUL || d.what == CFW_D_ABORT || d.what == CFW_D_KILL;
+	bool stops = d.what == CFW_D_NONE || d.what == CFW_D_ACCEPT || d.what == CFW_D_GRACEFUL || d.what == CFW_D_ABORT ||
+		     d.what == CFW_D_KILL;
 	const char *name = cfw_trigger_name(t->kind, t->signo);
-	bool asked_to = t->kind == CFW_T_SIGNAL || t->kind == CFW_T_STOP;
+	bool asked_to = t->kind == CFW_T_SIGNAL || t->kind == CFW_T_STOP || t->kind == CFW_T_HURRY || t->kind == CFW_T_SKIP ||
+			t->kind == CFW_T_SERVER_STOP;
 	bool reloads = t->kind == CFW_T_SIGNAL && t->signo == cfw_signal_number("HUP") && d.what == CFW_D_RELOAD;
 	if (!c->opt.sandbox || stops || !asked_to || reloads || has(c, "ignore", name) ||
 	    cfw_decision_default(t).what == CFW_D_IGNORE)

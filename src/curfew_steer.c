@@ -41,5 +41,7 @@ int curfew_steer(struct curfew *c, const struct curfew_steer *steer, curfew_answ
 		t.server = cfw_core_server_find(c->core, steer->server);
 	if (one && !t.server && !(steer->what == CURFEW_SKIP && !strcmp(steer->server, CURFEW_GLOBAL)))
 		return cfw_err_set(err, CURFEW_ENOENT, "there is no server \"%.200s\"", steer->server);
+	if (steer->what == CURFEW_SERVER_START || steer->what == CURFEW_SERVER_RESTART)
+		cfw_note_start(c);
 	return cfw_steer_put(c, &t, 0, fn, ud, err);
 }

@@ -59,13 +59,12 @@ local meta = { __name = "curfew.ctx" }
 function meta.__index(self, key)
 	if key == "elapsed" then
 		return c.now() - rawget(self, "began")
-	elseif key == "hurried" or key == "canceled" then
-		local run = rawget(self, "run")
-		if not run then
-			return false
+	elseif key == "hurried" or key == "cancelled" then
+		local hurried, cancelled = c.told()
+		if key == "hurried" then
+			return hurried
 		end
-		local hurried, canceled = c.told(run)
-		return key == "hurried" and hurried or key == "canceled" and canceled
+		return cancelled
 	elseif key == "deadline" then -- as things stand: this hook or another may have moved it
 		local run = rawget(self, "run")
 		return run and c.deadline(run) or rawget(self, "given")

@@ -64,6 +64,7 @@ struct cfw_stop {
 	uint32_t attempt;
 	uint64_t deadline_ns; /* when cut will come: the margin, or the server's own limit */
 	int signo;            /* the signal whose trigger caused this stop; 0 for any other trigger */
+	bool hurried;         /* an operator has no time for what is waited for out of politeness */
 };
 
 struct cfw_kind {

@@ -17,6 +17,8 @@ static void print_answer(const struct cfw_client *c, const struct cfw_value *v)
 		printf(": %s, code %lld", decision, (long long)cfw_value_get_int(v, "code", 0));
 		if (cfw_value_get(v, "exit"))
 			printf("; it has ended with %lld", (long long)cfw_value_get_int(v, "exit", 0));
+		else if (!strcmp(cfw_value_get_str(v, "state", ""), "started"))
+			fputs("; it was cancelled", stdout);
 		putchar('\n');
 	} else if (servers) {
 		printf("generation %lld\n", (long long)cfw_value_get_int(v, "generation", 0));

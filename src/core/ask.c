@@ -71,10 +71,15 @@ static void settle_server(struct cfw_core *c, const struct cfw_trigger *t, bool 
 		cfw_server_unwind(c, s, CFW_AFTER_FAILED);
 }
 
+/* Until it is decided on, nobody else starts its server. */
+static bool of_server(const struct cfw_trigger *t)
+{
+	return t->kind == CFW_T_CLOSED || t->kind == CFW_T_START_FAILED;
+}
+
 static void carry_out(struct cfw_core *c, const struct cfw_trigger *t, struct cfw_decision d, cfw_id waiter)
 {
 	int code = cfw_code_clamp(d.code);
-	bool of_server = t->kind == CFW_T_CLOSED || t->kind == CFW_T_START_FAILED;
 	switch (d.what) {
 	case CFW_D_GRACEFUL:
 		cfw_stop_decided(c, t, CFW_GRACEFUL, code, waiter);
@@ -99,7 +104,7 @@ static void carry_out(struct cfw_core *c, const struct cfw_trigger *t, struct cf
 			cfw_waiters_refuse(c, &waiter, CFW_R_RULE, 0);
 			return;
 		}
-		if (of_server)
+		if (of_server(t))
 			settle_server(c, t, d.what == CFW_D_RESTART);
 		cfw_waiters_reply(c, &waiter, t->kind == CFW_T_STOP || t->kind == CFW_T_RELOAD ? CFW_FAILED : CFW_OK, 0, 0);
 	}
@@ -122,7 +127,7 @@ static void decide(struct cfw_core *c, const struct cfw_trigger *t, struct cfw_d
 static void close_question(struct cfw_core *c, cfw_id id, struct cfw_decision d)
 {
 	struct cfw_question q = *get(c, id);
-	struct cfw_server *s = cfw_server_get(c, q.trigger.server);
+	struct cfw_server *s = of_server(&q.trigger) ? cfw_server_get(c, q.trigger.server) : NULL;
 	cfw_due_set(c, CFW_DUE_QUESTION, id, CFW_NEVER);
 	cfw_slots_del(&c->questions, id);
 	if (q.trigger.kind == CFW_T_START_FAILED)
@@ -146,6 +151,7 @@ int cfw_trigger_raise(struct cfw_core *c, const struct cfw_trigger *raised)
 	if (rc)
 		return rc;
 	t.count = count(c, &t);
+	t.number = ++c->triggers;
 	if (t.at_ns == 0 || t.at_ns > c->now_ns)
 		t.at_ns = c->now_ns;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_TRIGGER,
@@ -167,7 +173,7 @@ int cfw_trigger_raise(struct cfw_core *c, const struct cfw_trigger *raised)
 		return 0;
 	}
 	*(struct cfw_question *)item = (struct cfw_question){.trigger = t, .waiter = waiter};
-	struct cfw_server *s = cfw_server_get(c, t.server);
+	struct cfw_server *s = of_server(&t) ? cfw_server_get(c, t.server) : NULL;
 	if (t.kind == CFW_T_START_FAILED)
 		c->failures_open++;
 	if (s)

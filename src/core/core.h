@@ -70,8 +70,10 @@ struct cfw_trigger {
 	uint32_t text;    /* the caller's handle of an error text and traceback; 0 for none; only carried */
 	uint32_t request; /* answered by CFW_ACT_REPLY when its decision was carried out; 0 for none */
 	bool no_exit;     /* stop{ exit = false }: S3.4 */
+	bool at_once;     /* cancel: answered when it is accepted, and not when it is done: who asks is what that waits for */
 	uint32_t
 		count; /* set by the core: S2.13, 1 at the first of its kind (signals: of its number; closed: of that server) */
+	uint32_t number; /* set by the core: of all triggers, in the order in which they were raised */
 	/* When it happened, for one that is told late (a signal while the loop was blocked): the exit timeout runs from there. 0, or a
 	 * time to come: when it is fed. Set by the core in what it hands out. */
 	uint64_t at_ns;
@@ -269,8 +271,9 @@ struct cfw_stop_view {
 	uint64_t began_ns, margin_ns, deadline_ns;
 	bool cut; /* the margin or the exit timeout cut something: 255 */
 	bool no_exit;
-	bool canceling; /* it is taken back as soon as the hooks that run have ended */
-	uint64_t seq;   /* of its first entry in the journal; 0: no stop ever began */
+	bool hurried;    /* what waits by the clock from now on is brief */
+	bool cancelling; /* it is taken back as soon as the hooks that run have ended */
+	uint64_t seq;    /* of its first entry in the journal; 0: no stop ever began */
 };
 void cfw_core_stop_view(const struct cfw_core *core, struct cfw_stop_view *out);
 
@@ -354,9 +357,9 @@ int cfw_core_feed(struct cfw_core *core, uint64_t now_ns, const struct cfw_event
 enum cfw_action_type {
 	CFW_ACT_ASK,  /* ask policy: .question, .trigger; feed CFW_EV_DECISION */
 	CFW_ACT_LAME, /* once a stop: the first stopping decision; readiness off, Connection: close (S9.1) */
-	/* The stop is canceled: the same taken back; no hook of it runs any more, and each of them may be begun again. */
+	/* The stop is cancelled: the same taken back; no hook of it runs any more, and each of them may be begun again. */
 	CFW_ACT_UNLAME,
-	CFW_ACT_HURRY, /* hooks of a stop that wait for time do not any longer, and are told why (.cancel: it is to be canceled; else
+	CFW_ACT_HURRY, /* hooks of a stop that wait for time do not any longer, and are told why (.cancel: it is to be cancelled; else
 			* they are to hurry); the same for servers that stop, but not with .cancel */
 	CFW_ACT_CALL, /* run a hook: .run .hook .server .phase .mode .deadline_ns; marked begun (S4.12); feed CFW_EV_HOOK_DONE */
 	CFW_ACT_CUT_HOOK, /* end the hook's coroutine: .run; it passed its limit; its end is no longer waited for */

@@ -104,7 +104,7 @@ static void begin_post_stop(struct cfw_core *c, struct cfw_server *s)
 
 void cfw_do_release(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
-	if (c->stop.running && (c->stop.stage != CFW_G_SERVERS || c->stop.canceling))
+	if (c->stop.running && (c->stop.stage != CFW_G_SERVERS || c->stop.cancelling))
 		return; /* the global pre_stop hooks come first; the stage releases it */
 	s->released = true;
 	if (!s->owed || !cfw_hooks_left(c, s, CFW_PRE_STOP)) {
@@ -153,7 +153,7 @@ static void record_death(struct cfw_core *c, struct cfw_server *s, const struct 
 	s->alive = false;
 	s->pending = 0;
 	c->stop.begun = true;
-	if (c->stop.canceling)
+	if (c->stop.cancelling)
 		cfw_stop_goes_on(c);
 	cfw_journal_put(c,
 			&(struct cfw_journal_entry){

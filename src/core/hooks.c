@@ -187,7 +187,7 @@ static const unsigned char state_of_phase[CFW_PHASES] = {
 static void go_on(struct cfw_core *c, struct cfw_server *s, enum cfw_phase phase, bool failed, const struct cfw_event *ev)
 {
 	bool starts = phase == CFW_PRE_START || phase == CFW_POST_START;
-	if (s->state != state_of_phase[phase] || s->running || (phase == CFW_PRE_STOP && c->stop.canceling))
+	if (s->state != state_of_phase[phase] || s->running || (phase == CFW_PRE_STOP && c->stop.cancelling))
 		return;
 	if (starts && failed) {
 		cfw_server_event(c, s, CFW_SE_BAD, ev);

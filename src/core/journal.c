@@ -46,10 +46,26 @@ int cfw_journal_reserve(struct cfw_core *c, size_t n)
 	return 0;
 }
 
-static bool of_one_thing(enum cfw_journal_what what)
+static bool of_one_thing(const struct cfw_journal_entry *e)
 {
-	return what == CFW_J_SERVER || what == CFW_J_HOOK_BEGIN || what == CFW_J_HOOK_END || what == CFW_J_LATE ||
-	       what == CFW_J_CUT || what == CFW_J_TRIGGER || what == CFW_J_DECISION || what == CFW_J_REFUSED;
+	switch (e->what) {
+	case CFW_J_SERVER:
+	case CFW_J_HOOK_BEGIN:
+	case CFW_J_HOOK_END:
+	case CFW_J_LATE:
+	case CFW_J_CUT:
+	case CFW_J_TRIGGER:
+	case CFW_J_DECISION:
+	case CFW_J_REFUSED:
+	case CFW_J_EXTEND:
+	case CFW_J_HURRY:
+	case CFW_J_SKIP:
+		return true;
+	case CFW_J_CANCEL:
+		return e->a != 1;
+	default:
+		return false;
+	}
 }
 
 void cfw_journal_put(struct cfw_core *c, const struct cfw_journal_entry *entry)
@@ -59,7 +75,7 @@ void cfw_journal_put(struct cfw_core *c, const struct cfw_journal_entry *entry)
 	uint64_t seq = ++r->seq;
 	if (r->in_stop) {
 		size_t mine = (size_t)(seq - r->stop_seq - r->dropped_in_stop);
-		if (mine >= places - (of_one_thing(entry->what) ? LAST_PLACES : 0)) {
+		if (mine >= places - (of_one_thing(entry) ? LAST_PLACES : 0)) {
 			r->dropped_in_stop++;
 			return;
 		}

@@ -120,9 +120,11 @@ enum cfw_stage { CFW_G_NONE, CFW_G_START, CFW_G_PRE, CFW_G_SERVERS, CFW_G_POST, 
 
 struct cfw_stop_run {
 	bool running, cut, no_exit, errored, margin_passed, cut_waited;
+	bool hurried;
+	uint32_t newest;   /* the number of the last trigger that wanted it */
 	bool start_broken; /* it came while not all was started */
 	bool begun;        /* something was stopped, or died: there is no way back */
-	bool canceling;    /* no further hook begins; when those that run have ended, all is as before */
+	bool cancelling;   /* no further hook begins; when those that run have ended, all is as before */
 	int code_before;
 	bool give_up; /* a failed start is the cause: what is starting is not brought to its end (S3.2) */
 	enum cfw_mode mode;
@@ -190,6 +192,7 @@ struct cfw_core {
 	bool cut_elsewhere; /* CFW_EV_CUT came before the stop */
 	cfw_id start_waiters, stop_waiters, reload_waiters, cancel_waiters;
 
+	uint32_t triggers; /* raised so far */
 	uint32_t counts[CFW_T_KINDS], signal_counts[CFW_COUNTED_SIGNALS], custom_counts[CFW_COUNTED_CUSTOM];
 	uint64_t late;
 	struct cfw_ring journal;
@@ -303,8 +306,8 @@ enum cfw_refusal cfw_start_steered(struct cfw_core *c, const struct cfw_trigger 
 
 /* ---- steer.c ---- */
 void cfw_steer(struct cfw_core *c, const struct cfw_trigger *t, cfw_id waiter); /* accepted: done, or refused by the state */
-void cfw_stop_goes_on(struct cfw_core *c);  /* a stop that was to be canceled is not any more */
-void cfw_stop_canceled(struct cfw_core *c); /* no hook runs any more */
+void cfw_stop_goes_on(struct cfw_core *c);   /* a stop that was to be cancelled is not any more */
+void cfw_stop_cancelled(struct cfw_core *c); /* no hook runs any more */
 
 /* ---- trigger.c, ask.c ---- */
 int cfw_trigger_raise(struct cfw_core *c, const struct cfw_trigger *t); /* CURFEW_ENOMEM only with a .request */

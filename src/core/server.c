@@ -215,7 +215,7 @@ void cfw_server_set(struct cfw_core *c, struct cfw_server *s, enum cfw_server_st
 	s->since_ns = c->now_ns;
 	if (state == CFW_S_HELD)
 		s->held_from = (uint8_t)old;
-	else if (state != CFW_S_PRE_STOP && c->stop.running && !c->stop.canceling)
+	else if (state != CFW_S_PRE_STOP && c->stop.running && !c->stop.cancelling)
 		c->stop.begun = true;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_SERVER, .server = s->id, .a = state, .b = (uint32_t)old});
 	c->starting += (size_t)is_starting(new) - (size_t)is_starting(old);

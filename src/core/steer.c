@@ -14,7 +14,7 @@ static const char *const texts[CFW_REFUSALS] = {
 	[CFW_R_START] = "the stop came before all was started",
 	[CFW_R_NOTHING] = "nothing of it is waited for at this moment",
 	[CFW_R_STOPPED_ON] = "something came in between, and the stop goes on",
-	[CFW_R_CANCELED] = "the stop was canceled",
+	[CFW_R_CANCELED] = "the stop was cancelled",
 	[CFW_R_NO_SERVER] = "the server is gone",
 	[CFW_R_UNDECIDED] = "what becomes of the server is being decided",
 };
@@ -35,8 +35,9 @@ static enum cfw_refusal hurry(struct cfw_core *c)
 {
 	if (!c->stop.running)
 		return CFW_R_NO_STOP;
-	if (c->stop.canceling)
+	if (c->stop.cancelling)
 		return CFW_R_CANCELED;
+	c->stop.hurried = true;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_HURRY});
 	tell_hooks(c, false);
 	return CFW_R_NONE;
@@ -55,7 +56,7 @@ static enum cfw_refusal skip(struct cfw_core *c, cfw_id server)
 	if (!s || c->stop.mode == CFW_ABORT || (s->state != CFW_S_STARTING && s->state != CFW_S_STOPPING))
 		return CFW_R_NOTHING;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_SKIP, .server = server});
-	cfw_server_event(c, s, CFW_SE_TIME, &(struct cfw_event){.type = CFW_EV_TICK});
+	cfw_server_event(c, s, CFW_SE_TIME, &(struct cfw_event){.type = CFW_EV_TRIGGER});
 	return CFW_R_NONE;
 }
 
@@ -68,6 +69,7 @@ static void back_to_service(struct cfw_core *c, struct cfw_server *s)
 	cfw_hooks_reset(c, s);
 	s->released = false;
 	cfw_server_set(c, s, s->held_from == CFW_S_STARTED ? CFW_S_STARTED : CFW_S_CLOSED);
+	s->retry = again; /* its own restart policy goes on where it was */
 	if (again)
 		cfw_server_event(c, s, CFW_SE_WANT, NULL);
 }
@@ -75,15 +77,15 @@ static void back_to_service(struct cfw_core *c, struct cfw_server *s)
 void cfw_stop_cancelled(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
-	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CANCEL, .a = 1});
-	cfw_life_event(c, CFW_LE_CANCEL);
 	cfw_hooks_reset(c, NULL);
 	for (cfw_id id = 0; (id = cfw_slots_next(&c->servers, id)) != 0;)
 		back_to_service(c, cfw_server_get(c, id));
+	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CANCEL, .a = 1});
+	cfw_life_event(c, CFW_LE_CANCEL);
 	c->code = st->code_before;
 	st->stage = CFW_G_NONE;
 	cfw_journal_stop_ends(c);
-	st->running = st->canceling = false;
+	st->running = st->cancelling = false;
 	if (c->lame_seq)
 		c->lame_seq = 0; /* nobody has heard of it yet */
 	else
@@ -95,7 +97,7 @@ void cfw_stop_cancelled(struct cfw_core *c)
 void cfw_stop_goes_on(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
-	st->canceling = false;
+	st->cancelling = false;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CANCEL, .a = 2});
 	cfw_waiters_refuse(c, &c->cancel_waiters, CFW_R_STOPPED_ON, 0);
 	for (cfw_id id = 0; (id = cfw_slots_next(&c->servers, id)) != 0;) {
@@ -120,10 +122,11 @@ static bool all_as_before(const struct cfw_core *c)
 	return true;
 }
 
-static enum cfw_refusal cancel(struct cfw_core *c)
+/* What was asked for after the cancel was is not what that meant: a policy may answer late, and not in order. */
+static enum cfw_refusal cancel(const struct cfw_core *c, const struct cfw_trigger *t)
 {
 	const struct cfw_stop_run *st = &c->stop;
-	if (!st->running)
+	if (!st->running || t->number < st->newest)
 		return CFW_R_NO_STOP;
 	if (st->mode == CFW_ABORT)
 		return CFW_R_ABORT;
@@ -136,15 +139,18 @@ static enum cfw_refusal cancel(struct cfw_core *c)
 	return CFW_R_NONE;
 }
 
-static enum cfw_refusal begin_cancel(struct cfw_core *c, cfw_id waiter)
+static enum cfw_refusal begin_cancel(struct cfw_core *c, const struct cfw_trigger *t, cfw_id waiter)
 {
-	enum cfw_refusal why = cancel(c);
+	enum cfw_refusal why = cancel(c, t);
 	if (why)
 		return why;
-	cfw_waiter_link(c, &c->cancel_waiters, waiter);
-	if (c->stop.canceling)
+	if (t->at_once)
+		cfw_waiters_reply(c, &waiter, CFW_OK, 0, 0);
+	else
+		cfw_waiter_link(c, &c->cancel_waiters, waiter);
+	if (c->stop.cancelling)
 		return CFW_R_NONE;
-	c->stop.canceling = true;
+	c->stop.cancelling = true;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CANCEL});
 	tell_hooks(c, true);
 	return CFW_R_NONE;
@@ -159,13 +165,13 @@ void cfw_steer(struct cfw_core *c, const struct cfw_trigger *t, cfw_id waiter)
 		why = hurry(c);
 		break;
 	case CFW_T_EXTEND:
-		why = c->stop.canceling ? CFW_R_CANCELED : cfw_stop_prolong(c, NULL, t->ns);
+		why = c->stop.cancelling ? CFW_R_CANCELED : cfw_stop_prolong(c, NULL, t->ns);
 		break;
 	case CFW_T_SKIP:
 		why = skip(c, t->server);
 		break;
 	case CFW_T_CANCEL:
-		why = begin_cancel(c, waiter);
+		why = begin_cancel(c, t, waiter);
 		answered = !why;
 		break;
 	default:

@@ -65,7 +65,7 @@ void cfw_stop_abort(struct cfw_core *c, int code)
 {
 	struct cfw_stop_run *st = &c->stop;
 	cfw_code_raise(c, code);
-	if (st->canceling)
+	if (st->cancelling)
 		cfw_stop_goes_on(c);
 	st->no_exit = false;
 	if (st->mode == CFW_ABORT)
@@ -82,7 +82,7 @@ void cfw_stop_decided(struct cfw_core *c, const struct cfw_trigger *t, enum cfw_
 	cfw_waiter_link(c, &c->stop_waiters, waiter);
 	int before = c->code;
 	cfw_code_raise(c, code);
-	if (c->stop.canceling)
+	if (c->stop.cancelling)
 		cfw_stop_goes_on(c);
 	if (!c->stop.running)
 		begin(c, t, mode, before);
@@ -90,6 +90,8 @@ void cfw_stop_decided(struct cfw_core *c, const struct cfw_trigger *t, enum cfw_
 		cfw_stop_abort(c, code);
 	else
 		c->stop.no_exit = c->stop.no_exit && t->no_exit; /* S4.4: else nothing changes */
+	if (t->number > c->stop.newest)
+		c->stop.newest = t->number;
 }
 
 enum cfw_refusal cfw_stop_prolong(struct cfw_core *c, const struct cfw_hook *hook, uint64_t ns)
@@ -118,7 +120,7 @@ static void exit_now(struct cfw_core *c, bool kill)
 {
 	c->ended = c->exit_queued = true;
 	c->exit_kill = kill;
-	c->stop.canceling = false;
+	c->stop.cancelling = false;
 	cfw_waiters_refuse(c, &c->cancel_waiters, CFW_R_STOPPED_ON, 0);
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_EXIT, .code = c->code});
 }
@@ -212,7 +214,7 @@ void cfw_stop_advance(struct cfw_core *c)
 		if (!c->pre_owed)
 			cfw_life_event(c, CFW_LE_PRESTOPPED);
 	}
-	if (st->canceling) {
+	if (st->cancelling) {
 		if (!c->hooks_running && !c->questions.used)
 			cfw_stop_cancelled(c);
 		return;
@@ -239,7 +241,7 @@ void cfw_stop_advance(struct cfw_core *c)
 static void pass_margin(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
-	if (st->canceling)
+	if (st->cancelling)
 		cfw_stop_goes_on(c);
 	st->margin_passed = true;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_MARGIN, .a = (uint32_t)c->active});

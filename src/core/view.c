@@ -51,7 +51,8 @@ void cfw_core_stop_view(const struct cfw_core *core, struct cfw_stop_view *out)
 				      .deadline_ns = st->running ? st->deadline_ns : CFW_NEVER,
 				      .cut = st->cut,
 				      .no_exit = st->no_exit,
-				      .canceling = st->canceling,
+				      .hurried = st->hurried,
+				      .cancelling = st->cancelling,
 				      .seq = core->journal.stop_seq};
 }
 

@@ -93,6 +93,7 @@ void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call)
 		return;
 	}
 	c->hook = *call;
+	c->hurried = call->hurried;
 	c->hook.result = copy(call->result);
 	c->hook.what = copy(call->what);
 	c->hook.text = copy(call->text);
@@ -113,65 +114,80 @@ static struct cfw_task_call *find_call(const struct cfw_policy *p, uint32_t run)
 	return c;
 }
 
+/* S4.12: a pre_stop hook that is cut before its first slice has that slice all the same; cfw_call_is_over ends it then. */
 void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run)
 {
 	struct cfw_task_call *c = find_call(p, run);
-	if (c)
+	if (c && c->hook.phase == CFW_PRE_STOP && !c->task->begun)
+		c->over = true;
+	else if (c)
 		cfw_task_cancel(c->task, true);
 }
 
-/* A hook of a stop, or a function that stops a server; and what either has begun. */
-static bool serves_stop(const struct cfw_policy *p, const struct cfw_task *t)
+bool cfw_call_is_over(const struct cfw_task *t)
 {
-	const struct cfw_task_call *hook = t->run ? find_call(p, t->run) : NULL;
-	const struct cfw_task *top = t->server ? cfw_task_get(p, t->server->task) : NULL;
-	return hook ? hook->hook.phase >= CFW_PRE_STOP : top && top->call && top->call->which == CALL_STOP;
+	return t->call && t->call->over;
 }
 
-void cfw_policy_wake_hooks(struct cfw_policy *p, bool canceled)
+/* The call that t works for in a stop: of a hook, also where that has begun t, or of a function that stops a server. NULL: none. */
+static struct cfw_task_call *stop_call(const struct cfw_policy *p, const struct cfw_task *t)
 {
-	for (size_t i = 0; i < CFW_HOOK_BUCKETS; i++)
-		for (struct cfw_task_call *c = p->hooks[i]; c; c = c->next) {
-			c->canceled |= canceled;
-			c->hurried |= !canceled;
-		}
+	struct cfw_task_call *c = t->run ? find_call(p, t->run) : t->call;
+	bool stops = c && (c->server ? c->which == CALL_STOP : c->hook.phase >= CFW_PRE_STOP);
+	return stops ? c : NULL;
+}
+
+bool cfw_call_hurries(const struct cfw_task *t)
+{
+	const struct cfw_task_call *c = stop_call(t->p, t);
+	return c && (c->hurried || c->cancelled);
+}
+
+void cfw_policy_wake_hooks(struct cfw_policy *p, bool cancelled)
+{
 	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
 		const struct cfw_task *t = cfw_task_get(p, id);
-		if (t->state == CFW_TASK_WAITING && t->wait == CFW_WAIT_TIMER && serves_stop(p, t))
+		struct cfw_task_call *c = stop_call(p, t);
+		if (!c)
+			continue;
+		c->cancelled |= cancelled;
+		c->hurried |= !cancelled;
+		if (t->state == CFW_TASK_WAITING && t->wait == CFW_WAIT_TIMER)
 			cfw_task_answer(p, (cfw_token)id << 32 | t->turn, NULL, NULL);
 	}
 }
 
-/* told(run) -> is it to hurry, is the stop to be canceled */
+/* told() -> is what runs to hurry, is its stop to be cancelled */
 static int l_told(lua_State *L)
 {
-	const struct cfw_task_call *c = find_call(cfw_policy_of(L), (uint32_t)luaL_checkinteger(L, 1));
+	const struct cfw_policy *p = cfw_policy_of(L);
+	const struct cfw_task_call *c = p->current ? stop_call(p, p->current) : NULL;
 	lua_pushboolean(L, c && c->hurried);
-	lua_pushboolean(L, c && c->canceled);
+	lua_pushboolean(L, c && c->cancelled);
 	return 2;
 }
 
-/* steer(what, server | nil, ns | nil). A hook is not made to wait: what it asks for may wait for its own end. */
+/* steer(what, server | nil, ns | nil). What cancels in a hook is not made to wait: a cancel waits for hooks. */
 static int l_steer(lua_State *L)
 {
 	static const char *const names[] = {"hurry", "extend", "skip", "cancel", NULL};
 	static const enum cfw_trigger_kind kinds[] = {CFW_T_HURRY, CFW_T_EXTEND, CFW_T_SKIP, CFW_T_CANCEL};
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct curfew_err err = {0};
-	enum cfw_trigger_kind kind = kinds[luaL_checkoption(L, 1, NULL, names)];
-	lua_Integer server = luaL_optinteger(L, 2, 0), ns = luaL_optinteger(L, 3, 0);
+	struct cfw_trigger trigger = {
+		.kind = kinds[luaL_checkoption(L, 1, NULL, names)],
+		.server = (cfw_id)luaL_optinteger(L, 2, 0),
+		.ns = (uint64_t)luaL_optinteger(L, 3, 0),
+	};
 	struct cfw_task *t = cfw_guard_may_wait(L);
-	bool waits = !t->run && !t->server;
-	cfw_token token = waits ? cfw_task_token(t, CFW_WAIT_SERVICE) : 0;
-	int rc = p->ops->steer ? p->ops->steer(p->ud, token, kind, (cfw_id)server, (uint64_t)ns, &err)
-			       : cfw_err_set(&err, CURFEW_EREFUSED, "not here");
+	trigger.at_once = t->run != 0;
+	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);
+	int rc = p->ops->steer ? p->ops->steer(p->ud, token, &trigger, &err) : cfw_err_set(&err, CURFEW_EREFUSED, "not here");
 	if (rc < 0) {
-		if (waits)
-			cfw_task_nowait(t);
+		cfw_task_nowait(t);
 		return cfw_fail(L, &err);
 	}
-	lua_pushboolean(L, 1);
-	return waits ? cfw_guard_wait(L, 0, cfw_task_go_on) : 1;
+	return cfw_guard_wait(L, 0, cfw_task_go_on);
 }
 
 void cfw_open_calls(lua_State *L)

@@ -34,7 +34,8 @@ struct cfw_task_call {
 	uint64_t deadline_ns;
 	uint32_t attempt;
 	struct curfew_err *refused; /* start returned nil and a message: malloc */
-	bool hurried, canceled;     /* of a hook: it was told so */
+	bool hurried, cancelled;    /* it was told so */
+	bool over;                  /* it is not waited for any more, and ends with its first slice */
 };
 
 /* What both are given: a time in the table on the top, where there is one; how it stops. */

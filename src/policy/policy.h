@@ -58,8 +58,8 @@ struct cfw_policy_ops {
 	int (*service_later)(void *ud, cfw_token token, const char *name, const struct cfw_value *args, struct curfew_err *err);
 	void (*cancel)(void *ud, cfw_token token);                                  /* of a service or a request */
 	int (*extend)(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err); /* S4.6 */
-	/* Steer: hurry, extend (by ns), skip (server) or cancel. As request; NULL: refused. */
-	int (*steer)(void *ud, cfw_token token, enum cfw_trigger_kind kind, cfw_id server, uint64_t ns, struct curfew_err *err);
+	/* A trigger that steers. As request. NULL: refused. */
+	int (*steer)(void *ud, cfw_token token, const struct cfw_trigger *t, struct curfew_err *err);
 	uint64_t (*hook_until)(void *ud,
 			       uint32_t run); /* when a running hook will be cut, as things stand; 0 when it does not run */
 	/* The stop that runs: its mode, its first cause with text and traceback (NULL where there is none). False when none runs. */
@@ -161,14 +161,15 @@ struct cfw_hook_call {
 	uint64_t began_ns;            /* of the stop (or start): ctx.elapsed counts from it */
 	const char *result;           /* post_stop: "stopped", "cut", "failed"; NULL else */
 	const char *what;             /* for errors: "pre_stop of web (policy.lua:12)" */
+	bool hurried;                 /* as by cfw_policy_wake_hooks, which came before it */
 };
 /* Begin the hook's coroutine; it runs in the next step. ops->hook_done follows, also when this fails. */
 void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call);
-/* End its coroutine for good; no hook_done follows. */
+/* End its coroutine for good; no hook_done follows. A pre_stop hook that has not begun, begins first: until it waits (S4.12). */
 void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run);
-/* What hooks of a stop, and functions that stop a server, wait for by the clock is over now. canceled: hooks are told that the stop is
- * to be canceled, else that it is in a hurry: ctx.canceled, ctx.hurried. */
-void cfw_policy_wake_hooks(struct cfw_policy *p, bool canceled);
+/* What hooks of a stop, and functions that stop a server, sleep for is over now, and later sleeps of theirs are brief. cancelled: they
+ * are told that the stop is to be cancelled, else that it is in a hurry: ctx.cancelled, ctx.hurried. */
+void cfw_policy_wake_hooks(struct cfw_policy *p, bool cancelled);
 
 /* Answer a token: takes value. err: nil, message, name. Unknown tokens are ignored. Runs nothing; wakes. */
 void cfw_policy_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *value, const struct curfew_err *err);

@@ -291,7 +291,7 @@ void cfw_task_run(struct cfw_task *t)
 		return;
 	}
 	if (t->end == CFW_END_WAIT) {
-		if (p->retired && cfw_task_is_top(t))
+		if (cfw_call_is_over(t) || (p->retired && cfw_task_is_top(t)))
 			cfw_task_cancel(t, true);
 		return;
 	}

@@ -164,6 +164,9 @@ void cfw_events_free(struct cfw_policy *p); /* subscriptions, and what was not t
 /* Look at the nres results on t->co of a server's function. */
 void cfw_call_results(struct cfw_task *t, int nres);
 void cfw_call_begins(const struct cfw_task *t); /* of a hook: just before its first slice */
+bool cfw_call_is_over(const struct cfw_task *t);
+/* It works for a stop that is in a hurry, or is to be cancelled: it sleeps for a moment at most. */
+bool cfw_call_hurries(const struct cfw_task *t);
 void cfw_call_end(struct cfw_task *t);
 bool cfw_call_is_abort(const struct cfw_task *t);
 /* The server whose hook or function t is, 0 for a global hook's and where it is neither. */

@@ -11,7 +11,8 @@
 #include "policy/state.h"
 #include "policy/task.h"
 
-#define META "curfew.timer"
+#define META   "curfew.timer"
+#define MOMENT (10 * CFW_MS)
 
 struct cfw_timed {
 	struct cfw_policy *p;
@@ -166,6 +167,8 @@ static int l_sleep(lua_State *L)
 {
 	uint64_t ns = time_arg(L, 1);
 	struct cfw_task *t = cfw_guard_may_wait(L);
+	if (cfw_call_hurries(t)) /* not at once: a loop that sleeps until something is so does not spin */
+		ns = cfw_time_min(ns, MOMENT);
 	cfw_task_token(t, CFW_WAIT_TIMER);
 	t->timer.fn = wake_sleeper;
 	t->timer.ud = t;

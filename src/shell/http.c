@@ -270,6 +270,7 @@ static void stop(void *srv, const struct cfw_stop *how)
 {
 	struct cfw_http *s = srv;
 	s->attempt = how->attempt;
+	s->hurried = how->hurried;
 	if (s->phase == CFW_HTTP_DOWN)
 		cfw_http_stopped(s);
 	else if (s->phase == CFW_HTTP_SERVING)

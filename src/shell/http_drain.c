@@ -238,7 +238,6 @@ void cfw_http_hurry(void *srv)
 void cfw_http_drain(struct cfw_http *s)
 {
 	s->lame = true;
-	s->hurried = false;
 	s->stop_ns = now_ns(s);
 	s->drain_end_ns = cfw_time_add(s->stop_ns, s->drain_ns);
 	cfw_http_adopt(s);

@@ -140,6 +140,12 @@ static void on_reload(void *ud, enum curfew_reload_step step)
 	cfw_sd_reload(r->sd, step != CURFEW_RELOAD_BEGINS);
 }
 
+static void on_unlame(void *ud)
+{
+	const struct cfw_run_state *r = ud;
+	cfw_display_end(r->display);
+}
+
 static int on_signal_rule(void *ud, int signo, struct curfew_err *err)
 {
 	struct cfw_run_state *r = ud;
@@ -264,6 +270,7 @@ static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 		.on_deadline = on_deadline,
 		.on_lame = on_lame,
 		.on_reload = on_reload,
+		.on_unlame = on_unlame,
 		.on_signal_rule = on_signal_rule,
 		.on_configure = cfw_run_configure,
 		.on_deactivate = on_deactivate,

@@ -154,8 +154,10 @@ static void take(struct cfw_sim *s, const struct cfw_journal_entry *e)
 		tell(s, e, "skipped", NULL);
 		break;
 	case CFW_J_CANCEL:
-		if (e->a == 1)
-			tell(s, e, "canceled", NULL);
+		if (e->a == 1) {
+			tell(s, e, "cancelled", NULL);
+			memset(s->phases, 0, s->phases_cap * sizeof *s->phases);
+		}
 		break;
 	case CFW_J_MARGIN:
 		tell(s, e, "margin", NULL);

@@ -72,8 +72,8 @@ static void draw_hook(struct random *r, const struct cfw_model_hook *m, struct c
 static void draw_trigger(struct random *r, const struct curfew *c, struct cfw_schedule_at *a)
 {
 	static const int signals[] = {SIGTERM, SIGTERM, SIGINT, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
-	static const enum cfw_trigger_kind kinds[] = {CFW_T_EXIT, CFW_T_EXIT,  CFW_T_ERROR, CFW_T_REJECTION,
-						      CFW_T_STOP, CFW_T_ABORT, CFW_T_IDLE};
+	static const enum cfw_trigger_kind kinds[] = {CFW_T_EXIT,  CFW_T_EXIT, CFW_T_ERROR,  CFW_T_REJECTION, CFW_T_STOP,
+						      CFW_T_ABORT, CFW_T_IDLE, CFW_T_CANCEL, CFW_T_CANCEL};
 	a->kind = CFW_T_SIGNAL;
 	a->signo = signals[below(r, sizeof signals / sizeof *signals)];
 	if ((a->signo == SIGUSR1 || a->signo == SIGUSR2) && !curfew_signal_has_rule(c, a->signo)) {

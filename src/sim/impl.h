@@ -45,7 +45,8 @@ struct cfw_sim_asked {
 
 struct cfw_sim_at {
 	uint64_t ns, order;
-	char *trigger, *where;
+	char *trigger, *where, *server; /* server: of one that steers; NULL */
+	uint64_t by_ns;
 	int code;
 	unsigned times;
 };

@@ -22,7 +22,8 @@ struct cfw_sim_fake {
 	cfw_id id;
 	enum { DOWN, STARTING, UP, STOPPING } state;
 	uint32_t attempt;
-	bool forced; /* its patience ends before it would have stopped */
+	bool forced;                  /* its patience ends before it would have stopped */
+	uint64_t stop_ns, hurried_ns; /* since when it stops; how much of its patience was skipped */
 	int pid;
 	char address[128];
 	struct cfw_timer timer, death;
@@ -47,6 +48,16 @@ void cfw_sim_scripts_free(struct cfw_sim *s)
 		free(t->stop_error);
 		free(t);
 	}
+}
+
+/* The end of the step of a process's stop that it is in after so long. */
+static uint64_t step_end(const struct cfw_value *def, uint64_t after_ns)
+{
+	uint64_t sum = 0;
+	const struct cfw_value *steps = cfw_value_get(def, "stop");
+	for (size_t i = 0; i < cfw_value_len(steps) && sum <= after_ns; i++)
+		sum = cfw_time_add(sum, cfw_value_get_ns(cfw_value_at(steps, i), "wait", DEFAULT_WAIT));
+	return steps ? sum : DEFAULT_WAIT;
 }
 
 uint64_t cfw_sim_patience(const struct cfw_value *def)
@@ -184,6 +195,24 @@ static void fake_stop(void *srv, const struct cfw_stop *stop)
 	}
 	cfw_timer_cancel(f->env->timers, &f->timer);
 	f->state = STOPPING;
+	f->stop_ns = f->env->now_ns(f->env->ud);
+	f->hurried_ns = 0;
+	f->forced = wants > patience;
+	take(f, cfw_time_min(wants, patience));
+}
+
+/* A process gets its next signal now, and what that means to it is what it would have meant later. */
+static void fake_hurry(void *srv)
+{
+	struct cfw_sim_fake *f = srv;
+	const struct cfw_sim_script *script = cfw_sim_script_find(f->sim, f->name);
+	if (f->state != STOPPING || strcmp(cfw_value_get_str(f->def, "kind", ""), "process") != 0)
+		return;
+	uint64_t took = cfw_time_left(f->stop_ns, f->env->now_ns(f->env->ud));
+	uint64_t wants = cfw_time_left(took, script && script->says_stop ? script->stops_ns : 0);
+	f->hurried_ns = step_end(f->def, cfw_time_add(took, f->hurried_ns)) - took;
+	uint64_t patience = cfw_time_left(cfw_time_add(took, f->hurried_ns), cfw_sim_patience(f->def));
+	cfw_timer_cancel(f->env->timers, &f->timer);
 	f->forced = wants > patience;
 	take(f, cfw_time_min(wants, patience));
 }
@@ -281,8 +310,8 @@ static bool fake_renew(void *srv, void *next)
 #define FAKE(kind_name, which)                                                                                                 \
 	{                                                                                                                      \
 		.size = sizeof(struct cfw_kind), .name = (kind_name), .open = fake_open, .free = fake_free,                    \
-		.start = fake_start, .stop = fake_stop, .cut = fake_cut, .address = fake_address, .pid = fake_pid,             \
-		.signal = fake_signal, .takes = (which), .fits = fake_fits, .renew = fake_renew,                               \
+		.start = fake_start, .stop = fake_stop, .cut = fake_cut, .hurry = fake_hurry, .address = fake_address,         \
+		.pid = fake_pid, .signal = fake_signal, .takes = (which), .fits = fake_fits, .renew = fake_renew,              \
 	}
 
 int cfw_sim_kinds_add(struct cfw_sim *s, struct curfew_err *err)

@@ -245,6 +245,25 @@ static void see_stop(struct cfw_oracle *o, const struct cfw_journal_entry *e)
 	at_least(o, e->code, "S4.3: it was asked for first");
 }
 
+/* The stop was taken back: what had been called for it is owed anew (S4.12), the next has an end and a code of its own. */
+static void see_cancel(struct cfw_oracle *o, const struct cfw_core *core)
+{
+	if (!o->stopping || o->aborting || o->margin)
+		broke(o, "a stop was cancelled %s", o->stopping ? "that was graceful no more" : "while there was none");
+	for (cfw_id id = 0; (id = cfw_core_server_next(core, id));) {
+		struct server *s = server_at(o, id);
+		if (!s || !s->owed)
+			continue;
+		if (s->running || (s->state >= CFW_S_HELD && s->state <= CFW_S_POST_STOP))
+			broke(o, "the stop was cancelled, and %s is %s", name_of(core, id),
+			      s->running ? "in a hook of it" : cfw_server_state_name((enum cfw_server_state)s->state));
+		s->life++;
+		memset(s->last, 0, sizeof s->last);
+	}
+	o->stopping = false;
+	o->least = 0;
+}
+
 static void see_extend(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
 {
 	uint64_t most = cfw_time_add(o->began_ns, cfw_core_config_get(core)->max_exit_timeout_ns);
@@ -300,6 +319,14 @@ void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const str
 		break;
 	case CFW_J_EXTEND:
 		see_extend(o, core, e);
+		break;
+	case CFW_J_CANCEL:
+		if (e->a == 1)
+			see_cancel(o, core);
+		break;
+	case CFW_J_SKIP:
+		if (o->stopping && !o->aborting)
+			at_least(o, 1, "S4.11: something was skipped");
 		break;
 	case CFW_J_MARGIN:
 		o->margin = true;

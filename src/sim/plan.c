@@ -35,6 +35,9 @@ static int refuse_kind(enum cfw_trigger_kind kind, const char *word, struct curf
 		return cfw_err_set(err, CURFEW_EINVAL, "--on: %s is of a server: write closed:NAME", word);
 	if (kind == CFW_T_CRASH || kind == CFW_T_STALL)
 		return cfw_err_set(err, CURFEW_EINVAL, "--on: %s is the guardian's, and not planned", word);
+	if (cfw_trigger_steers(kind) && kind != CFW_T_CANCEL)
+		return cfw_err_set(err, CURFEW_EINVAL, "--on: %s is an operator's answer to what they see, and not planned",
+				   word);
 	return 0;
 }
 

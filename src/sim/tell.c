@@ -87,6 +87,21 @@ static bool ends_by_default(int signo)
 	return signo != SIGCHLD && signo != SIGCONT && signo != SIGURG && signo != SIGWINCH && signo != SIGPIPE;
 }
 
+static int steer(struct cfw_sim *s, const struct cfw_sim_at *a, enum cfw_trigger_kind kind, struct curfew_err *err)
+{
+	static const enum curfew_steer_what ways[CFW_T_KINDS] = {
+		[CFW_T_HURRY] = CURFEW_HURRY,
+		[CFW_T_EXTEND] = CURFEW_EXTEND,
+		[CFW_T_SKIP] = CURFEW_SKIP,
+		[CFW_T_CANCEL] = CURFEW_CANCEL,
+		[CFW_T_SERVER_START] = CURFEW_SERVER_START,
+		[CFW_T_SERVER_STOP] = CURFEW_SERVER_STOP,
+		[CFW_T_SERVER_RESTART] = CURFEW_SERVER_RESTART,
+	};
+	const struct curfew_steer how = {.what = ways[kind], .server = a->server, .ns = a->by_ns};
+	return curfew_steer(s->curfew, &how, NULL, NULL, err);
+}
+
 static void raise_trigger(struct cfw_sim *s, const struct cfw_sim_at *a)
 {
 	struct curfew_err err = {0};
@@ -97,7 +112,7 @@ static void raise_trigger(struct cfw_sim *s, const struct cfw_sim_at *a)
 	if (kind == CFW_T_EXIT) {
 		curfew_exit(s->curfew, a->code);
 	} else if (kind != CFW_T_SIGNAL) {
-		if (curfew_trigger(s->curfew, a->trigger, &err))
+		if (cfw_trigger_steers(kind) ? steer(s, a, kind, &err) : curfew_trigger(s->curfew, a->trigger, &err))
 			cfw_log_at(&s->sink, CFW_ERROR, "%s%s%s", a->where ? a->where : "", a->where ? ": " : "", err.msg);
 	} else if (is_caught(s, signo)) {
 		curfew_signal(s->curfew, signo, a->times);
@@ -116,14 +131,20 @@ static const struct cfw_sim_at *next_at(const struct cfw_sim *s)
 	return best;
 }
 
+static void at_clear(const struct cfw_sim_at *a)
+{
+	free(a->trigger);
+	free(a->where);
+	free(a->server);
+}
+
 static void on_at(void *ud)
 {
 	struct cfw_sim *s = ud;
 	const struct cfw_sim_at *a;
 	while ((a = next_at(s)) && a->ns <= cfw_sim_now(s)) {
 		raise_trigger(s, a);
-		free(a->trigger);
-		free(a->where);
+		at_clear(a);
 		s->at[a - s->at] = s->at[--s->nat];
 	}
 	cfw_sim_at_arm(s);
@@ -138,8 +159,7 @@ void cfw_sim_at_arm(struct cfw_sim *s)
 void cfw_sim_at_free(struct cfw_sim *s)
 {
 	while (s->nat) {
-		free(s->at[--s->nat].trigger);
-		free(s->at[s->nat].where);
+		at_clear(&s->at[--s->nat]);
 	}
 	free(s->at);
 }
@@ -152,10 +172,12 @@ static int tell_at(struct cfw_sim *s, const struct cfw_value *v, struct curfew_e
 	struct cfw_sim_at *a = &s->at[s->nat];
 	*a = (struct cfw_sim_at){.ns = cfw_value_get_ns(v, "ns", 0),
 				 .order = ++s->orders,
+				 .by_ns = cfw_value_get_ns(v, "by", 0),
 				 .code = (int)cfw_value_get_int(v, "code", 0),
 				 .times = (unsigned)cfw_value_get_int(v, "times", 1)};
-	if (replace(&a->trigger, trigger) || replace(&a->where, cfw_value_get_str(v, "where", NULL))) {
-		free(a->trigger);
+	if (replace(&a->trigger, trigger) || replace(&a->where, cfw_value_get_str(v, "where", NULL)) ||
+	    replace(&a->server, cfw_value_get_str(v, "server", NULL))) {
+		at_clear(a);
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	}
 	s->nat++;

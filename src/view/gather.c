@@ -166,7 +166,7 @@ static void take_hook_end(struct timeline *t, const struct cfw_journal_entry *e)
 	}
 	close_span(t, r, e->at_ns);
 	r->to_ns = e->at_ns;
-	set_mark(r, e->b ? MARK_LIMIT : e->a < CFW_OUTCOMES ? marks[e->a] : MARK_NONE);
+	set_mark(r, e->b == 2 ? MARK_CUT : e->b ? MARK_LIMIT : e->a < CFW_OUTCOMES ? marks[e->a] : MARK_NONE);
 }
 
 static void take_stop(struct timeline *t, const struct cfw_journal_entry *e)
@@ -227,11 +227,11 @@ static void take(struct timeline *t, const struct cfw_journal_entry *e)
 		t->code = e->code;
 		break;
 	case CFW_J_LIFE:
-		t->ended = t->canceled || e->a == CFW_L_STOPPED || e->a == CFW_L_ERRORED || e->a == CFW_L_TIMEOUT;
+		t->ended = t->cancelled || e->a == CFW_L_STOPPED || e->a == CFW_L_ERRORED || e->a == CFW_L_TIMEOUT;
 		break;
 	case CFW_J_CANCEL:
 		if (e->a == 1)
-			t->ended = t->canceled = true;
+			t->ended = t->cancelled = true;
 		break;
 	case CFW_J_HURRY:
 	case CFW_J_SKIP:

@@ -67,9 +67,16 @@ static void put_end(struct line *l)
 		cfw_buf_puts(&l->words, "ended by itself");
 }
 
+/* A stop was taken back: that is the news. */
+static bool after_cancel(const struct line *l)
+{
+	const struct cfw_journal_entry *j = cfw_core_journal(l->core, l->e->seq - 1);
+	return j && j->seq == l->e->seq - 1 && j->what == CFW_J_CANCEL;
+}
+
 static bool say_life(struct line *l)
 {
-	bool started = l->e->a == CFW_L_STARTED;
+	bool started = l->e->a == CFW_L_STARTED && !after_cancel(l);
 	if (!wanted(l, started ? CFW_INFO : CFW_DEBUG))
 		return false;
 	if (!started) {
@@ -96,6 +103,8 @@ static bool say_server(struct line *l)
 	bool aborted = was == CFW_S_CUTTING && stop.running && stop.mode == CFW_ABORT && l->e->at_ns < stop.margin_ns;
 	if (is == CFW_S_DOWN)
 		cfw_buf_puts(&l->words, aborted ? "ended by the abort" : "stopped");
+	else if (is == CFW_S_STARTED && (was == CFW_S_HELD || was == CFW_S_PRE_STOP))
+		cfw_buf_puts(&l->words, "serves on");
 	else
 		cfw_buf_puts(&l->words, cfw_server_state_name(is));
 	return true;
@@ -215,27 +224,28 @@ static bool say_stop(struct line *l)
 static bool say_hurry(struct line *l)
 {
 	l->level = CFW_INFO;
-	cfw_buf_puts(&l->words, "the stop is hurried: nothing waits for time at this moment");
+	cfw_buf_puts(&l->words, "the stop is hurried: holds and waits are skipped");
 	return true;
 }
 
 static bool say_skip(struct line *l)
 {
-	l->level = CFW_WARN;
+	if (!wanted(l, l->e->hook ? CFW_DEBUG : CFW_WARN)) /* of a hook its end says so */
+		return false;
 	put_server(l);
 	if (l->e->hook)
 		cfw_view_put_hook(l->core, l->e->hook, &l->words);
 	else
-		cfw_buf_puts(&l->words, "its end");
-	cfw_buf_puts(&l->words, " is not waited for: skipped");
+		cfw_buf_puts(&l->words, "it");
+	cfw_buf_puts(&l->words, " is skipped");
 	return true;
 }
 
 static bool say_cancel(struct line *l)
 {
-	static const char *const words[] = {"the stop is to be canceled, as soon as no hook runs",
-					    "the stop is canceled: all serves again",
-					    "the stop goes on: it is not canceled after all"};
+	static const char *const words[] = {"the stop is to be cancelled, as soon as no hook runs",
+					    "the stop is cancelled: all is as before",
+					    "the stop goes on: it is not cancelled after all"};
 	l->level = l->e->a == 2 ? CFW_WARN : CFW_INFO;
 	cfw_buf_puts(&l->words, l->e->a < sizeof words / sizeof *words ? words[l->e->a] : "?");
 	return true;
@@ -287,14 +297,16 @@ static bool say_hook_end(struct line *l)
 	};
 	const struct cfw_journal_entry *e = l->e;
 	unsigned outcome = e->a < CFW_OUTCOMES ? e->a : CFW_FAILED;
-	if (!wanted(l, e->b ? CFW_ERROR : ends[outcome].level))
+	if (!wanted(l, e->b == 2 ? CFW_WARN : e->b ? CFW_ERROR : ends[outcome].level))
 		return false;
 	struct cfw_hook_view v;
 	uint64_t took =
 		cfw_core_hook_view(l->core, e->hook, &v) == 0 && v.run == e->run ? cfw_time_left(v.since_ns, e->at_ns) : 0;
 	put_server(l);
 	cfw_view_put_hook(l->core, e->hook, &l->words);
-	cfw_buf_puts(&l->words, e->b ? " passed its own limit, after " : ends[outcome].words);
+	cfw_buf_puts(&l->words, e->b == 1   ? " passed its own limit, after "
+				: e->b == 2 ? " was skipped after "
+					    : ends[outcome].words);
 	put_duration(&l->words, took);
 	put_text(l, ": ");
 	return true;
@@ -423,9 +435,9 @@ static struct flaws gather_flaws(const struct line *l)
 			add(f.stops, &f.bad_stops, j->server);
 		else if (j->what == CFW_J_CLOSED)
 			add(f.died, &f.deaths, j->server);
-		if (j->what == CFW_J_HOOK_END && j->a == CFW_CUT)
+		if (j->what == CFW_J_HOOK_END && (j->a == CFW_CUT || j->b == 2))
 			add(f.cut, &f.cuts, j->server);
-		if (j->what == CFW_J_HOOK_END && j->a == CFW_FAILED)
+		else if (j->what == CFW_J_HOOK_END && j->a == CFW_FAILED)
 			add(f.failed, &f.fails, j->server);
 	}
 	struct cfw_server_view v;

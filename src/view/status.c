@@ -107,6 +107,8 @@ static struct cfw_value *stop_value(const struct cfw_core *core, const struct cf
 		  cfw_value_set(v, "cause", cfw_value_str(cause.data ? cause.data : "")) |
 		  cfw_value_set(v, "code", cfw_value_int(s->code)) | cfw_value_set(v, "cut", cfw_value_bool(s->cut)) |
 		  cfw_value_set(v, "exits", cfw_value_bool(!s->no_exit)) |
+		  cfw_value_set(v, "hurried", cfw_value_bool(s->hurried)) |
+		  cfw_value_set(v, "cancelling", cfw_value_bool(s->cancelling)) |
 		  cfw_value_set(v, "for", seconds(cfw_time_left(s->began_ns, now_ns))) |
 		  cfw_value_set(v, "margin", seconds(cfw_time_left(now_ns, s->margin_ns))) |
 		  cfw_value_set(v, "left", seconds(cfw_time_left(now_ns, s->deadline_ns)));

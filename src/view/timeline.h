@@ -59,7 +59,7 @@ struct timeline {
 	size_t nrows, rows_cap, nspans, spans_cap, nmarks, marks_cap;
 	uint64_t began_ns, ended_ns, deadline_ns, margin_ns;
 	struct cfw_trigger cause;
-	bool canceled;
+	bool cancelled;
 	bool found, aborted, killed, turned, ended, exited;
 	int code;
 	bool failed; /* no memory */

@@ -39,7 +39,11 @@ static void put_head(struct waiting *w)
 	char left[32], all[32], gauge[GAUGE + 1];
 	cfw_buf_init(&line);
 	uint64_t budget = cfw_time_left(s->began_ns, s->deadline_ns), rest = cfw_time_left(w->now_ns, s->deadline_ns);
-	cfw_buf_printf(&line, "%s, code %d, ", s->mode == CFW_ABORT ? "aborting" : "stopping", s->code);
+	cfw_buf_printf(&line, "%s, code %d, ",
+		       s->mode == CFW_ABORT ? "aborting"
+		       : s->cancelling      ? "stopping, to be cancelled"
+					    : "stopping",
+		       s->code);
 	cfw_view_put_cause(w->core, &s->first, &line);
 	cfw_buf_printf(&line, ": %s of %s left", duration(left, rest), cfw_view_duration(all, budget));
 	size_t used = 0;

@@ -337,6 +337,30 @@ static inline void drive_ask(struct drive *d, const struct cfw_action *a)
 	drive_at(d, cfw_time_add(d->now_ns, d->ask_ns), &ev, "");
 }
 
+/* A stop was taken back: its hooks are owed anew, the code that it had asked for is not any more. */
+static inline void drive_unlame(struct drive *d)
+{
+	struct cfw_stop_view v;
+	struct cfw_hook_view h;
+	struct cfw_server_view s;
+	cfw_core_stop_view(d->core, &v);
+	drive_say(d, "unlame");
+	if (!d->lame)
+		drive_fault(d, "unlame without lame");
+	d->lame = false;
+	d->last_code = v.code;
+	for (int i = 0; i < d->hooks; i++) {
+		if (cfw_core_hook_view(d->core, d->hook[i].id, &h) == 0 && h.running && h.phase >= CFW_PRE_STOP)
+			drive_fault(d, "%s runs, and the stop is over", d->hook[i].label);
+		if (d->hook[i].server < 0 || d->server[d->hook[i].server].reached)
+			d->hook[i].calls = 0;
+	}
+	for (int i = 0; i < d->servers; i++)
+		if (cfw_core_server_view(d->core, d->server[i].id, &s) == 0 && s.state >= CFW_S_HELD &&
+		    s.state <= CFW_S_POST_STOP)
+			drive_fault(d, "%s is %s, and the stop is over", d->server[i].name, cfw_server_state_name(s.state));
+}
+
 static inline void drive_action(struct drive *d, const struct cfw_action *a)
 {
 	struct drive_hook *h = NULL;
@@ -350,6 +374,12 @@ static inline void drive_action(struct drive *d, const struct cfw_action *a)
 	case CFW_ACT_LAME:
 		drive_say(d, "lame");
 		d->lame = true;
+		break;
+	case CFW_ACT_UNLAME:
+		drive_unlame(d);
+		break;
+	case CFW_ACT_HURRY:
+		drive_say(d, a->cancel ? "tell hooks of the cancel" : "hurry");
 		break;
 	case CFW_ACT_CALL:
 		drive_call(d, a);

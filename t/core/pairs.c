@@ -4,6 +4,8 @@
 #include "drive.h"
 
 enum { HUP = 1, INT = 2, QUIT = 3, USR1 = 10, TERM = 15 };
+enum { SKIPS = 11 };    /* a request */
+enum { DB, WEB, SLOW }; /* the servers; as a trigger's: about it */
 
 static const struct {
 	const char *name;
@@ -18,16 +20,24 @@ static const struct {
 	{"exit(3)", {.kind = CFW_T_EXIT, .code = 3}},
 	{"error", {.kind = CFW_T_ERROR}},
 	{"rejection", {.kind = CFW_T_REJECTION}},
-	{"closed", {.kind = CFW_T_CLOSED, .code = 1}},
+	{"closed", {.kind = CFW_T_CLOSED, .server = WEB, .code = 1}},
 	{"idle", {.kind = CFW_T_IDLE}},
 	{"stop", {.kind = CFW_T_STOP}},
 	{"stop{exit=false}", {.kind = CFW_T_STOP, .no_exit = true, .request = 9}},
 	{"abort", {.kind = CFW_T_ABORT}},
 	{"reload", {.kind = CFW_T_RELOAD}},
 	{"crash", {.kind = CFW_T_CRASH, .died_signo = 11}},
-	{"start_failed", {.kind = CFW_T_START_FAILED}},
+	{"start_failed", {.kind = CFW_T_START_FAILED, .server = WEB}},
 	{"stall", {.kind = CFW_T_STALL}},
 	{"custom", {.kind = CFW_T_CUSTOM, .custom = 5}},
+	{"hurry", {.kind = CFW_T_HURRY}},
+	{"extend", {.kind = CFW_T_EXTEND, .ns = MS(9000), .request = 10}},
+	{"skip", {.kind = CFW_T_SKIP, .server = WEB, .request = SKIPS}},
+	{"skip of the global hooks", {.kind = CFW_T_SKIP, .request = SKIPS}},
+	{"cancel", {.kind = CFW_T_CANCEL, .request = 12}},
+	{"start_server", {.kind = CFW_T_SERVER_START, .server = WEB, .request = 13}},
+	{"stop_server", {.kind = CFW_T_SERVER_STOP, .server = WEB, .request = 14}},
+	{"restart_server", {.kind = CFW_T_SERVER_RESTART, .server = WEB, .request = 15}},
 };
 enum { TRIGGERS = sizeof triggers / sizeof triggers[0] };
 
@@ -81,15 +91,25 @@ static struct drive *reach(enum cfw_life life)
 	return NULL;
 }
 
-static int highest; /* of what was asked for, by the defaults */
+static int highest, before; /* of what was asked for, by the defaults; of that, before the stop that runs */
+
+/* A cancel takes back what the stop had asked for; what was skipped did not end well (S4.11). */
+static void count_code(struct drive *d, const struct cfw_action *a)
+{
+	(void)d;
+	if (a->type == CFW_ACT_UNLAME)
+		highest = before;
+	if (a->type == CFW_ACT_REPLY && a->request == SKIPS && a->outcome == CFW_OK && highest < 1)
+		highest = 1;
+}
 
 static void fire(struct drive *d, int i)
 {
 	struct cfw_event ev = {.type = CFW_EV_TRIGGER, .trigger = triggers[i].t};
 	if (d->exited)
 		return;
-	if (ev.trigger.kind == CFW_T_CLOSED || ev.trigger.kind == CFW_T_START_FAILED)
-		ev.trigger.server = d->server[1].id;
+	if (ev.trigger.server)
+		ev.trigger.server = d->server[ev.trigger.server].id;
 	struct cfw_decision def = cfw_decision_default(&ev.trigger);
 	if ((def.what == CFW_D_GRACEFUL || def.what == CFW_D_ABORT) && def.code > highest)
 		highest = def.code;
@@ -134,7 +154,8 @@ static void pairs(enum cfw_life life)
 					bad++;
 					continue;
 				}
-				highest = life == CFW_L_ERRORED;
+				highest = before = life == CFW_L_ERRORED;
+				d->on_action = count_code;
 				fire(d, i);
 				if (!d->exited)
 					drive_run(d, d->now_ns + gaps[g]);

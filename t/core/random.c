@@ -222,7 +222,9 @@ static void happen(struct drive *d, bool registers)
 		ev = drive_trigger((enum cfw_trigger_kind)below(CFW_T_KINDS), one_in(3) ? 1 : 15, (int)below(256));
 		ev.trigger.request = one_in(3) ? below(1000) : 0;
 		ev.trigger.no_exit = ev.trigger.kind == CFW_T_STOP && !one_in(3);
-		if (ev.trigger.kind == CFW_T_CLOSED || ev.trigger.kind == CFW_T_START_FAILED)
+		ev.trigger.ns = MS(below(9000));
+		bool steers = cfw_trigger_steers(ev.trigger.kind);
+		if (ev.trigger.kind == CFW_T_CLOSED || ev.trigger.kind == CFW_T_START_FAILED || (steers && !one_in(4)))
 			ev.trigger.server = s->id;
 	}
 	drive_feed(d, &ev);

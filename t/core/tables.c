@@ -31,6 +31,8 @@ static const struct {
 	{CFW_L_STOPPED, CFW_LE_STOP, CFW_L_STOPPING},
 	{CFW_L_ERRORED, CFW_LE_START, CFW_L_STARTING},
 	{CFW_L_ERRORED, CFW_LE_STOP, CFW_L_STOPPING},
+	{CFW_L_STOPPING, CFW_LE_CANCEL, CFW_L_STARTED},
+	{CFW_L_PRESTOPPED, CFW_LE_CANCEL, CFW_L_STARTED},
 };
 
 static enum cfw_life expected(enum cfw_life from, enum cfw_life_event event)

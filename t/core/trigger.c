@@ -60,6 +60,13 @@ static void defaults(void)
 		{"S2.16: start_failed", {.kind = CFW_T_START_FAILED}, CFW_D_GRACEFUL, 1},
 		{"S2.17: stall", {.kind = CFW_T_STALL}, CFW_D_ABORT, 255},
 		{"reload", {.kind = CFW_T_RELOAD}, CFW_D_RELOAD, 0},
+		{"hurry", {.kind = CFW_T_HURRY}, CFW_D_ACCEPT, 0},
+		{"extend", {.kind = CFW_T_EXTEND}, CFW_D_ACCEPT, 0},
+		{"skip", {.kind = CFW_T_SKIP}, CFW_D_ACCEPT, 0},
+		{"cancel", {.kind = CFW_T_CANCEL}, CFW_D_ACCEPT, 0},
+		{"start_server", {.kind = CFW_T_SERVER_START}, CFW_D_ACCEPT, 0},
+		{"stop_server", {.kind = CFW_T_SERVER_STOP}, CFW_D_ACCEPT, 0},
+		{"restart_server", {.kind = CFW_T_SERVER_RESTART}, CFW_D_ACCEPT, 0},
 		{"a host's own", {.kind = CFW_T_CUSTOM}, CFW_D_IGNORE, 0},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -74,7 +81,7 @@ static void allowed(void)
 {
 	static const char *const want[CFW_T_KINDS] = {
 		/* clang-format off */
-		/*                     graceful, abort, kill, reloaD, Restart, ignore */
+		/*                     graceful, abort, kill, reloaD, Restart, ignore, accept (y) */
 		[CFW_T_SIGNAL]       = "gakdi",
 		[CFW_T_EXIT]         = "gak",
 		[CFW_T_ERROR]        = "gaki",
@@ -87,10 +94,17 @@ static void allowed(void)
 		[CFW_T_CRASH]        = "ak",
 		[CFW_T_START_FAILED] = "gakri",
 		[CFW_T_STALL]        = "ak",
+		[CFW_T_HURRY]        = "yi",
+		[CFW_T_EXTEND]       = "yi",
+		[CFW_T_SKIP]         = "yi",
+		[CFW_T_CANCEL]       = "yi",
+		[CFW_T_SERVER_START] = "yi",
+		[CFW_T_SERVER_STOP]  = "yi",
+		[CFW_T_SERVER_RESTART] = "yi",
 		[CFW_T_CUSTOM]       = "gakdi",
 		/* clang-format on */
 	};
-	static const char letter[CFW_DECISIONS] = {0, 'g', 'a', 'k', 'd', 'r', 'i'};
+	static const char letter[CFW_DECISIONS] = {0, 'g', 'a', 'k', 'd', 'r', 'i', 'y'};
 	for (int k = 0; k < CFW_T_KINDS; k++)
 		for (int w = 1; w < CFW_DECISIONS; w++)
 			is_int(cfw_decision_allowed((enum cfw_trigger_kind)k, (enum cfw_decision_what)w),

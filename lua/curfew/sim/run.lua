@@ -117,8 +117,28 @@ local REFUSED = {
 	SIGSTOP = "no process sees it",
 }
 
-local at_options = schema.record({ code = schema.integer(0, 255), times = schema.integer(1, 8) },
-	{ expected = "a table such as { code = 1 }" })
+local at_options = schema.record({
+	code = schema.integer(0, 255),
+	times = schema.integer(1, 8),
+	server = schema.name,
+	by = schema.period,
+}, { expected = "a table such as { code = 1 }" })
+
+-- What a trigger does not say by its name.
+local NEEDS = { extend = "by", skip = "server", start_server = "server", stop_server = "server", restart_server = "server" }
+local SUCH_AS = { by = '{ by = "30s" }', server = '{ server = "web" }' }
+
+local function check_needs(name, o)
+	local need = NEEDS[name]
+	if need and o[need] == nil then
+		misuse.raise("run:at", "%s needs %s", name, SUCH_AS[need])
+	end
+	for key in pairs(SUCH_AS) do
+		if o[key] ~= nil and key ~= need then
+			misuse.raise("run:at", "%s takes no %s", name, key)
+		end
+	end
+end
 
 local function trigger_name(name)
 	if type(name) ~= "string" then
@@ -141,7 +161,8 @@ local function trigger_name(name)
 	return "SIG" .. name:upper():gsub("^SIG", "")
 end
 
--- run:at("1s", "SIGTERM"); run:at(2, "exit", { code = 3 }). Time counts from the beginning of the run.
+-- run:at("1s", "SIGTERM"); run:at(2, "exit", { code = 3 }); run:at("3s", "skip", { server = "db" }). Time counts from the beginning
+-- of the run.
 function Run:at(t, trigger, opts)
 	local ns = schema.duration(t, "run:at")
 	local name = trigger_name(trigger)
@@ -149,7 +170,16 @@ function Run:at(t, trigger, opts)
 		misuse.raise("run:at", "%s cannot be raised: %s", name, REFUSED[name])
 	end
 	local o = opts ~= nil and at_options(opts, "run:at") or {}
-	tell(self, "at", { ns = ns, trigger = name, code = o.code or 0, times = o.times or 1, where = c.where(1) })
+	check_needs(name, o)
+	tell(self, "at", {
+		ns = ns,
+		trigger = name,
+		code = o.code or 0,
+		times = o.times or 1,
+		server = o.server,
+		by = o.by,
+		where = c.where(1),
+	})
 	self.last_ns = math.max(self.last_ns, ns)
 	return self
 end
