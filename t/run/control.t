@@ -160,7 +160,7 @@ LUA
 	($rc, $out) = command($r, 'trigger', 'custom:x');
 	is_deeply([ $rc, $out ], [ 0, "custom:x: ignore, code 0\n" ], 'curfew trigger');
 	($rc, $out) = command($r, 'trigger', 'crash');
-	is_deeply([ $rc, $out ], [ 1, "curfew trigger: only curfew itself raises crash\n" ], 'refused: 1');
+	is_deeply([ $rc, $out ], [ 1, "curfew trigger: crash: only curfew itself raises it\n" ], 'refused: 1');
 	($rc, $out) = command($r, 'stop');
 	is_deeply([ $rc, $out ], [ 1, "curfew stop: the policy has answered it with ignore\n" ], 'a rule refuses: 1');
 	($rc, $out) = command($r, 'reload');

@@ -3,6 +3,7 @@ local names = {}
 
 names.triggers = {
 	"exit", "error", "rejection", "closed", "idle", "stop", "abort", "reload", "crash", "start_failed", "stall",
+	"hurry", "extend", "skip", "cancel", "start_server", "stop_server", "restart_server",
 }
 
 names.signals = {}
