@@ -8,6 +8,15 @@ local NEVER_SEEN = { SIGKILL = true, SIGSTOP = true } -- by no process
 
 local OURS = { crash = true, closed = true, rejection = true, stall = true } -- S10.1: raised by curfew alone
 
+-- What says more than its name.
+local OWN_WAY = {
+	extend = "curfew.extend",
+	skip = "curfew.skip",
+	start_server = "server:start",
+	stop_server = "server:stop",
+	restart_server = "server:restart",
+}
+
 -- The trigger's name as the core writes it.
 local function trigger_name(what, name)
 	if name:find "^custom:." then
@@ -73,6 +82,8 @@ function rules.trigger(name, code)
 	local full = trigger_name("curfew.trigger", name)
 	if OURS[full] then
 		misuse.raise("curfew.trigger", 'only curfew itself raises "%s"', full)
+	elseif OWN_WAY[full] then
+		misuse.raise("curfew.trigger", '"%s" is raised by %s', full, OWN_WAY[full])
 	end
 	return misuse.result("curfew.trigger", c.trigger(full, code))
 end

@@ -300,8 +300,9 @@ static bool say_hook_end(struct line *l)
 	if (!wanted(l, e->b == 2 ? CFW_WARN : e->b ? CFW_ERROR : ends[outcome].level))
 		return false;
 	struct cfw_hook_view v;
-	uint64_t took =
-		cfw_core_hook_view(l->core, e->hook, &v) == 0 && v.run == e->run ? cfw_time_left(v.since_ns, e->at_ns) : 0;
+	bool same =
+		cfw_core_hook_view(l->core, e->hook, &v) == 0 && (v.run == e->run || !v.run); /* 0: a cancel has forgotten it */
+	uint64_t took = same ? cfw_time_left(v.since_ns, e->at_ns) : 0;
 	put_server(l);
 	cfw_view_put_hook(l->core, e->hook, &l->words);
 	cfw_buf_puts(&l->words, e->b == 1   ? " passed its own limit, after "
