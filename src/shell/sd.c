@@ -183,6 +183,9 @@ void cfw_sd_journal(struct cfw_sd *sd, const struct cfw_journal_entry *e)
 			sd->stopping = true;
 			extend(sd, "STOPPING=1", e->ns);
 		}
+	} else if (e->what == CFW_J_CANCEL && e->a == 1 && sd->stopping) {
+		sd->stopping = false; /* whoever believes that is told; systemd itself takes STOPPING for the last word */
+		tell(sd, "READY=1");
 	} else if (e->what == CFW_J_EXTEND) {
 		extend(sd, "", e->ns);
 	}
