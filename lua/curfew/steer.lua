@@ -1,5 +1,6 @@
--- steer.lua: a stop that runs is hurried, prolonged, eased of what it waits for, or taken back. Each is a trigger that a rule may
--- refuse. They answer true when it is done, or nil, message, code; a cancel in a hook when it is accepted, for it waits for hooks.
+-- steer.lua: a stop that runs is hurried, prolonged, eased of what it waits for, or taken back. Each is a trigger that a rule
+-- may refuse. They answer true when it is done, or nil, message, code; a cancel in a hook when it is accepted, for it waits for
+-- hooks.
 local c = require "curfew.core"
 local async = require "curfew.async"
 local misuse = require "curfew.misuse"

@@ -161,8 +161,8 @@ local function trigger_name(name)
 	return "SIG" .. name:upper():gsub("^SIG", "")
 end
 
--- run:at("1s", "SIGTERM"); run:at(2, "exit", { code = 3 }); run:at("3s", "skip", { server = "db" }). Time counts from the beginning
--- of the run.
+-- run:at("1s", "SIGTERM"); run:at(2, "exit", { code = 3 }); run:at("3s", "skip", { server = "db" }). Time counts from the
+-- beginning of the run.
 function Run:at(t, trigger, opts)
 	local ns = schema.duration(t, "run:at")
 	local name = trigger_name(trigger)
