@@ -107,6 +107,40 @@ holds('stop', "$LOAD run:at(1, 'stop') run:finish() t:equal(run.exit_code, 0)");
 holds('S2.13: counts', "$LOAD run:at(1, 'INT'):at(1.1, 'SIGINT') run:finish() t:equal(run.exit_code, 130)",
 	"$POLICY\ncurfew.on('SIGINT', function(t) if t.count > 1 then return curfew.abort(130) end end)");
 holds('S2.8: idle', "$LOAD run:finish() t:equal(run.exit_code, 0) t:order 'idle'", 'require "curfew"');
+my $HOLDS = <<'LUA';
+local curfew = require "curfew"
+curfew.configure { exit_timeout = "1m", max_exit_timeout = "5m" }
+local db = curfew.process { name = "db", command = { "x" }, stop = { { signal = "TERM", wait = "10s" }, { signal = "INT", wait = "10s" } } }
+local web = curfew.http { name = "web", listen = "127.0.0.1:0", after = { db }, routes = {} }
+web:pre_stop(function(ctx) curfew.sleep "20s" curfew.log.info("told", ctx.hurried, ctx.cancelled) end)
+LUA
+holds('hurry: a hold', "$LOAD run:at(1, 'SIGTERM'):at(3, 'hurry') run:finish() t:equal(run.exit_code, 0) t:equal(run.ended_at, 3)
+	t:order('web pre_stop', 'hurry', 'hurried', 'web pre_stop ended', 'web stopped') t:like(run:log(), 'told true false')", $HOLDS);
+holds('hurry: a process that takes its time gets its next signal', <<'LUA', $HOLDS);
+local run = t:load "policy.lua"
+run:server("db"):never_stops()
+run:at(1, "SIGTERM"):at(3, "hurry"):at(5, "hurry"):at(6, "hurry")
+run:finish()
+t:equal(run.ended_at, 6) -- the first was for the hold, the second for TERM, the third for INT
+LUA
+holds('extend', "$LOAD run:server 'db':never_stops() run:at(1, 'SIGTERM'):at(2, 'extend', { by = '2m' }):at(3, 'hurry') run:finish()
+	t:order('extended', 'hurried') t:equal(run.exit_code, 0) t:equal(run.ended_at, 23)", $HOLDS);
+holds('skip: a hook, then a drain', "$LOAD run:server 'db':never_stops() run:at(1, 'SIGTERM'):at(3, 'skip', { server = 'web' }):at(4, 'skip', { server = 'db' })
+	run:finish() t:equal(run.exit_code, 1) t:equal(run.ended_at, 4) t:order('web skipped', 'web stopped', 'db skipped', 'db cut')", $HOLDS);
+holds('S4.12: cancel, and the next stop calls every hook again', "$LOAD run:at(1, 'SIGTERM'):at(3, 'cancel'):at(100, 'SIGTERM') run:finish()
+	t:equal(run.exit_code, 0) t:equal(run.ended_at, 120) t:order('SIGTERM', 'web pre_stop', 'cancel', 'cancelled', 'SIGTERM', 'web pre_stop', 'web stopped')
+	t:like(run:log(), 'told false true')", $HOLDS);
+holds('one server', "$LOAD run:at(1, 'restart_server', { server = 'db' }):at(2, 'stop_server', { server = 'web' }):at(3, 'start_server', { server = 'web' })
+	:at(60, 'SIGTERM') run:finish() t:order('restart_server', 'web stopped', 'db stopped', 'db started', 'web started') t:equal(run.exit_code, 0)",
+	$HOLDS =~ s/curfew\.sleep "20s"//r);
+holds('a rule refuses', "$LOAD run:at(1, 'SIGTERM'):at(3, 'hurry') run:finish() t:equal(run.ended_at, 21) t:order('hurry ignore')",
+	"$HOLDS curfew.on('hurry', curfew.ignore)");
+for (["'skip'", qr/skip needs \{ server = "web" \}/], ["'extend'", qr/extend needs \{ by = "30s" \}/], ["'hurry', { server = 'db' }", qr/hurry takes no server/],
+	["'SIGTERM', { by = 3 }", qr/SIGTERM takes no by/], ["'skip', { server = 'dbb' }", qr/there is no server "dbb"/]) {
+	my ($code, $out) = run_test("sim.test('it', function(t) $LOAD run:at(1, $_->[0]) run:at(2, 'SIGTERM') run:finish() error(run:log(), 0) end)", $HOLDS);
+	is($code, 1, "$_->[0]: an error");
+	like($out, $_->[1], 'that says so');
+}
 holds('a signal that nobody catches', "$LOAD run:at(1, 'USR1'):at(2, 'SIGTERM') run:finish() t:like(run:log(), 'no rule names SIGUSR1')");
 fails('an unknown trigger', "$LOAD\nrun:at(1, 'SIGTREM')", qr/one_test\.lua:4: run:at: unknown trigger "SIGTREM", did you mean "SIGTERM"\?/);
 fails('closed cannot be raised', "$LOAD run:at(1, 'closed')", qr/one_test\.lua:3: run:at: closed cannot be raised: use run:server\(name\):dies_at/);

@@ -178,6 +178,50 @@ static void end_of_it(enum cfw_mode mode)
 	stop_db();
 }
 
+/* A stop that was taken back owes its hooks to the next one. */
+static void cancelled(bool whole)
+{
+	fresh();
+	began(CFW_GRACEFUL, 3);
+	state(web, CFW_S_HELD, CFW_S_STARTED);
+	state(web, CFW_S_PRE_STOP, CFW_S_HELD);
+	hook(web_pre, web, CFW_FAILED);
+	if (whole)
+		state(web, CFW_S_STARTED, CFW_S_PRE_STOP);
+	see((struct cfw_journal_entry){.what = CFW_J_CANCEL, .a = 0});
+	see((struct cfw_journal_entry){.what = CFW_J_CANCEL, .a = 1});
+}
+
+static void cancels(void)
+{
+	cancelled(true);
+	began(CFW_GRACEFUL, 0);
+	stop_web();
+	stop_db();
+	ended(0);
+	is_str(cfw_oracle_broken(oracle, 0), NULL,
+	       "a cancelled stop: hooks are called again in the next, its code is forgotten");
+
+	cancelled(true);
+	began(CFW_GRACEFUL, 0);
+	hook(web_pre2, web, CFW_OK);
+	state(web, CFW_S_STOPPING, CFW_S_PRE_STOP);
+	state(web, CFW_S_DOWN, CFW_S_STOPPING);
+	breaks("S4.12", "one that is not called again after a cancelled stop");
+
+	cancelled(false);
+	breaks("the stop was cancelled, and web is pre_stop", "a server that is left in a cancelled stop");
+
+	fresh();
+	see((struct cfw_journal_entry){.what = CFW_J_CANCEL, .a = 1});
+	breaks("a stop was cancelled while there was none", "a cancel without a stop");
+
+	end_of_it(CFW_GRACEFUL);
+	see((struct cfw_journal_entry){.what = CFW_J_SKIP, .server = web});
+	ended(0);
+	breaks("the code of the end is 0, it has to be at least 1 (S4.11: something was skipped", "a skip and code 0");
+}
+
 static void code_and_time(void)
 {
 	end_of_it(CFW_GRACEFUL);
@@ -238,6 +282,7 @@ int main(void)
 	promise();
 	order();
 	code_and_time();
+	cancels();
 	cfw_oracle_free(oracle);
 	cfw_core_free(core);
 	return tap_done();

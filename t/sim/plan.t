@@ -129,6 +129,7 @@ for (
 	["--on 'exit(x)'", qr/expected exit\(CODE\)/], ["--on 'exit(256)'", qr/expected exit\(CODE\)/], ["--on 'stop(1)'", qr/expected exit\(CODE\)/],
 	['--on stop,stop,stop,stop,stop,stop,stop,stop,stop', qr/more than 8 triggers/],
 	['--format xml', qr/"xml" is none of text, json, svg/], ['--grace soon', qr/--grace: /], ['--nope', qr/unknown option --nope/],
+	['--on SIGTERM,hurry', qr/hurry is an operator's answer/], ['--on skip', qr/skip is an operator's answer/],
 	['--on', qr/./], ['a b', qr/one policy at a time/],
 ) {
 	my ($args, $words) = @$_;
