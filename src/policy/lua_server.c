@@ -53,7 +53,7 @@ static int begin_server(lua_State *L, struct cfw_task *t, lua_State *co)
 }
 
 /* Begin one of the functions; false when it has none or cannot. */
-static bool run(struct cfw_lua_server *s, unsigned which, uint32_t attempt, uint64_t deadline_ns)
+static bool run(struct cfw_lua_server *s, unsigned which, uint32_t attempt, uint64_t deadline_ns, bool hurried)
 {
 	const int refs[] = {s->start, s->stop, s->abort};
 	if (!s->p || refs[which] == LUA_NOREF)
@@ -65,7 +65,8 @@ static bool run(struct cfw_lua_server *s, unsigned which, uint32_t attempt, uint
 			cfw_task_discard(t);
 		return false;
 	}
-	*c = (struct cfw_task_call){.server = s, .which = which, .attempt = attempt, .deadline_ns = deadline_ns};
+	*c = (struct cfw_task_call){
+		.server = s, .which = which, .attempt = attempt, .deadline_ns = deadline_ns, .hurried = hurried};
 	t->call = c;
 	t->server = s;
 	t->begin = begin_server;
@@ -267,7 +268,7 @@ static void server_start(void *srv, uint32_t attempt)
 	begin_next_life(s);
 	s->up = true;
 	const struct cfw_policy_ops *ops = s->p ? s->p->ops : NULL;
-	if (run(s, CALL_START, attempt, ops && ops->start_until ? ops->start_until(s->p->ud, s->id) : CFW_NEVER))
+	if (run(s, CALL_START, attempt, ops && ops->start_until ? ops->start_until(s->p->ud, s->id) : CFW_NEVER, false))
 		return;
 	if (s->p && s->start == LUA_NOREF) {
 		report(s, CFW_REPORT_STARTED, attempt, NULL, NULL);
@@ -281,7 +282,7 @@ static void server_stop(void *srv, const struct cfw_stop *stop)
 {
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
-	if (run(s, CALL_STOP, stop->attempt, stop->deadline_ns))
+	if (run(s, CALL_STOP, stop->attempt, stop->deadline_ns, stop->hurried))
 		return;
 	s->up = false;
 	report(s, CFW_REPORT_STOPPED, stop->attempt, NULL, NULL);
@@ -292,7 +293,7 @@ static void server_cut(void *srv, uint32_t attempt)
 {
 	struct cfw_lua_server *s = srv;
 	cancel_running(s);
-	if (run(s, CALL_ABORT, attempt, CFW_NEVER))
+	if (run(s, CALL_ABORT, attempt, CFW_NEVER, false))
 		return;
 	s->up = false;
 	report(s, CFW_REPORT_STOPPED, attempt, NULL, NULL);

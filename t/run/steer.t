@@ -124,6 +124,32 @@ LUA
 	is(sysread($idle, $reply, 4096), 0, 'the idle connection was closed');
 }
 
+# What else is held: health.hold, and the stop function of a server.
+{
+	my $r = run_policy(<<'LUA');
+curfew.configure { health = { listen = "127.0.0.1:0", hold = "50s", probes = 3 } }
+curfew.server { name = "s", start = function() curfew.spawn(function() curfew.sleep "50s" say "NEVER" end) end,
+	stop = function(ctx) say("stops", ctx.hurried) curfew.sleep "50s" say("stopped", ctx.hurried) end }
+LUA
+	$r->signal('TERM');
+	ok(wait_until(sub { grep { ($_->{hook} // '') eq 'health.hold' } @{ status_of($r)->{waits} } }), 'health.hold holds');
+	is((command($r, 'hurry'))[0], 0, 'hurry');
+	is($r->wait_exit, 0, 'it ends') or diag $r->log;
+	is(join('; ', @{ $r->marks }), 'stops true; stopped true', 'a stop function that comes after it sleeps for a moment, too');
+}
+
+{
+	my $r = run_policy(<<'LUA');
+curfew.server { name = "s", start = function() curfew.spawn(function() curfew.sleep "50s" say "NEVER" end) end,
+	stop = function(ctx) say("stops", ctx.hurried) curfew.sleep "50s" say("stopped", ctx.hurried) end }
+LUA
+	$r->signal('TERM');
+	$r->wait_log(qr/> stops false/);
+	is((command($r, 'hurry'))[0], 0, 'hurry');
+	is($r->wait_exit, 0, 'it ends') or diag $r->log;
+	is(join('; ', @{ $r->marks }), 'stops false; stopped true', 'a stop function sleeps no longer; what a start has spawned is not woken');
+}
+
 # ---- extend
 
 {
