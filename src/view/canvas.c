@@ -107,7 +107,7 @@ static void set_flag(const struct canvas *c, const struct mark *m, struct flag *
 		if (c->t->exited)
 			snprintf(words, sizeof words, "exit %d", c->t->code);
 		else
-			snprintf(words, sizeof words, "stopped");
+			snprintf(words, sizeof words, "%s", c->t->cancelled ? "cancelled" : "stopped");
 	}
 	size_t cell = cfw_canvas_cell(c, m->at_ns), n = strlen(words) + 2;
 	f->columns = n;
