@@ -340,6 +340,11 @@ void cfw_timeline_gather(struct timeline *t, const struct cfw_core *core)
 		cfw_timeline_path(t);
 }
 
+const char *cfw_timeline_kind(const struct timeline *t)
+{
+	return t->turned ? "stop, turned into an abort," : t->aborted ? "abort" : t->cancelled ? "stop, cancelled," : "stop";
+}
+
 void cfw_timeline_clear(struct timeline *t)
 {
 	free(t->rows);

@@ -192,10 +192,7 @@ static void put_headline(struct canvas *c)
 	if (t->killed) {
 		cfw_buf_puts(&line, "killed at once"); /* S4.14 */
 	} else {
-		cfw_buf_puts(&line, t->turned      ? "stop, turned into an abort,"
-				    : t->aborted   ? "abort"
-				    : t->cancelled ? "stop, cancelled,"
-						   : "stop");
+		cfw_buf_puts(&line, cfw_timeline_kind(t));
 		cfw_buf_printf(&line, " took %s of %s", cfw_view_duration(took, cfw_time_left(t->began_ns, t->ended_ns)),
 			       cfw_view_duration(budget, cfw_time_left(t->began_ns, t->deadline_ns)));
 	}

@@ -68,6 +68,7 @@ struct timeline {
 /* Gather the last stop; t->found is false when there was none. End with _clear in any case. */
 void cfw_timeline_gather(struct timeline *t, const struct cfw_core *core);
 void cfw_timeline_clear(struct timeline *t);
+const char *cfw_timeline_kind(const struct timeline *t); /* before "took": "abort", "stop, cancelled," */
 /* "web pre_stop drain", "web", "pre_stop policy.lua:3": with the server's name, always. Raw bytes. */
 void cfw_timeline_put_label(const struct timeline *t, const struct row *r, struct cfw_buf *out);
 /* critical.c, called by _gather. */

@@ -121,6 +121,7 @@ void cfw_view_timeline_json(const struct cfw_core *core, struct cfw_buf *out)
 		int bad = set_str(v, "mode", t.aborted ? "abort" : "graceful") |
 			  set_str(v, "cause", cfw_trigger_name(t.cause.kind, t.cause.signo)) |
 			  cfw_value_set(v, "ended", cfw_value_bool(t.ended)) |
+			  cfw_value_set(v, "cancelled", cfw_value_bool(t.cancelled)) |
 			  set_seconds(v, "took", cfw_time_left(t.began_ns, t.ended_ns)) |
 			  set_at(&t, v, "deadline", t.deadline_ns) | set_at(&t, v, "margin", t.margin_ns) |
 			  set_seconds(v, "own", t.own_ns);
@@ -217,7 +218,11 @@ void cfw_view_timeline_trace(const struct cfw_core *core, struct cfw_buf *out)
 		cfw_buf_puts(out, ",\"args\":{\"name\":\"curfew: the stop\"}}");
 		name_thread(&tr, TID_STOP, "stop");
 		name_thread(&tr, TID_PATH, "critical path");
-		put_complete(&tr, TID_STOP, t.aborted ? "abort" : "graceful stop", "stop", t.began_ns, t.ended_ns);
+		put_complete(&tr, TID_STOP,
+			     t.aborted     ? "abort"
+			     : t.cancelled ? "cancelled stop"
+					   : "graceful stop",
+			     "stop", t.began_ns, t.ended_ns);
 		for (size_t i = 0; i < t.nmarks; i++)
 			put_instant(&tr,
 				    t.marks[i].what == MARK_TRIGGER ? cfw_trigger_name(t.marks[i].kind, t.marks[i].signo)

@@ -157,10 +157,7 @@ static void put_title(const struct picture *s)
 	struct cfw_trigger cause = t->cause;
 	cause.count = 0;
 	cfw_buf_init(&line);
-	cfw_buf_printf(&line, "%s took %s of %s",
-		       t->turned    ? "stop, turned into an abort,"
-		       : t->aborted ? "abort"
-				    : "stop",
+	cfw_buf_printf(&line, "%s took %s of %s", cfw_timeline_kind(t),
 		       cfw_view_duration(took, cfw_time_left(t->began_ns, t->ended_ns)),
 		       cfw_view_duration(budget, cfw_time_left(t->began_ns, t->deadline_ns)));
 	if (t->exited)

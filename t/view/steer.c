@@ -165,6 +165,10 @@ static void cancelled(void)
 	const char *chart = timeline();
 	ok(has(chart, "stop, cancelled, took 30s of 1m00s, because of SIGTERM\n") && has(chart, " cancelled |\n"),
 	   "the timeline shows it as what it was");
+	cfw_buf_reset(&out);
+	cfw_view_timeline_json(world.core, &out);
+	ok(has(shown(), "\"cancelled\":true"), "so does its JSON");
+	chart = timeline();
 	ok(!strstr(chart, "cut") && !strstr(chart, "failed"), "with nothing that went wrong");
 	cfw_buf_reset(&said);
 	world_signal(SIGTERM);
