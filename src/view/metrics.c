@@ -31,6 +31,9 @@ void cfw_metrics_entry(struct cfw_metrics *m, const struct cfw_core *core, const
 		if (!e->b && e->a <= CFW_ABORT)
 			m->stops[e->a]++;
 		break;
+	case CFW_J_CANCEL:
+		m->cancelled += e->a == 1;
+		break;
 	case CFW_J_CLOSED:
 		m->died++;
 		break;
@@ -105,6 +108,7 @@ static void put_stop(const struct cfw_metrics *m, const struct cfw_core *core, u
 	family(out, "curfew_stops_total", "counter", "Stops that began, by their mode.");
 	labelled(out, "curfew_stops_total", "mode", "graceful", m->stops[CFW_GRACEFUL]);
 	labelled(out, "curfew_stops_total", "mode", "abort", m->stops[CFW_ABORT]);
+	one(out, "curfew_stops_cancelled_total", "counter", "Stops that were taken back.", m->cancelled);
 	one(out, "curfew_stopping", "gauge", "1 while a stop runs.", stop.running);
 	if (!stop.running)
 		return;

@@ -17,7 +17,7 @@ struct cfw_metrics {
 	uint64_t decisions[CFW_DECISIONS];
 	uint64_t hooks[CFW_PHASES][CFW_OUTCOMES];
 	uint64_t stops[2]; /* by enum cfw_mode, as they began */
-	uint64_t died, cut, start_failures, canceled;
+	uint64_t died, cut, start_failures, cancelled;
 	uint64_t reloads, reloads_refused; /* the caller's to count */
 	uint64_t generation, memory; /* of the policy, and of all that are there, in bytes: the caller's to set before _put */
 	uint64_t began_ns;           /* of the instance */

@@ -259,6 +259,7 @@ sub readiness { my ($port) = @_; return (http_get("127.0.0.1:$port", '/readyz'))
 	my $v = status_of($r);
 	is("$v->{state} " . join(' ', map { "$_->{name} $_->{state}" } @{ $v->{servers} }), 'started w started db started', 'all is as before');
 	ok(!$v->{stop}, 'no stop is shown');
+	like((http_get("127.0.0.1:$health", '/metrics'))[1], qr/^curfew_stops_cancelled_total 1$/m, 'and one is counted');
 	$clients->run($enough->(), $Curfew::PATIENCE);
 	my ($reply) = (http_get("127.0.0.1:$port", '/'))[0];
 	is($reply, 200, 'served');
