@@ -68,7 +68,15 @@ $(BUILD)/embedded.c: tools/embed.lua $(LUA_SRC)
 $(BUILD)/embedded.o: $(BUILD)/embedded.c
 	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
-$(BUILD)/curfew: $(call objs,bin) $(below_run:%=$(BUILD)/%.a)
+# What `curfew init` writes.
+TEMPLATES := $(sort $(wildcard lua/init/*.lua))
+$(BUILD)/templates.c: tools/templates.lua $(TEMPLATES)
+	@mkdir -p $(@D)
+	$(call say,lua) lua5.4 tools/templates.lua $(TEMPLATES) > $@.tmp && mv $@.tmp $@
+$(BUILD)/templates.o: $(BUILD)/templates.c
+	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+$(BUILD)/curfew: $(call objs,bin) $(BUILD)/templates.o $(below_run:%=$(BUILD)/%.a)
 	$(call say,ld) $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_ALL)
 
 # t/ROOM/name.c becomes build/t/ROOM/name.
@@ -121,7 +129,7 @@ valgrind: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## the C tests and one whole r
 	$(PROVE) t/meta/valgrind.t
 
 C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch])
-LUA_ALL := $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua examples/*.lua t/*/*.lua tools/*.lua bench/*.lua)
+LUA_ALL := $(wildcard lua/init/*.lua lua/curfew/*.lua lua/curfew/*/*.lua examples/*.lua t/*/*.lua tools/*.lua bench/*.lua)
 lint: check-layers lint-format lint-cppcheck lint-lua lint-tidy ## clang-format, cppcheck, luacheck and clang-tidy: all clean
 lint-format:
 	@clang-format --dry-run -Werror $(C_ALL)

@@ -13,7 +13,7 @@ struct cfw_command {
 };
 
 extern const struct cfw_command cfw_command_run, cfw_command_check, cfw_command_plan, cfw_command_test, cfw_command_help,
-	cfw_command_version;
+	cfw_command_init, cfw_command_version;
 /* Of a running one, through its control socket. */
 extern const struct cfw_command cfw_command_status, cfw_command_stop, cfw_command_abort, cfw_command_reload,
 	cfw_command_trigger, cfw_command_hurry, cfw_command_extend, cfw_command_skip, cfw_command_cancel, cfw_command_server,

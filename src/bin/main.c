@@ -7,25 +7,11 @@
 #include "base/text.h"
 #include "bin/bin.h"
 
-const struct cfw_command *const cfw_commands[] = {&cfw_command_run,
-						  &cfw_command_check,
-						  &cfw_command_plan,
-						  &cfw_command_test,
-						  &cfw_command_status,
-						  &cfw_command_stop,
-						  &cfw_command_abort,
-						  &cfw_command_reload,
-						  &cfw_command_trigger,
-						  &cfw_command_hurry,
-						  &cfw_command_extend,
-						  &cfw_command_skip,
-						  &cfw_command_cancel,
-						  &cfw_command_server,
-						  &cfw_command_events,
-						  &cfw_command_timeline,
-						  &cfw_command_help,
-						  &cfw_command_version,
-						  NULL};
+const struct cfw_command *const cfw_commands[] = {
+	&cfw_command_run,    &cfw_command_check,    &cfw_command_init,  &cfw_command_plan,    &cfw_command_test,
+	&cfw_command_status, &cfw_command_stop,     &cfw_command_abort, &cfw_command_reload,  &cfw_command_trigger,
+	&cfw_command_hurry,  &cfw_command_extend,   &cfw_command_skip,  &cfw_command_cancel,  &cfw_command_server,
+	&cfw_command_events, &cfw_command_timeline, &cfw_command_help,  &cfw_command_version, NULL};
 
 const struct cfw_command *cfw_command_find(const char *name)
 {
