@@ -128,12 +128,14 @@ static void tell_unlame(struct curfew *c)
 		cfw_policy_emit(g->policy, "cancelled", NULL);
 }
 
-static void tell_hurry(struct curfew *c, bool cancel)
+static void tell_steered(struct curfew *c, bool hurry)
 {
+	struct cfw_stop_view stop;
 	struct cfw_server_view v;
+	cfw_core_stop_view(c->core, &stop);
 	for (struct cfw_gen *g = c->gen; g; g = g->older)
-		cfw_policy_wake_hooks(g->policy, cancel);
-	for (size_t i = 0; i < c->nservers && !cancel; i++)
+		cfw_policy_steer(g->policy, stop.hurried, stop.cancelling);
+	for (size_t i = 0; i < c->nservers && hurry; i++)
 		if (c->servers[i].id && c->servers[i].kind->hurry && cfw_core_server_view(c->core, c->servers[i].id, &v) == 0 &&
 		    v.state == CFW_S_STOPPING)
 			c->servers[i].kind->hurry(c->servers[i].srv);
@@ -258,8 +260,8 @@ void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 	case CFW_ACT_UNLAME:
 		tell_unlame(c);
 		break;
-	case CFW_ACT_HURRY:
-		tell_hurry(c, a->cancel);
+	case CFW_ACT_STEERED:
+		tell_steered(c, a->hurry);
 		break;
 	case CFW_ACT_CALL:
 		call_hook(c, a);

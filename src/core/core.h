@@ -359,8 +359,9 @@ enum cfw_action_type {
 	CFW_ACT_LAME, /* once a stop: the first stopping decision; readiness off, Connection: close (S9.1) */
 	/* The stop is cancelled: the same taken back; no hook of it runs any more, and each of them may be begun again. */
 	CFW_ACT_UNLAME,
-	CFW_ACT_HURRY, /* hooks of a stop that wait for time do not any longer, and are told why (.cancel: it is to be cancelled; else
-			* they are to hurry); the same for servers that stop, but not with .cancel */
+	/* Hooks of the stop are told how it stands (struct cfw_stop_view: hurried, cancelling); where it is either, what they wait for by
+	 * the clock is over. .hurry: servers that stop are to hurry as well. */
+	CFW_ACT_STEERED,
 	CFW_ACT_CALL, /* run a hook: .run .hook .server .phase .mode .deadline_ns; marked begun (S4.12); feed CFW_EV_HOOK_DONE */
 	CFW_ACT_CUT_HOOK, /* end the hook's coroutine: .run; it passed its limit; its end is no longer waited for */
 	CFW_ACT_START,    /* .server .attempt .deadline_ns; feed CFW_EV_SERVER_STARTED or _START_FAILED */
@@ -383,7 +384,7 @@ struct cfw_action {
 	struct cfw_trigger trigger;
 	uint64_t deadline_ns;
 	int code;
-	bool kill, cancel;
+	bool kill, hurry;
 };
 
 bool cfw_core_next(struct cfw_core *core, struct cfw_action *action);

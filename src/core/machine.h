@@ -172,8 +172,8 @@ struct cfw_core {
 	size_t heap_len, heap_cap;
 
 	struct cfw_waitlist server_list, hook_list, question_list, reply_list;
-	uint64_t wait_seq, lame_seq, unlame_seq, hurry_seq, reload_seq;
-	bool hurry_cancel;
+	uint64_t wait_seq, lame_seq, unlame_seq, steered_seq, reload_seq;
+	bool hurry_servers;
 	bool exit_queued, exit_out, exit_kill;
 
 	cfw_id ready_head, ready_tail;

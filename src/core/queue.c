@@ -170,11 +170,12 @@ static bool next_unlame(struct cfw_core *c, struct cfw_action *a)
 	return true;
 }
 
-static bool next_hurry(struct cfw_core *c, struct cfw_action *a)
+static bool next_steered(struct cfw_core *c, struct cfw_action *a)
 {
-	c->hurry_seq = 0;
-	a->type = CFW_ACT_HURRY;
-	a->cancel = c->hurry_cancel;
+	c->steered_seq = 0;
+	a->type = CFW_ACT_STEERED;
+	a->hurry = c->hurry_servers;
+	c->hurry_servers = false;
 	return c->stop.running;
 }
 
@@ -202,7 +203,7 @@ static next_fn *oldest(const struct cfw_core *c)
 		{c->reply_list.head ? waiter(c, c->reply_list.head)->wait.seq : 0, next_of_reply},
 		{c->lame_seq, next_lame},
 		{c->unlame_seq, next_unlame},
-		{c->hurry_seq, next_hurry},
+		{c->steered_seq, next_steered},
 		{c->reload_seq, next_reload},
 	};
 	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)

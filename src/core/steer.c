@@ -24,11 +24,10 @@ const char *cfw_refusal_text(enum cfw_refusal why)
 	return (unsigned)why < CFW_REFUSALS ? texts[why] : "?";
 }
 
-static void tell_hooks(struct cfw_core *c, bool cancel)
+static void tell_hooks(struct cfw_core *c)
 {
-	if (!c->hurry_seq)
-		c->hurry_seq = ++c->wait_seq;
-	c->hurry_cancel = cancel;
+	if (!c->steered_seq)
+		c->steered_seq = ++c->wait_seq;
 }
 
 static enum cfw_refusal hurry(struct cfw_core *c)
@@ -39,7 +38,8 @@ static enum cfw_refusal hurry(struct cfw_core *c)
 		return CFW_R_CANCELED;
 	c->stop.hurried = true;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_HURRY});
-	tell_hooks(c, false);
+	c->hurry_servers = true;
+	tell_hooks(c);
 	return CFW_R_NONE;
 }
 
@@ -98,6 +98,7 @@ void cfw_stop_goes_on(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
 	st->cancelling = false;
+	tell_hooks(c);
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CANCEL, .a = 2});
 	cfw_waiters_refuse(c, &c->cancel_waiters, CFW_R_STOPPED_ON, 0);
 	for (cfw_id id = 0; (id = cfw_slots_next(&c->servers, id)) != 0;) {
@@ -152,7 +153,7 @@ static enum cfw_refusal begin_cancel(struct cfw_core *c, const struct cfw_trigge
 		return CFW_R_NONE;
 	c->stop.cancelling = true;
 	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CANCEL});
-	tell_hooks(c, true);
+	tell_hooks(c);
 	return CFW_R_NONE;
 }
 

@@ -143,16 +143,16 @@ bool cfw_call_hurries(const struct cfw_task *t)
 	return c && (c->hurried || c->cancelled);
 }
 
-void cfw_policy_wake_hooks(struct cfw_policy *p, bool cancelled)
+void cfw_policy_steer(struct cfw_policy *p, bool hurried, bool cancelled)
 {
 	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
 		const struct cfw_task *t = cfw_task_get(p, id);
 		struct cfw_task_call *c = stop_call(p, t);
 		if (!c)
 			continue;
-		c->cancelled |= cancelled;
-		c->hurried |= !cancelled;
-		if (t->state == CFW_TASK_WAITING && t->wait == CFW_WAIT_TIMER)
+		c->cancelled = cancelled;
+		c->hurried = hurried;
+		if ((hurried || cancelled) && t->state == CFW_TASK_WAITING && t->wait == CFW_WAIT_TIMER)
 			cfw_task_answer(p, (cfw_token)id << 32 | t->turn, NULL, NULL);
 	}
 }

@@ -161,15 +161,15 @@ struct cfw_hook_call {
 	uint64_t began_ns;            /* of the stop (or start): ctx.elapsed counts from it */
 	const char *result;           /* post_stop: "stopped", "cut", "failed"; NULL else */
 	const char *what;             /* for errors: "pre_stop of web (policy.lua:12)" */
-	bool hurried;                 /* as by cfw_policy_wake_hooks, which came before it */
+	bool hurried;                 /* as by cfw_policy_steer, which came before it */
 };
 /* Begin the hook's coroutine; it runs in the next step. ops->hook_done follows, also when this fails. */
 void cfw_policy_call(struct cfw_policy *p, const struct cfw_hook_call *call);
 /* End its coroutine for good; no hook_done follows. A pre_stop hook that has not begun, begins first: until it waits (S4.12). */
 void cfw_policy_call_cancel(struct cfw_policy *p, uint32_t run);
-/* What hooks of a stop, and functions that stop a server, sleep for is over now, and later sleeps of theirs are brief. cancelled: they
- * are told that the stop is to be cancelled, else that it is in a hurry: ctx.cancelled, ctx.hurried. */
-void cfw_policy_wake_hooks(struct cfw_policy *p, bool cancelled);
+/* How the stop stands: ctx.hurried and ctx.cancelled of its hooks, and of functions that stop a server. Where it is either, what these
+ * sleep for is over now, and later sleeps of theirs are brief. */
+void cfw_policy_steer(struct cfw_policy *p, bool hurried, bool cancelled);
 
 /* Answer a token: takes value. err: nil, message, name. Unknown tokens are ignored. Runs nothing; wakes. */
 void cfw_policy_answer(struct cfw_policy *p, cfw_token token, struct cfw_value *value, const struct curfew_err *err);

@@ -361,6 +361,15 @@ static inline void drive_unlame(struct drive *d)
 			drive_fault(d, "%s is %s, and the stop is over", d->server[i].name, cfw_server_state_name(s.state));
 }
 
+static inline void drive_steered(struct drive *d, const struct cfw_action *a)
+{
+	struct cfw_stop_view v;
+	cfw_core_stop_view(d->core, &v);
+	if (!v.running)
+		drive_fault(d, "hooks are told of no stop");
+	drive_say(d, a->hurry ? "hurry" : v.cancelling ? "tell hooks of the cancel" : "tell hooks that it goes on");
+}
+
 static inline void drive_action(struct drive *d, const struct cfw_action *a)
 {
 	struct drive_hook *h = NULL;
@@ -378,8 +387,8 @@ static inline void drive_action(struct drive *d, const struct cfw_action *a)
 	case CFW_ACT_UNLAME:
 		drive_unlame(d);
 		break;
-	case CFW_ACT_HURRY:
-		drive_say(d, a->cancel ? "tell hooks of the cancel" : "hurry");
+	case CFW_ACT_STEERED:
+		drive_steered(d, a);
 		break;
 	case CFW_ACT_CALL:
 		drive_call(d, a);

@@ -416,6 +416,7 @@ static void dropped(void)
 			drive_fire(d, rows[i].kind, TERM, 0);
 		ok(replied && !accepted && why == CFW_R_STOPPED_ON, "%s drops a cancel", rows[i].what);
 		is_int(drive_count(d, "unlame"), 0, "nothing is taken back");
+		ok(drive_order(d, "tell hooks of the cancel", "tell hooks that it goes on", NULL), "hooks are told");
 		done(d, rows[i].code, rows[i].what);
 	}
 	struct drive *d = reach(CANCELLING);

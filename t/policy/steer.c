@@ -29,7 +29,7 @@ static void hurried(void)
 	uint64_t from = f->now;
 	fake_run(f, f->now + CFW_SEC);
 	is_str(said(f), "told false false;", "hooks sleep");
-	cfw_policy_wake_hooks(f->p, false);
+	cfw_policy_steer(f->p, true, false);
 	fake_run(f, f->now);
 	ok(has(said(f), "true;told true false;") && has(said(f), "beside;") && has(said(f), "below;"),
 	   "hurried: their sleeps are over, as if in time, those of what they have spawned too, and they are told");
@@ -55,12 +55,16 @@ static void hurried_before(void)
 static void cancelled(void)
 {
 	struct fake *f = fake_new(0);
-	fake_load(f, HOOK("c.sleep(10^12 | 0) " TOLD));
+	fake_load(f, HOOK("c.sleep(10^12 | 0) " TOLD "c.sleep(1000) " TOLD "c.sleep(10^12 | 0) say('NEVER')"));
 	call_phase(f, 0, 1, CFW_PRE_STOP, false);
 	fake_run(f, f->now);
-	cfw_policy_wake_hooks(f->p, true);
+	cfw_policy_steer(f->p, false, true);
 	fake_run(f, f->now);
-	ok(has(said(f), "told false true;"), "cancelled: a hook that sleeps wakes, and is told");
+	is_str(said(f), "told false true;", "cancelled: a hook that sleeps wakes, and is told");
+	cfw_policy_steer(f->p, false, false);
+	fake_run(f, f->now + CFW_SEC);
+	is_str(said(f), "told false true;told false false;",
+	       "and when the stop goes on after all: it sleeps as long as it likes");
 	fake_free(f);
 }
 

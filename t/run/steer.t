@@ -333,6 +333,40 @@ LUA
 	finish($waits);
 }
 
+# A signal that comes while a cancel waits for a hook.
+{
+	my $r = run_policy(<<'LUA');
+local s = lua_server "s"
+s:pre_stop(function(ctx) trace "first" say "holds" repeat curfew.sleep "5ms" until ctx.cancelled say "told" wait_for "go" say("after", ctx.cancelled) end)
+s:pre_stop(function() trace "second" end)
+LUA
+	$r->signal('TERM');
+	$r->wait_log(qr/> holds/);
+	my $cancel = begin($r, 'cancel');
+	$r->wait_log(qr/> told/);
+	ok(status_of($r)->{stop}{cancelling}, 'a cancel waits for a hook');
+	is_deeply([ post($r, '/v1/hurry') ], [ 409, 'cancelled', 'the stop was cancelled' ], 'nothing else is steered meanwhile');
+	$r->signal('TERM');
+	is_deeply([ finish($cancel) ], [ 1, "curfew cancel: something came in between, and the stop goes on\n" ], 'a signal makes the stop go on');
+	spew("$r->{dir}/go", '');
+	is($r->wait_exit, 0, 'it ends') or diag $r->log;
+	is(join(' ', traces($r)), 'first second', 'S4.12: with every hook, once');
+	like($r->log, qr/> after false/, 'the hook is told of that as well');
+}
+# S7: after a cancelled stop a policy is reloaded as ever, and the next stop runs its hooks.
+{
+	my $policy = 'local s = lua_server "s" s:pre_stop(function() trace "%s" if "%s" == "old" then curfew.sleep "50s" end end) s:pre_stop(function() trace "and" end)';
+	my $r = run_policy(sprintf $policy, ('old') x 2);
+	$r->signal('TERM');
+	ok(wait_until(sub { -s "$r->{dir}/traces" }), 'it stops');
+	is((command($r, 'cancel'))[0], 0, 'it is cancelled');
+	spew("$r->{dir}/policy.lua", $HEAD . sprintf $policy, ('new') x 2);
+	like((command($r, 'reload'))[1], qr/^generation 2\n/, 'S7.2: reloaded after a cancelled stop');
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'the next stop') or diag $r->log;
+	is(join(' ', traces($r)), 'old new and', 'S4.12: with the hooks of today');
+}
+
 # ---- rules
 
 {

@@ -137,7 +137,7 @@ static inline void world_act(const struct cfw_action *a)
 		break;
 	case CFW_ACT_LAME:
 	case CFW_ACT_UNLAME:
-	case CFW_ACT_HURRY:
+	case CFW_ACT_STEERED:
 	case CFW_ACT_CUT_HOOK:
 	case CFW_ACT_RELOAD:
 	case CFW_ACT_REPLY:
