@@ -153,11 +153,15 @@ install: $(BUILD)/curfew ## the binary, man pages and examples, under DESTDIR an
 	install -m 755 $(BUILD)/curfew $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard examples/*.lua examples/*.service examples/*.yaml) $(DESTDIR)$(PREFIX)/share/curfew/examples
 	install -m 644 LICENSE README.md $(DESTDIR)$(PREFIX)/share/doc/curfew
+	install -D -m 644 completions/curfew.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/curfew
+	install -D -m 644 completions/_curfew $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_curfew
+	install -D -m 644 completions/curfew.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/curfew.fish
 	$(foreach m,$(MAN),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m)) $m &&) true
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/curfew $(foreach m,$(MAN),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m))
 	rm -rf $(DESTDIR)$(PREFIX)/share/curfew $(DESTDIR)$(PREFIX)/share/doc/curfew
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions/curfew zsh/site-functions/_curfew fish/vendor_completions.d/curfew.fish)
 
 clean: ## what was built
 	rm -rf $(BUILD)

@@ -19,6 +19,9 @@ like "$tmp/files" '^\./opt/c/share/doc/curfew/LICENSE$' 'the licence is there'
 for example in examples/*.lua; do
 	like "$tmp/files" "^\\./opt/c/share/curfew/$example\$" "$example is there"
 done
+for file in bash-completion/completions/curfew zsh/site-functions/_curfew fish/vendor_completions.d/curfew.fish; do
+	like "$tmp/files" "^\\./opt/c/share/$file\$" "$file is there"
+done
 is "$(grep -cv '^\./opt/c/' "$tmp/files")" 0 'nothing lies outside PREFIX'
 holds 'the installed binary runs' "$tmp/root/opt/c/bin/curfew" version
 like "$tmp/out" "$(sed -n 's/.*CURFEW_VERSION "\(.*\)"/\1/p' src/version.h)" '… and tells its version'
