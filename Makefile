@@ -29,7 +29,7 @@ say = $(if $(VERBOSE),,@printf '  %-5s %s\n' $(1) $@ &&)
 # A room is a folder of src/; each becomes an archive, so that a test of a room links that room and what lies below it only.
 ROOMS := base core view adapters host policy shell sim
 objs = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$(1)/*.c))
-LUA_SRC := $(sort $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua))
+LUA_SRC := $(filter-out lua/curfew/meta/%,$(sort $(wildcard lua/curfew/*.lua lua/curfew/*/*.lua)))
 # `check` stands on luacheck's parser, which the binary carries: Debian's lua-check has it.
 LUACHECK_DIR ?= $(firstword $(wildcard /usr/share/lua/5.*/luacheck /usr/local/share/lua/5.*/luacheck))
 LUACHECK := parser lexer decoder utils unicode unicode_printability_boundaries
@@ -152,6 +152,7 @@ install: $(BUILD)/curfew ## the binary, man pages and examples, under DESTDIR an
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/curfew/examples $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -m 755 $(BUILD)/curfew $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard examples/*.lua examples/*.service examples/*.yaml) $(DESTDIR)$(PREFIX)/share/curfew/examples
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/curfew/meta $(wildcard lua/curfew/meta/*)
 	install -m 644 LICENSE README.md $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -D -m 644 completions/curfew.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/curfew
 	install -D -m 644 completions/_curfew $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_curfew

@@ -227,6 +227,144 @@ for name in pairs(triggers) do
 	tap.ok(readme:find("| `" .. name, 1, true) or readme:find("`, `" .. name .. "`", 1, true), "the README's table has " .. name)
 end
 
+-- ---- annotations: lua/curfew/meta says the same, and nothing that is not there
+
+-- { class = { name = true } }: the fields and functions of each class.
+local function annotations(path)
+	local classes, by_local, class = {}, {}, nil
+	for line in io.lines(path) do
+		local new = line:match "^%-%-%-@class ([%w_.]+)"
+		local field = line:match "^%-%-%-@field ([%w_]+)%??%s"
+		local variable = line:match "^local ([%w_]+) = {}"
+		local owner, name = line:match "^function ([%w_]+)[.:]([%w_]+)%("
+		class = new or class
+		if new then
+			classes[new] = classes[new] or {}
+		elseif field then
+			classes[class][field] = true
+		elseif variable then
+			by_local[variable] = class
+		elseif owner then
+			classes[by_local[owner]][name] = true
+		end
+	end
+	return classes
+end
+
+local function names_of(...)
+	local out = {}
+	for _, set in ipairs { ... } do
+		for name in pairs(set) do
+			out[name:match "[^.:]+$"] = true
+		end
+	end
+	return out
+end
+
+local function same_names(annotated, real_names, what)
+	local odd = {}
+	for name in pairs(annotated) do
+		odd[#odd + 1] = not real_names[name] and "-" .. name or nil
+	end
+	for name in pairs(real_names) do
+		odd[#odd + 1] = not annotated[name] and "+" .. name or nil
+	end
+	table.sort(odd)
+	tap.is(table.concat(odd, " "), "", what .. ": what is annotated is what there is")
+end
+
+local meta = annotations "lua/curfew/meta/curfew.lua"
+local top = { state = true, version = true }
+for name in pairs(module_of) do
+	top[name] = true
+end
+same_names(meta["curfew"], top, "curfew")
+same_names(meta["curfew.fs"], curfew.fs, "curfew.fs")
+same_names(meta["curfew.log"], curfew.log, "curfew.log")
+same_names(meta["curfew.server"], names_of(server_methods, server_fields), "a server")
+same_names(meta["curfew.task"], names_of(prefixed(getmetatable(task), "task:")), "a task")
+same_names(meta["curfew.reply"], names_of(prefixed(Res, "")), "a reply")
+local connection = names_of(prefixed(Conn, ""))
+connection.peer = true
+same_names(meta["curfew.connection"], connection, "a connection")
+for name in pairs(ctx) do
+	tap.ok(meta["curfew.ctx"][name], "ctx:" .. name .. " is annotated")
+end
+local context = words(policy["Hooks"], "Va")
+for name in pairs(meta["curfew.ctx"]) do
+	tap.ok(context["ctx." .. name] or ctx[name], "ctx." .. name .. " is in curfew-policy(5)")
+end
+for name in pairs(words(policy["Requests and replies"], "Va")) do
+	local field = name:match "^req%.(%w+)$"
+	tap.ok(not field or meta["curfew.request"][field], name .. " is annotated")
+end
+local settings = { meta["curfew.settings"] }
+for i, name in ipairs { "health", "control", "log" } do
+	settings[i + 1] = meta["curfew." .. name .. "_options"]
+end
+same_names(names_of(table.unpack(settings)),
+	keys_of((require "curfew.settings")), "curfew.configure")
+local shared_options = names_of(meta["curfew.server_options"], meta["curfew.restart_options"])
+for kind, more in pairs {
+	http = { "http_options" },
+	tcp = { "tcp_options" },
+	process = { "process_options", "ready_options", "stop_step" },
+	server = { "function_options" },
+} do
+	local sets = { shared_options }
+	for _, name in ipairs(more) do
+		sets[#sets + 1] = meta["curfew." .. name]
+	end
+	same_names(names_of(table.unpack(sets)), keys_of(kinds[kind]), "curfew." .. kind)
+end
+same_names(meta["curfew.hook_options"], keys_of(upvalue(hooks.add, "options")), "options of a hook")
+same_names(meta["curfew.exec_command"], keys_of(upvalue(curfew.exec, "options")), "curfew.exec")
+same_names(meta["curfew.fetch_options"], keys_of(upvalue(curfew.fetch, "options")), "curfew.fetch")
+local alias = read("lua/curfew/meta/curfew.lua"):match "@alias curfew.trigger_name\n(.-)\n\n"
+for name in pairs(triggers) do
+	tap.ok(alias:find('"' .. name .. '"', 1, true), "the trigger " .. name .. " is annotated")
+end
+
+local simulated = annotations "lua/curfew/meta/sim.lua"
+local function written(path, owner, private)
+	local found = {}
+	for name in read(path):gmatch("\nfunction " .. owner .. "[.:]([%w_]+)%(") do
+		found[name] = not private[name] or nil
+	end
+	for name, other in read(path):gmatch("\n" .. owner .. "%.([%w_]+) = " .. owner .. "%.([%w_]+)") do
+		found[name] = found[other]
+	end
+	return found
+end
+same_names(simulated["curfew.sim"], written("lua/curfew/sim.lua", "sim", { run_all = true }), "curfew.sim")
+same_names(simulated["curfew.sim.test"], written("lua/curfew/sim/test.lua", "Test", { run = true }), "a test")
+same_names(simulated["curfew.sim.server"], written("lua/curfew/sim/run.lua", "Server", {}), "a server of a test")
+local of_run = written("lua/curfew/sim/run.lua", "Run", { describe = true, close = true })
+of_run.exit_code, of_run.ended_at, of_run.timeline = true, true, true
+same_names(simulated["curfew.sim.run"], of_run, "a run of a test")
+for _, name in ipairs { "curfew", "sim" } do
+	tap.ok(loadfile("lua/curfew/meta/" .. name .. ".lua", "t"), name .. ".lua of the annotations is Lua")
+end
+
+-- luacheck, as it is told of policies: nothing to say of ours, something of a mistake.
+local function luacheck(path)
+	local pipe = assert(io.popen("luacheck -q --no-color --no-cache --config lua/curfew/meta/luacheckrc " .. path .. " 2>&1"))
+	local said = pipe:read "a"
+	return pipe:close(), said
+end
+tap.ok(luacheck "examples/*.lua lua/init/*.lua t/policies/*.lua", "luacheck has nothing to say of the examples")
+do
+	local wrong = os.tmpname()
+	local out = assert(io.open(wrong, "w"))
+	out:write 'local curfew = require "curfew"\nos = nil\nfunction stopp() curfew.exit(x) end\n'
+	out:close()
+	local _, found = luacheck(wrong)
+	os.remove(wrong)
+	for _, mistake in ipairs { "'os'", "'stopp'", "'x'" } do
+		tap.ok(found:find(mistake, 1, true), "luacheck finds " .. mistake)
+	end
+end
+
 -- ---- commands and options
 
 local main = read "src/bin/main.c"

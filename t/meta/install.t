@@ -22,6 +22,9 @@ done
 for file in bash-completion/completions/curfew zsh/site-functions/_curfew fish/vendor_completions.d/curfew.fish; do
 	like "$tmp/files" "^\\./opt/c/share/$file\$" "$file is there"
 done
+for file in curfew.lua sim.lua luacheckrc; do
+	like "$tmp/files" "^\\./opt/c/share/curfew/meta/$file\$" "the annotations: $file is there"
+done
 is "$(grep -cv '^\./opt/c/' "$tmp/files")" 0 'nothing lies outside PREFIX'
 holds 'the installed binary runs' "$tmp/root/opt/c/bin/curfew" version
 like "$tmp/out" "$(sed -n 's/.*CURFEW_VERSION "\(.*\)"/\1/p' src/version.h)" '… and tells its version'
