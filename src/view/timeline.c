@@ -228,31 +228,32 @@ static void put_legend(const struct canvas *c)
 		cfw_buf_putc(c->out, '\n');
 }
 
+/* Of those whose cost comes after last's, the greatest; of the same cost, in their order. NULL: there is no more. */
+static const struct row *next_cost(const struct timeline *t, const struct row *last)
+{
+	const struct row *best = NULL;
+	for (const struct row *r = t->rows; r < t->rows + t->nrows; r++) {
+		bool later = !last || r->path_ns < last->path_ns || (r->path_ns == last->path_ns && r > last);
+		if (r->path_ns && later && (!best || r->path_ns > best->path_ns))
+			best = r;
+	}
+	return best;
+}
+
 /* Who cost the end how much: the critical path by its shares, as far as the line goes. */
 static void put_blame(struct canvas *c)
 {
 	enum { NAMED = 5 };
 	const struct timeline *t = c->t;
 	uint64_t whole = cfw_time_left(t->began_ns, t->ended_ns);
-	size_t last = NO_ROW;
+	const struct row *r = NULL;
 	struct cfw_buf line;
 	char took[32];
 	cfw_buf_init(&line);
-	for (size_t n = 0; n < NAMED; n++) {
-		size_t best = NO_ROW;
-		for (size_t i = 0; i < t->nrows; i++) {
-			bool later = last == NO_ROW || t->rows[i].path_ns < t->rows[last].path_ns ||
-				     (t->rows[i].path_ns == t->rows[last].path_ns && i > last);
-			if (t->rows[i].path_ns && later && (best == NO_ROW || t->rows[i].path_ns > t->rows[best].path_ns))
-				best = i;
-		}
-		if (best == NO_ROW)
-			break;
+	for (size_t n = 0; n < NAMED && t->nrows && (r = next_cost(t, r)); n++) {
 		cfw_buf_puts(&line, n ? ", " : c->ascii ? "* it waited for: " : "• it waited for: ");
-		put_label(t, &t->rows[best], false, &line);
-		cfw_buf_printf(&line, " %s (%u%%)", cfw_view_duration(took, t->rows[best].path_ns),
-			       (unsigned)(t->rows[best].path_ns * 100 / whole));
-		last = best;
+		put_label(t, r, false, &line);
+		cfw_buf_printf(&line, " %s (%u%%)", cfw_view_duration(took, r->path_ns), (unsigned)(r->path_ns * 100 / whole));
 	}
 	if (line.len && t->own_ns * 100 >= whole)
 		cfw_buf_printf(&line, "; curfew itself %s", cfw_view_duration(took, t->own_ns));
