@@ -127,12 +127,10 @@ struct cfw_health *cfw_health_open(struct event_base *base, const struct cfw_val
 
 void cfw_health_close(struct cfw_health *h)
 {
-	struct cfw_control_conn *c;
 	if (!h)
 		return;
-	if (h->ctl)
-		TAILQ_FOREACH(c, &h->ctl->conns, link)
-	cfw_control_flush(c);
+	for (struct cfw_control_conn *c = h->ctl ? TAILQ_FIRST(&h->ctl->conns) : NULL; c; c = TAILQ_NEXT(c, link))
+		cfw_control_flush(c);
 	cfw_control_free(h->ctl);
 	cfw_accept_clear(&h->accept);
 	for (int i = 0; h->listeners && i < h->n; i++) {
