@@ -294,6 +294,35 @@ sub readiness { my ($port) = @_; return (http_get("127.0.0.1:$port", '/readyz'))
 	is($r->wait_exit, 137, 'S8.2: killed after a cancelled stop') or diag $r->log;
 	is(join(' ', sort(traces($r))), 'db global hold second', 'S8.2, S4.12: the guardian has every hook run, also those that had run');
 }
+# Many of them, under load: nothing is lost, nothing is left over.
+{
+	my $r = run_policy($SERVING);
+	my $port = $r->wait_log(qr/> port (\d+)/);
+	my $o = orchestrator($r);
+	my $clients = KeepAlive->new(port => $port, clients => 16, again => 1);
+	my ($cycles, $bad) = (40, 0);
+	my $count = sub { my $n = () = $r->log =~ /$_[0]/g; return $n };
+	my $fds;
+	for my $n (1 .. $cycles) {
+		$r->signal('TERM');
+		$clients->run(sub { $count->('> holds') >= $n }, $Curfew::PATIENCE);
+		my $cancel = begin($r, 'cancel');
+		$clients->run(sub { $count->('all is as before') >= $n }, $Curfew::PATIENCE);
+		$bad++ if (finish($cancel))[0];
+		$clients->run(sub { $_[0]{done} > $n * 20 }, $Curfew::PATIENCE);
+		$fds = () = glob "/proc/$o/fd/*" if $n == 2;
+	}
+	my $now = () = glob "/proc/$o/fd/*";
+	is($bad, 0, "$cycles stops, each of them cancelled") or diag $r->log;
+	cmp_ok($now, '<=', $fds + 8, 'no descriptor is left over');
+	cmp_ok($clients->{done}, '>', $cycles * 20, 'clients were served all the while');
+	is($clients->{failed}, 0, 'S9.2: and lost no request') or diag explain $clients->{reasons};
+	$clients->close_all;
+	spew("$r->{dir}/go", '');
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'the last stop ends it') or diag $r->log;
+	like($r->log, qr/> holds SIGTERM @{[ $cycles + 1 ]}$/m, 'S2.13: the counts of triggers have stayed');
+}
 # The kernel timer of the old deadline is off.
 {
 	my $r = run_policy(<<'LUA');
