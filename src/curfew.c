@@ -52,7 +52,9 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 	if (!c->gen)
 		return CURFEW_ENOMEM;
 	c->policy = c->gen->policy;
-	c->gen->region = c->after ? cfw_page_region(c->page) : (struct cfw_region){.generation = 1};
+	c->gen->region = c->after && c->opt.crash->old_region ? *c->opt.crash->old_region
+			 : c->after                           ? cfw_page_region(c->page)
+							      : (struct cfw_region){.generation = 1};
 	if (!c->after)
 		cfw_page_set_region(c->page, c->gen->region);
 	int rc = curfew_kind_add(c, &cfw_process_kind, c->host);

@@ -25,6 +25,7 @@ struct cfw_core;
 struct cfw_decision;
 struct cfw_host;
 struct cfw_page;
+struct cfw_region;
 struct cfw_trigger;
 struct cfw_value;
 
@@ -38,6 +39,9 @@ struct curfew_crash {
 	/* A run after the crash ended, too, and no hook had begun in it: what the scripts do past their first start() may be why, and is
 	 * left out. */
 	bool vain;
+	/* This run is for servers that a reload had removed or replaced and that were still stopping: for the policy that they came from,
+	 * in its region of the page. NULL: for the policy that was in force. */
+	const struct cfw_region *old_region;
 };
 
 enum curfew_reload_step { CURFEW_RELOAD_BEGINS, CURFEW_RELOAD_DONE, CURFEW_RELOAD_REFUSED };

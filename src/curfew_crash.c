@@ -166,7 +166,8 @@ static bool hook_due(const struct curfew *c, const struct cfw_action *a)
 	uint32_t before = atomic_load(&c->page->hooks[slot]);
 	bool same = before == hash_hook(c, &v);
 	cfw_hook_text(c, &v, what, sizeof what);
-	if (!before || (v.server && !server_owed(c, v.server)))
+	bool global_too = !c->opt.crash->old_region; /* those that went with the old policy are owed to nobody */
+	if (!before || (v.server ? !server_owed(c, v.server) : !global_too))
 		return false;
 	if (same && cfw_page_cut(c->page, slot))
 		cfw_log_at(c->opt.log, CFW_WARN, "%s had begun when the process ended: not run again", what);

@@ -109,6 +109,14 @@ static bool owns_servers(const struct curfew *c, const struct cfw_gen *g)
 	return false;
 }
 
+bool cfw_gen_stops_servers(const struct curfew *c, const struct cfw_gen *g)
+{
+	for (size_t i = 0; i < c->nservers; i++)
+		if (c->servers[i].id && c->servers[i].gen == g && c->servers[i].retired)
+			return true;
+	return false;
+}
+
 static void cut(struct cfw_gen *g, const char *why)
 {
 	size_t n = cfw_policy_cut(g->policy);

@@ -172,6 +172,7 @@ struct cfw_gen *cfw_gen_new(struct curfew *c, const struct cfw_policy_config *co
 void cfw_gen_free(struct cfw_gen *g);   /* NULL is fine */
 void cfw_gen_refuse(struct cfw_gen *g); /* the one that is built: it is freed soon */
 /* Whose the hooks and functions of a server are; 0: those of no server. */
+bool cfw_gen_stops_servers(const struct curfew *c, const struct cfw_gen *g); /* some that a reload has retired */
 struct cfw_gen *cfw_gen_of(const struct curfew *c, cfw_id server);
 void cfw_gens_answer(struct curfew *c, cfw_token token, struct cfw_value *value, const struct curfew_err *err);
 void cfw_gens_gone(struct curfew *c, struct cfw_exchange *x);

@@ -14,6 +14,7 @@ struct cfw_staged_server {
 	const struct cfw_kind *kind;
 	void *srv; /* opened, never started; NULL once it is somebody's */
 	struct cfw_value *def;
+	uint32_t old_mark; /* its place in the page before the swap */
 };
 
 /* Asked for at top level: begun after the swap. */

@@ -221,9 +221,26 @@ static void take_servers(struct cfw_gen *g, struct cfw_stage *st)
 		}
 		s->srv = NULL;
 		s->def = NULL;
+		s->old_mark = cfw_entry_get(c, s->id)->mark;
 		cfw_page_place_server(c, g, s->id);
 		cfw_page_note_server(c, s->id);
 	}
+}
+
+/* The new region says it all from here on, but of those that still stop under the old policy. */
+static void leave_region(struct curfew *c, const struct cfw_gen *old, const struct cfw_stage *st)
+{
+	bool any = false;
+	for (size_t i = 0; i < st->nservers; i++)
+		if (!is_new(&st->servers[i]))
+			cfw_page_server_done(c->page, st->servers[i].old_mark);
+	for (size_t i = 0; i < c->nservers; i++)
+		any |= c->servers[i].id && c->servers[i].retired && c->servers[i].gen == old;
+	if (any && cfw_page_old_add(c->page, old->region))
+		cfw_log_at(c->opt.log, CFW_WARN,
+			   "reload: too many policies have servers that still stop: should this process crash, the "
+			   "hooks of those of generation %u are not run",
+			   old->number);
 }
 
 static void take_hooks(struct cfw_gen *g, struct cfw_stage *st)
@@ -249,6 +266,18 @@ static void place_region(struct cfw_gen *g, const struct cfw_gen *old, const str
 		.servers = servers + st->nservers <= CFW_PAGE_SERVERS ? (uint16_t)servers : 0,
 		.hooks = hooks + st->nhooks <= CFW_PAGE_MARKS ? (uint32_t)hooks : 0,
 	};
+}
+
+/* Where it lies over what an old one has there, that is lost. */
+static void clear_below(struct curfew *c, const struct cfw_gen *g, const struct cfw_stage *st)
+{
+	for (const struct cfw_gen *o = g->older ? g->older->older : NULL; o; o = o->older) {
+		bool servers = g->region.servers < o->region.servers + o->n_servers &&
+			       o->region.servers < g->region.servers + st->nservers;
+		bool hooks = g->region.hooks < o->region.hooks + o->n_hooks && o->region.hooks < g->region.hooks + st->nhooks;
+		if (servers || hooks)
+			cfw_page_old_del(c->page, (uint16_t)o->number);
+	}
 }
 
 static void keep_sources(struct curfew *c, const struct cfw_gen *g, const struct cfw_stage *st)
@@ -316,12 +345,14 @@ int cfw_swap(struct curfew *c, struct cfw_value **what, struct curfew_err *err)
 	c->loading = st->loading;
 	c->idle_raised = false;
 	place_region(g, old, st);
+	clear_below(c, g, st);
 	retire_servers(c, st);
 	cfw_core_drop_hooks(c->core, 0);
 	take_servers(g, st);
 	take_hooks(g, st);
 	keep_sources(c, g, st);
 	cfw_page_set_region(c->page, g->region);
+	leave_region(c, old, st);
 	take_rules(c, st);
 	for (size_t i = 0; i < st->nservers; i++) /* sockets that are handed over are shared from here on */
 		if (is_new(&st->servers[i]) && st->servers[i].kind->prepare)
@@ -347,9 +378,12 @@ void cfw_retired_sweep(struct curfew *c)
 			struct cfw_entry *s = &c->servers[i];
 			if (!s->id || !s->retired || cfw_core_server_remove(c->core, s->id, NULL))
 				continue;
+			struct cfw_gen *gen = s->gen;
 			cfw_entry_free(s);
 			c->nretired--;
 			again = c->nretired != 0; /* what it depended on may follow */
+			if (!cfw_gen_stops_servers(c, gen))
+				cfw_page_old_del(c->page, (uint16_t)gen->number);
 		}
 	}
 }

@@ -72,16 +72,50 @@ void cfw_page_kill_groups(const struct cfw_page *p)
 	errno = saved;
 }
 
-struct cfw_region cfw_page_region(const struct cfw_page *p)
+static struct cfw_region decode(uint64_t v)
 {
-	uint64_t v = atomic_load(&p->region);
 	return (struct cfw_region){
 		.generation = (uint16_t)(v >> 48), .servers = (uint16_t)(v >> 32), .hooks = (uint32_t)v % CFW_PAGE_MARKS};
 }
 
+static uint64_t encode(struct cfw_region r)
+{
+	return (uint64_t)r.generation << 48 | (uint64_t)r.servers << 32 | r.hooks;
+}
+
+struct cfw_region cfw_page_region(const struct cfw_page *p)
+{
+	return decode(atomic_load(&p->region));
+}
+
 void cfw_page_set_region(struct cfw_page *p, struct cfw_region r)
 {
-	atomic_store(&p->region, (uint64_t)r.generation << 48 | (uint64_t)r.servers << 32 | r.hooks);
+	atomic_store(&p->region, encode(r));
+}
+
+int cfw_page_old_add(struct cfw_page *p, struct cfw_region r)
+{
+	for (size_t i = 0; i < CFW_PAGE_OLD; i++)
+		if (!atomic_load(&p->old_regions[i])) {
+			atomic_store(&p->old_regions[i], encode(r));
+			return 0;
+		}
+	return -1;
+}
+
+void cfw_page_old_del(struct cfw_page *p, uint16_t generation)
+{
+	struct cfw_region r;
+	for (size_t i = 0; i < CFW_PAGE_OLD; i++)
+		if (cfw_page_old_get(p, i, &r) && r.generation == generation)
+			atomic_store(&p->old_regions[i], 0);
+}
+
+bool cfw_page_old_get(const struct cfw_page *p, size_t i, struct cfw_region *region)
+{
+	uint64_t v = i < CFW_PAGE_OLD ? atomic_load(&p->old_regions[i]) : 0;
+	*region = decode(v);
+	return v != 0;
 }
 
 bool cfw_page_mark(struct cfw_page *p, uint32_t index)
@@ -146,6 +180,12 @@ void cfw_page_server_set(struct cfw_page *p, uint32_t slot, uint32_t name, bool 
 	atomic_store(&s->pid, pid);
 	atomic_store(&s->name, name);
 	atomic_store(&s->owed, owed);
+}
+
+void cfw_page_server_done(struct cfw_page *p, uint32_t slot)
+{
+	if (slot < CFW_PAGE_SERVERS)
+		atomic_store(&p->servers[slot].owed, 0);
 }
 
 bool cfw_page_server_get(const struct cfw_page *p, uint32_t slot, uint32_t name, bool *owed, int *pid, char *address)

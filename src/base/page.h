@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -12,7 +13,8 @@ enum {
 	CFW_PAGE_GROUPS = 16384,
 	CFW_PAGE_MARKS = 65536,
 	CFW_PAGE_SERVERS = 16384,
-	CFW_PAGE_ADDRESS = 112
+	CFW_PAGE_ADDRESS = 112,
+	CFW_PAGE_OLD = 16
 };
 
 #define CFW_STALL_LIMIT UINT64_C(10000000000) /* ns: where nobody says otherwise */
@@ -43,6 +45,7 @@ struct cfw_page {
 	_Atomic uint32_t life;     /* enum cfw_life */
 	_Atomic uint32_t log_format, log_level;      /* as configured, for who logs the end */
 	_Atomic uint64_t region;                     /* of the policy that runs: struct cfw_region */
+	_Atomic uint64_t old_regions[CFW_PAGE_OLD];  /* of policies before it, some of whose servers still stop; 0: none */
 	_Atomic uint64_t pending_since_ns;           /* oldest signal that the loop has not seen; CFW_NEVER when none */
 	_Atomic uint32_t raised[CFW_PAGE_SIGNALS];   /* deliveries seen by the handler */
 	_Atomic uint32_t seen[CFW_PAGE_SIGNALS];     /* of those, taken over by the loop */
@@ -63,6 +66,11 @@ struct cfw_region {
 };
 struct cfw_region cfw_page_region(const struct cfw_page *p);
 void cfw_page_set_region(struct cfw_page *p, struct cfw_region region);
+/* The policy before has servers that still stop: their hooks are in its region, owed as ever. -1 when there are too many such. */
+int cfw_page_old_add(struct cfw_page *p, struct cfw_region region);
+void cfw_page_old_del(struct cfw_page *p, uint16_t generation);
+/* The i-th; false: there is none at this place. */
+bool cfw_page_old_get(const struct cfw_page *p, size_t i, struct cfw_region *region);
 
 /* An anonymous shared mapping; NULL when there is no memory. _free unmaps; NULL is fine. */
 struct cfw_page *cfw_page_new(void);
@@ -88,6 +96,7 @@ uint32_t cfw_page_count_marks(const struct cfw_page *p);
 uint32_t cfw_page_hash(uint32_t from, const char *s);
 /* What is out of range is not kept. address NULL: none. */
 void cfw_page_server_set(struct cfw_page *p, uint32_t slot, uint32_t name, bool owed, int pid, const char *address);
+void cfw_page_server_done(struct cfw_page *p, uint32_t slot); /* nothing is owed to it here any more */
 /* address has CFW_PAGE_ADDRESS bytes. False when there is none by that name in that slot. */
 bool cfw_page_server_get(const struct cfw_page *p, uint32_t slot, uint32_t name, bool *owed, int *pid, char *address);
 

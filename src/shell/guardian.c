@@ -44,6 +44,8 @@ struct guardian {
 	unsigned held[CFW_PAGE_SIGNALS];
 	const char *notify; /* systemd's socket, which hears this process only; NULL: there is none */
 	int code, tries;
+	struct cfw_region old_region; /* of a crash run for a policy that a reload had replaced */
+	size_t old_at;                /* where to look for the next one */
 };
 
 /* ---- launching ---- */
@@ -217,8 +219,7 @@ static void take_messages(struct guardian *g)
 		if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
 			memcpy(&fd, CMSG_DATA(c), sizeof fd);
 		if (fd >= 0 && cfw_sources_take(&g->kept, message, (size_t)n, fd))
-			cfw_sources_prune(&g->kept, cfw_page_region(g->page).generation,
-					  (unsigned)strtoul(g->kept.v[g->kept.n - 1].key, NULL, 10));
+			cfw_sources_prune(&g->kept, g->page, (unsigned)strtoul(g->kept.v[g->kept.n - 1].key, NULL, 10));
 		else if (fd >= 0)
 			continue;
 		else if (message[0] == CFW_MSG_READY)
@@ -340,6 +341,19 @@ static void note_crash(struct guardian *g, uint64_t now)
 	g->guarded.kept = &g->kept;
 }
 
+/* Another policy whose servers were still stopping (S4.12, S7.2): a run of its own, until the same deadline. */
+static bool next_region(struct guardian *g, uint64_t now)
+{
+	while (g->crashed && now < g->crash.deadline_ns && g->old_at < CFW_PAGE_OLD)
+		if (cfw_page_old_get(g->page, g->old_at++, &g->old_region)) {
+			g->crash.old_region = &g->old_region;
+			g->crash.vain = false;
+			g->tries = 0;
+			return true;
+		}
+	return false;
+}
+
 /* True when something is left to do, for another. */
 static bool look_at_end(struct guardian *g, uint32_t marks_before)
 {
@@ -353,7 +367,7 @@ static bool look_at_end(struct guardian *g, uint32_t marks_before)
 		raise_code(g, g->verdict != CFW_FINE ? FORCED_CODE
 			      : WIFEXITED(g->status) ? WEXITSTATUS(g->status)
 						     : finished - 1);
-		return false;
+		return next_region(g, now);
 	}
 	bool progress = cfw_page_count_marks(g->page) != marks_before;
 	if (!g->crashed) {
@@ -364,7 +378,8 @@ static bool look_at_end(struct guardian *g, uint32_t marks_before)
 			raise_code(g, FORCED_CODE);
 	}
 	g->tries = progress ? g->tries + 1 : g->tries + TRIES / TRIES_IN_VAIN;
-	return atomic_load(&g->page->loaded) && now < g->crash.deadline_ns && g->tries < TRIES;
+	bool again = atomic_load(&g->page->loaded) && now < g->crash.deadline_ns && g->tries < TRIES;
+	return again || (atomic_load(&g->page->loaded) && next_region(g, now));
 }
 
 static bool open_guardian(struct guardian *g, const struct cfw_run_options *options)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/page.h"
 #include "base/time.h"
+#include "curfew.h"
 #include "shell/sources.h"
 
 static void on_channel(void *ud, int fd, unsigned what)
@@ -86,6 +87,7 @@ const char *cfw_link_find_source(const struct cfw_link *l, const char *key, cons
 	char name[CFW_CHANNEL_MESSAGE];
 	if (!l->guarded || !l->crash)
 		return NULL;
-	snprintf(name, sizeof name, "%u %s", cfw_page_region(l->guarded->page).generation, key);
+	const struct cfw_region *old = l->crash->old_region;
+	snprintf(name, sizeof name, "%u %s", old ? old->generation : cfw_page_region(l->guarded->page).generation, key);
 	return cfw_sources_find(l->guarded->kept, name, path, n);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/page.h"
 
 static bool write_all(int fd, const char *text, size_t n)
 {
@@ -126,12 +127,23 @@ static void forget(struct cfw_source *s)
 	close(s->fd);
 }
 
-void cfw_sources_prune(struct cfw_sources *s, unsigned in_force, unsigned newest)
+static bool is_wanted(const struct cfw_page *page, unsigned long generation, unsigned newest)
+{
+	struct cfw_region old;
+	if (generation == cfw_page_region(page).generation || generation == newest)
+		return true;
+	for (size_t i = 0; i < CFW_PAGE_OLD; i++)
+		if (cfw_page_old_get(page, i, &old) && old.generation == generation)
+			return true;
+	return false;
+}
+
+void cfw_sources_prune(struct cfw_sources *s, const struct cfw_page *page, unsigned newest)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < s->n; i++) {
 		unsigned long generation = strtoul(s->v[i].key, NULL, 10);
-		if (generation == in_force || generation == newest)
+		if (is_wanted(page, generation, newest))
 			s->v[n++] = s->v[i];
 		else
 			forget(&s->v[i]);

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct cfw_page;
+
 struct cfw_source {
 	char *key, *path;
 	int fd;     /* a sealed memfd */
@@ -26,8 +28,8 @@ bool cfw_sources_send(int channel, const char *key, const char *path, const char
 bool cfw_sources_take(struct cfw_sources *s, const char *message, size_t n, int fd);
 /* The text of a key, NULL when it was not kept: valid until cfw_sources_clear. The last of a key counts. */
 const char *cfw_sources_find(struct cfw_sources *s, const char *key, const char **path, size_t *n);
-/* Keys begin with the number of a generation, "2 module:m": forget those of others than these two. */
-void cfw_sources_prune(struct cfw_sources *s, unsigned in_force, unsigned newest);
+/* Keys begin with the number of a generation, "2 module:m": forget all but those of the newest and of the ones that the page names. */
+void cfw_sources_prune(struct cfw_sources *s, const struct cfw_page *page, unsigned newest);
 void cfw_sources_clear(struct cfw_sources *s);
 
 #endif

@@ -288,6 +288,18 @@ static void test_page(void)
 	cfw_page_unmark(p, 77);
 	ok(!cfw_page_marked(p, 77), "a mark is taken back for a new life");
 	ok(!cfw_page_mark(p, CFW_PAGE_MARKS), "a mark out of range is refused");
+	struct cfw_region r = {.generation = 7, .servers = 12, .hooks = 60000}, got;
+	ok(!cfw_page_old_get(p, 0, &got) && !cfw_page_old_get(p, CFW_PAGE_OLD, &got), "no policy before this one");
+	is_int(cfw_page_old_add(p, r), 0, "S7.2: one whose servers still stop");
+	ok(cfw_page_old_get(p, 0, &got) && got.generation == 7 && got.servers == 12 && got.hooks == 60000, "with its region");
+	int added = 1;
+	for (r.generation = 8; !cfw_page_old_add(p, r); r.generation++)
+		added++;
+	is_int(added, CFW_PAGE_OLD, "there is room for some");
+	cfw_page_old_del(p, 7);
+	ok(!cfw_page_old_get(p, 0, &got) && cfw_page_old_get(p, 1, &got), "one is over, another is not");
+	cfw_page_old_del(p, 99);
+	is_int(cfw_page_old_add(p, r), 0, "its place is free again");
 	cfw_page_free(p);
 	cfw_page_free(NULL);
 }

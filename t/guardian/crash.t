@@ -98,6 +98,34 @@ LUA
 	cmp_ok($r->took, '<', 2.8, 'S8.2: until the same absolute deadline');
 }
 
+# S7.2, S4.12: servers that a reload had removed or replaced, and that were still stopping, have their own policy's hooks run
+for my $sig ('KILL', 'ABRT') {
+	my $trace = 'local function trace(...) local f = io.open("traces", "a") f:write(table.concat({ ... }, " "), "\n") f:close() end';
+	my $common = 'local curfew = require "curfew" ' . $trace . ' curfew.on("SIGHUP", curfew.reload) curfew.pre_stop(function() trace("global", V) end) '
+		. 'local stays = curfew.server { name = "stays", start = function() end } stays:pre_stop(function() trace("stays", V) end) ';
+	my $r = curfew(policy => 'V = "one" ' . $common . <<'LUA');
+local gone = curfew.server { name = "gone", start = function() end }
+gone:pre_stop(function() trace("gone1", V) curfew.log.info "> stopping" curfew.sleep(99) end)
+gone:pre_stop(function(ctx) trace("gone2", V, ctx.mode, ctx.trigger.name) end)
+local under = curfew.server { name = "under", start = function() end }
+under:pre_stop(function() trace("under", V) end)
+gone:after(under)
+under:post_start(function() curfew.after(0.01, function() curfew.log.info "> up" end) end)
+LUA
+	my $o = wait_started($r);
+	spew("$r->{dir}/policy.lua", 'V = "two" ' . $common . 'local new = curfew.server { name = "new", start = function() end } new:pre_stop(function() trace("new", V) end) new:post_start(function() curfew.log.info "> new" end)');
+	kill 'HUP', $r->{pid};
+	$r->wait_log(qr/> stopping/);
+	$r->wait_log(qr/> new/);
+	kill $sig, $o;
+	is($r->wait_exit, $sig eq 'KILL' ? 137 : 134, "S4.11: SIG$sig after a reload");
+	is(join(', ', sort(traces($r))), "global two, gone1 one, gone2 one abort crash, new two, stays two, under one",
+		"S4.12: SIG$sig: what still stopped under the old policy has its hooks run, from that policy, and all others theirs, once") or diag $r->log;
+	my @cut = $r->log =~ /WARN  (.*?) had begun when the process ended: not run again/g;
+	like("@cut", qr/^pre_stop of gone /, "S8.2: SIG$sig: the one that was cut is named");
+	is(join(' ', $r->leftovers), '', "S8.2: SIG$sig: nothing is left");
+}
+
 # what a script did once is not done twice; what it computes by waiting is computed again
 {
 	my $r = curfew(policy => <<'LUA');
