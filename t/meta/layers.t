@@ -12,13 +12,11 @@ case ${SAN-} in
 esac
 
 # tree FILE: a tree of one sound file in each room, and FILE, which is read from stdin.
+mkdir "$tmp/headers"
+(cd src && find . -name '*.h' -exec cp --parents -t "$tmp/headers" {} +)
 tree() {
 	rm -rf "$tmp/src"
-	mkdir -p "$tmp/src"
-	(cd src && find . -name '*.h') | while read -r h; do
-		mkdir -p "$tmp/src/$(dirname "$h")"
-		cp "src/$h" "$tmp/src/$h"
-	done
+	cp -r "$tmp/headers" "$tmp/src"
 	mkdir -p "$tmp/src/$(dirname "$1")"
 	cat >"$tmp/src/$1"
 }

@@ -95,7 +95,7 @@ LUA
 {
 	my $r = curfew(policy => <<'LUA');
 local curfew = require "curfew"
-curfew.configure { memory_limit = "32MB" }
+curfew.configure { memory_limit = "32MB", hook_cpu_limit = "10s", request_cpu_limit = "60s" } -- it is not about time
 local web = curfew.http { name = "web", listen = "127.0.0.1:0", routes = {
 	["GET /hoard"] = function()
 		local held = {}
