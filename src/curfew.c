@@ -136,6 +136,8 @@ void curfew_free(struct curfew *c)
 	c->ended = true; /* nothing wakes a loop that may be gone */
 	answer_all(c);
 	cfw_gen_free(c->next);
+	if (c->spent)
+		cfw_stage_free(c, c->spent);
 	cfw_entries_free(c);
 	while (c->gen) {
 		struct cfw_gen *g = c->gen;

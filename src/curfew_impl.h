@@ -86,6 +86,7 @@ struct curfew {
 	struct cfw_core *core;
 	struct cfw_policy *policy; /* gen's */
 	struct cfw_gen *gen;       /* in force; older ones behind it */
+	struct cfw_stage *spent;   /* of a reload that is over: nothing but memory */
 	struct cfw_gen *next;      /* being built */
 	uint32_t generations;      /* numbers given out */
 	bool reload_asked;

@@ -192,6 +192,9 @@ void cfw_reload_step(struct curfew *c)
 	struct curfew_err err = {0};
 	struct cfw_value *what = NULL;
 	int rc = 0;
+	if (c->spent)
+		cfw_stage_free(c, c->spent);
+	c->spent = NULL;
 	if (c->ended || (!c->reload_asked && !c->next))
 		return;
 	if (!c->next) {
@@ -215,7 +218,7 @@ void cfw_reload_step(struct curfew *c)
 uint64_t cfw_reload_deadline(const struct curfew *c)
 {
 	if (!c->next)
-		return c->reload_asked ? 0 : CFW_NEVER;
+		return c->reload_asked || c->spent ? 0 : CFW_NEVER;
 	const struct cfw_stage *st = c->next->stage;
 	return st->settled_by ? st->settled_by : st->until_ns;
 }

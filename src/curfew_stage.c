@@ -40,6 +40,7 @@ void cfw_stage_free(struct curfew *c, struct cfw_stage *st)
 		cfw_core_hook_discard(c->core, st->hooks[i]);
 	for (size_t i = 0; i < st->nservers; i++) {
 		struct cfw_staged_server *s = &st->servers[i];
+		cfw_value_free(s->old_def);
 		if (!s->srv)
 			continue;
 		s->kind->free(s->srv);

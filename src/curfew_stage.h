@@ -13,7 +13,7 @@ struct cfw_staged_server {
 	enum cfw_change change;
 	const struct cfw_kind *kind;
 	void *srv; /* opened, never started; NULL once it is somebody's */
-	struct cfw_value *def;
+	struct cfw_value *def, *old_def;
 	uint32_t old_mark; /* its place in the page before the swap */
 };
 

@@ -199,7 +199,7 @@ static void renew(struct cfw_gen *g, struct cfw_staged_server *s)
 	if (!e->first_def)
 		e->first_def = e->def;
 	else
-		cfw_value_free(e->def);
+		s->old_def = e->def; /* freed with the stage */
 	e->def = s->def;
 }
 
@@ -363,7 +363,7 @@ int cfw_swap(struct curfew *c, struct cfw_value **what, struct curfew_err *err)
 	cfw_policy_release(g->policy);
 	begin_deferred(g, st);
 	cfw_gens_limit(c);
-	cfw_stage_free(c, st);
+	c->spent = st; /* to return its memory is for another turn of the loop */
 	return 0;
 }
 
