@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "view/black_box.h"
 
@@ -20,6 +21,7 @@ struct cfw_recorder {
 	struct cfw_black_box box;
 	void *at;
 	int fd; /* its lock */
+	bool lost;
 };
 
 static uint64_t wall_ns(void)
@@ -112,9 +114,21 @@ struct cfw_recorder *cfw_recorder_open(const char *path, bool crash, struct curf
 	return NULL;
 }
 
-void cfw_recorder_put(struct cfw_recorder *r, const struct cfw_core *core, const struct cfw_journal_entry *e)
+/* Whoever cuts it off takes the pages from under us: to touch them would be the end of this process. */
+static bool is_whole(struct cfw_recorder *r, const struct cfw_log *log)
 {
-	if (!r)
+	struct stat st;
+	if (!r->lost && (fstat(r->fd, &st) || st.st_size < CFW_BLACK_BOX_SIZE)) {
+		r->lost = true;
+		cfw_log_at(log, CFW_WARN, "black box: it was cut off by another: nothing more is written to it");
+	}
+	return !r->lost;
+}
+
+void cfw_recorder_put(struct cfw_recorder *r, const struct cfw_core *core, const struct cfw_journal_entry *e,
+		      const struct cfw_log *log)
+{
+	if (!r || !is_whole(r, log))
 		return;
 	cfw_black_box_put(&r->box, core, e);
 	if (e->what == CFW_J_STOP || e->what == CFW_J_EXIT) /* the kernel has it anyway; the disk has it soon */

@@ -191,7 +191,7 @@ static void on_journal(void *ud)
 		r->logged = e->seq;
 		struct cfw_journal_entry mine = *e; /* what follows may move it */
 		cfw_view_log(core, &mine, cfw_logger_log(r->logger), curfew_text, r->curfew);
-		cfw_recorder_put(r->recorder, core, &mine);
+		cfw_recorder_put(r->recorder, core, &mine, cfw_logger_log(r->logger));
 		cfw_metrics_entry(&r->metrics, core, &mine);
 		cfw_sd_journal(r->sd, &mine);
 		if (mine.what == CFW_J_LIFE && mine.a == CFW_L_STARTED && !r->link.crash)

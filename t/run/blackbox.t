@@ -138,6 +138,18 @@ ok(!-e "$r->{dir}/box", 'and nothing is left of it');
 	is((timeline('--file', "$first->{dir}/box"))[0], 0, 'which is left in peace');
 }
 
+# one that is cut off while it is written
+{
+	my $r = curfew(before => ['--black-box', 'box', '--no-guardian'], policy => $POLICY, env => { SECRET => 'x' });
+	$r->wait_log(qr/started 2 servers/);
+	truncate("$r->{dir}/box", 0) or die "truncate: $!";
+	spew("$r->{dir}/go", '');
+	$r->signal('TERM');
+	is($r->wait_exit, 1, 'a black box that another cuts off: the stop goes its way') or diag $r->log;
+	is(() = $r->log =~ /WARN  black box: it was cut off by another/g, 1, 'which is logged once');
+	is(-s "$r->{dir}/box", 0, 'and nothing more is written to it');
+}
+
 # what is no black box
 for (['a text', "hello\n" x 100, qr/it is no black box of curfew/], ['nothing', '', qr/it is no black box of curfew/],
 	['one of another version', "curfew blackbox\0" . pack('LL', 99, 1) . "\0" x 9000, qr/it is of another version \(99, this one reads 1\)/]) {
