@@ -1,10 +1,16 @@
 -- embed.lua [MODULE=]FILE…: print a C table of the modules in FILE…, compiled to bytecode, for package.preload.
 -- "lua/curfew/init.lua" becomes module "curfew", "lua/curfew/rules.lua" becomes "curfew.rules"; others' modules are named,
 -- and go without their debug information.
--- Those that only commands of the binary use, `check` and what it stands on, are kept from policies.
+-- A policy can require curfew, curfew.sim, and what the binary itself starts in a policy's place; the rest is for our own
+-- modules.
 local function module_of(path)
 	local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/", "."):gsub("%.init$", "")
 	return name
+end
+
+local open = {}
+for _, name in ipairs { "curfew", "curfew.command", "curfew.sim", "curfew.sim.inside" } do
+	open[name] = true
 end
 
 print('#include "policy/embedded.h"')
@@ -22,8 +28,7 @@ for i, word in ipairs(arg) do
 	end
 	-- gmatch "." skips nothing: "." matches any byte, newlines and zeros included
 	print(("static const unsigned char m%d[] = {%s};"):format(i, table.concat(bytes)))
-	local tool = not module:find "^curfew%f[.\0]" or module:find "^curfew%.check%f[.\0]"
-	rows[#rows + 1] = ('\t{"%s", m%d, sizeof m%d, %s},'):format(module, i, i, tool and "true" or "false")
+	rows[#rows + 1] = ('\t{"%s", m%d, sizeof m%d, %s},'):format(module, i, i, open[module] and "true" or "false")
 end
 print("const struct cfw_embedded cfw_embedded[] = {")
 print(table.concat(rows, "\n"))

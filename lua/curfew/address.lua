@@ -10,8 +10,8 @@ local function fail(what, path, fmt, ...)
 end
 
 local function unix(v, what, path)
-	local name = v:sub(6)
-	if name == "" or name:find("\0", 1, true) then
+	local name = string.sub(v, 6)
+	if name == "" or string.find(name, "\0", 1, true) then
 		fail(what, path, 'expected a path after "unix:", got %s', misuse.show(v))
 	elseif #name > PATH_MAX then
 		fail(what, path, "the path of a Unix socket has at most %d bytes, this one has %d", PATH_MAX, #name)
@@ -21,14 +21,14 @@ end
 
 -- lowest: 0 for an address to listen at, 1 for one to connect to.
 local function inet(v, what, path, lowest)
-	local host, port = v:match "^%[([%x:.%%%w]+)%]:(%d+)$"
+	local host, port = string.match(v, "^%[([%x:.%%%w]+)%]:(%d+)$")
 	if not host then
-		host, port = v:match "^([^:%[%]%s%c/]*):(%d+)$"
+		host, port = string.match(v, "^([^:%[%]%s%c/]*):(%d+)$")
 	end
 	if not host then
-		if v:find "^[%x:.]+$" and select(2, v:gsub(":", "")) > 1 then
+		if string.find(v, "^[%x:.]+$") and select(2, string.gsub(v, ":", "")) > 1 then
 			fail(what, path, 'an IPv6 address is written in brackets, with a port: "[::1]:80", got %s', misuse.show(v))
-		elseif v:find "^[^:%s%c/]+$" or v:find "^%[[%x:.]+%]$" then
+		elseif string.find(v, "^[^:%s%c/]+$") or string.find(v, "^%[[%x:.]+%]$") then
 			fail(what, path, "%s has no port: expected %s", misuse.show(v), EXAMPLES)
 		end
 		fail(what, path, "expected %s, got %s", EXAMPLES, misuse.show(v))
@@ -47,9 +47,9 @@ local function address(lowest)
 		if type(v) ~= "string" then
 			misuse.expected(path and what .. ": " .. path or what, EXAMPLES, v)
 		end
-		if lowest == 0 and v:find "^systemd:[^%c:]+$" then -- a socket that was passed, by its name
+		if lowest == 0 and string.find(v, "^systemd:[^%c:]+$") then -- a socket that was passed, by its name
 			return v
-		elseif v:find "^unix:" then
+		elseif string.find(v, "^unix:") then
 			return unix(v, what, path)
 		end
 		return inet(v, what, path, lowest)

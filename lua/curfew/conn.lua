@@ -5,7 +5,7 @@ local exchange = require "curfew.exchange"
 
 local LINE = 1048576 -- longest line that conn:lines takes
 
-local Conn = { __name = "curfew.conn" }
+local Conn = { __name = "curfew.conn", __metatable = "curfew.conn" }
 Conn.__index = Conn
 
 local check_self = exchange.checker(Conn, "conn")
@@ -18,8 +18,8 @@ local function read(self, max)
 		return self.x:read(max)
 	end
 	local n = max and max > 0 and max or #kept
-	self.kept = kept:sub(n + 1)
-	return kept:sub(1, n)
+	self.kept = string.sub(kept, n + 1)
+	return string.sub(kept, 1, n)
 end
 
 -- The next bytes, at most max of them; nil at the end of input; nil, message, code when it broke.
@@ -54,15 +54,15 @@ local function next_line(self)
 			local rest = table.concat(pieces)
 			return rest ~= "" and rest or nil
 		end
-		local stop = piece:find("\n", 1, true)
+		local stop = string.find(piece, "\n", 1, true)
 		if stop then
-			self.kept = piece:sub(stop + 1) .. self.kept
-			pieces[#pieces + 1] = piece:sub(1, stop - 1)
-			return (table.concat(pieces):gsub("\r$", ""))
+			self.kept = string.sub(piece, stop + 1) .. self.kept
+			pieces[#pieces + 1] = string.sub(piece, 1, stop - 1)
+			return (string.gsub(table.concat(pieces), "\r$", ""))
 		end
 		pieces[#pieces + 1], size = piece, size + #piece
 		if size > LINE then
-			error(("conn:lines: a line longer than %d bytes"):format(LINE), 0)
+			error(string.format("conn:lines: a line longer than %d bytes", LINE), 0)
 		end
 	end
 end

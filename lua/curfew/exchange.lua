@@ -1,12 +1,13 @@
 -- exchange.lua: what a reply and a connection share: both are a userdata "curfew.exchange" behind the script's object, as x.
 local misuse = require "curfew.misuse"
+local metatable_of = debug.getmetatable -- beneath __metatable, which keeps a script away from it
 
 local QUEUE = 65536 -- bytes written before the writer waits for the peer
 
 -- A function that raises unless self is of class; name: "conn", as scripts call it.
 local function checker(class, name)
 	return function(self, method)
-		if getmetatable(self) ~= class then
+		if metatable_of(self) ~= class then
 			misuse.raise(name .. ":" .. method, "call it with a colon, %s:%s(…), not with a dot", name, method)
 		end
 	end

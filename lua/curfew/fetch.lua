@@ -6,7 +6,7 @@ local schema = require "curfew.schema"
 local types = require "curfew.kinds".types
 
 local method = schema.simple('a method such as "POST"', function(v)
-	return type(v) == "string" and v:find "^%u+$" and v or nil
+	return type(v) == "string" and string.find(v, "^%u+$") and v or nil
 end)
 
 local options = schema.record({

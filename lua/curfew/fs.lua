@@ -35,7 +35,7 @@ function fs.read(path, opts, callback)
 end
 
 local file_mode = schema.simple('a mode such as "0640"', function(v)
-	local n = type(v) == "string" and v:find "^[0-7]+$" and tonumber(v, 8) or math.type(v) == "integer" and v
+	local n = type(v) == "string" and string.find(v, "^[0-7]+$") and tonumber(v, 8) or math.type(v) == "integer" and v
 	return n and n >= 0 and n <= 4095 and n or nil
 end)
 

@@ -8,14 +8,14 @@ local function value(v, name, what, path)
 	elseif type(v) ~= "string" then
 		misuse.expected(context .. ": " .. name, "a string", v)
 	end
-	if v:find "[\r\n\0]" then
+	if string.find(v, "[\r\n\0]") then
 		misuse.raise(context .. ": " .. name, "a header's value has no line breaks, got %s", misuse.show(v))
 	end
 	return v
 end
 
 local function check_name(name, what, path)
-	if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then
+	if type(name) ~= "string" or not string.find(name, "^[%w!#$%%&'*+.^_`|~-]+$") then
 		misuse.expected(path and what .. ": " .. path or what, 'the name of a header such as "Content-Type"', name)
 	end
 end
@@ -43,9 +43,9 @@ end
 
 -- The key under which a table of headers has name, whatever its case; nil when it has not.
 local function find(table_of_headers, name)
-	local low = name:lower()
+	local low = string.lower(name)
 	for key in pairs(table_of_headers) do
-		if key:lower() == low then
+		if string.lower(key) == low then
 			return key
 		end
 	end

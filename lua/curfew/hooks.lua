@@ -54,7 +54,7 @@ function methods:extend(t)
 	return c.extend(self.run, ns)
 end
 
-local meta = { __name = "curfew.ctx" }
+local meta = { __name = "curfew.ctx", __metatable = "curfew.ctx" }
 
 function meta.__index(self, key)
 	if key == "elapsed" then

@@ -18,7 +18,7 @@ local home = {
 
 local module_of = {}
 for name, members in pairs(home) do
-	for member in members:gmatch "%S+" do
+	for member in string.gmatch(members, "%S+") do
 		module_of[member] = "curfew." .. name
 	end
 end
@@ -37,16 +37,16 @@ c.on_serve(function(kind, handler, x, server_id)
 	return require "curfew.serve"(kind, handler, x, server_id)
 end)
 
-os.execute = function(...)
+-- What the script finds in its globals. Our own modules have a table of globals of their own (libs.c).
+local script = _G
+
+script.os.execute = function(...)
 	return require "curfew.shell".execute(...)
 end
-io.popen = function(...)
+script.io.popen = function(...)
 	return require "curfew.shell".popen(...)
 end
-_G.require = require(c.sandboxed == true and "curfew.sandbox" or "curfew.require")
-if c.sandboxed ~= true then
-	require = _G.require -- what a script makes of its globals is not ours
-end
+script.require = require(c.sandboxed == true and "curfew.sandbox" or "curfew.require")
 
 require "curfew.default"
 

@@ -10,7 +10,7 @@ local required, simple = schema.required, schema.simple
 local HOOK_HINT = "hooks are added to the server: %s"
 local hints = {}
 for _, phase in ipairs { "pre_start", "post_start", "pre_stop", "post_stop" } do
-	hints[phase] = HOOK_HINT:format("web:" .. phase .. "(function(ctx) … end)")
+	hints[phase] = string.format(HOOK_HINT, "web:" .. phase .. "(function(ctx) … end)")
 end
 
 -- ---- words shared by all kinds
@@ -72,12 +72,12 @@ local function command(v, what, path)
 end
 
 local variable = simple("names of variables without =", function(v)
-	return type(v) == "string" and v ~= "" and not v:find "[=\0]" and v or nil
+	return type(v) == "string" and v ~= "" and not string.find(v, "[=\0]") and v or nil
 end)
 local env = schema.map(variable, schema.word, 'a table such as { KEY = "value" }')
 
 local url = simple('a URL such as "http://127.0.0.1:8080/ready"', function(v)
-	return type(v) == "string" and v:find "^https?://[^/%s%c]+[^%s%c]*$" and v or nil
+	return type(v) == "string" and string.find(v, "^https?://[^/%s%c]+[^%s%c]*$") and v or nil
 end)
 
 local READY = { "tcp", "http", "exec", "notify", "delay" }
@@ -127,14 +127,14 @@ local output = simple("one of " .. OUTPUTS, function(v)
 	if v == "inherit" or v == "log" or v == "null" then
 		return v
 	end
-	return type(v) == "string" and v:find "^file:[^\0]+$" and v or nil
+	return type(v) == "string" and string.find(v, "^file:[^\0]+$") and v or nil
 end)
 
 local account = simple("a name or a number", function(v)
 	if math.type(v) == "integer" and v >= 0 then
 		return tostring(v)
 	end
-	return type(v) == "string" and v ~= "" and not v:find "[%c:]" and v or nil
+	return type(v) == "string" and v ~= "" and not string.find(v, "[%c:]") and v or nil
 end)
 
 local process = {

@@ -7,9 +7,9 @@ local SHOWN = 60
 local function show(v)
 	local kind = type(v)
 	if kind == "string" then
-		local s = #v > SHOWN and v:sub(1, SHOWN) or v
-		s = s:gsub('[%c"\\]', function(ch)
-			return (ch == '"' or ch == "\\") and "\\" .. ch or ("\\x%02x"):format(ch:byte())
+		local s = #v > SHOWN and string.sub(v, 1, SHOWN) or v
+		s = string.gsub(s, '[%c"\\]', function(ch)
+			return (ch == '"' or ch == "\\") and "\\" .. ch or string.format("\\x%02x", string.byte(ch))
 		end)
 		return '"' .. s .. '"' .. (#v > SHOWN and "…" or "")
 	elseif kind == "nil" or kind == "boolean" or kind == "number" then
@@ -21,13 +21,13 @@ end
 -- `, did you mean "listen"?`, or nothing where no name is near.
 local function suggest(word, names)
 	local name = require "curfew.nearest"(word, names)
-	return name and (', did you mean "%s"?'):format(name) or ""
+	return name and string.format(', did you mean "%s"?', name) or ""
 end
 
 -- what: the function as the script wrote it, "curfew.http".
 local function raise(what, fmt, ...)
 	local where = c.where(1)
-	error((where and where .. ": " or "") .. what .. ": " .. fmt:format(...), 0)
+	error((where and where .. ": " or "") .. what .. ": " .. string.format(fmt, ...), 0)
 end
 
 -- An argument that is not what it has to be.

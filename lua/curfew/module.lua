@@ -3,7 +3,7 @@ local c = require "curfew.core"
 
 -- module_of: name -> the module that has it.
 return function(module_of)
-	local meta = { __name = "curfew" }
+	local meta = { __name = "curfew", __metatable = "curfew" }
 
 	function meta.__index(self, key)
 		local module = module_of[key]
@@ -13,7 +13,7 @@ return function(module_of)
 			return value
 		elseif key == "state" then
 			return c.life()
-		elseif key == "version" or type(key) ~= "string" or key:find "^__" then
+		elseif key == "version" or type(key) ~= "string" or string.find(key, "^__") then
 			return nil
 		end
 		local names = { "state" }

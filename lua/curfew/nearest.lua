@@ -10,9 +10,9 @@ local function distance(a, b)
 		local last = before
 		before, row = row, { [0] = i }
 		for j = 1, #b do
-			local same = a:byte(i) == b:byte(j)
+			local same = string.byte(a, i) == string.byte(b, j)
 			local d = math.min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (same and 0 or 1))
-			if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+			if i > 1 and j > 1 and string.byte(a, i) == string.byte(b, j - 1) and string.byte(a, i - 1) == string.byte(b, j) then
 				d = math.min(d, last[j - 2] + 1)
 			end
 			row[j] = d
@@ -27,11 +27,11 @@ return function(word, names)
 		return nil
 	end
 	local best, best_distance
-	local low = word:lower()
+	local low = string.lower(word)
 	for _, name in ipairs(names) do
-		local other = name:lower()
+		local other = string.lower(name)
 		local d = distance(low, other)
-		if #low >= 4 and #other >= 4 and (other:find(low, 1, true) or low:find(other, 1, true)) then
+		if #low >= 4 and #other >= 4 and (string.find(other, low, 1, true) or string.find(low, other, 1, true)) then
 			d = math.min(d, 2)
 		end
 		if d <= math.max(1, math.min(#low, #other) // 3) and (not best or d < best_distance) then

@@ -16,17 +16,17 @@ end
 -- The route with its captures' names taken out: two routes that match the same have the same.
 local function shape(key, route, what, path)
 	local seen, out = {}, {}
-	for segment, at in route:gmatch "/([^/]*)()" do
-		local name = segment:match "^:(.*)$"
+	for segment, at in string.gmatch(route, "/([^/]*)()") do
+		local name = string.match(segment, "^:(.*)$")
 		if name then
-			if not name:find "^[%a_][%w_]*$" then
+			if not string.find(name, "^[%a_][%w_]*$") then
 				fail(what, path, '%s: expected a name after ":", got %s', misuse.show(key), misuse.show(segment))
 			elseif seen[name] then
 				fail(what, path, '%s: ":%s" is there twice', misuse.show(key), name)
 			end
 			seen[name] = true
 			segment = ":"
-		elseif segment:find("*", 1, true) and (segment ~= "*" or at <= #route) then
+		elseif string.find(segment, "*", 1, true) and (segment ~= "*" or at <= #route) then
 			fail(what, path, '%s: "*" can only be the last segment, as in "GET /files/*"', misuse.show(key))
 		end
 		out[#out + 1] = segment
@@ -38,15 +38,15 @@ local function check_key(key, what, path)
 	if type(key) ~= "string" then
 		fail(what, path, "%s, got %s", EXPECTED, misuse.show(key))
 	end
-	local method, route = key:match "^(%S+) (/%S*)$"
+	local method, route = string.match(key, "^(%S+) (/%S*)$")
 	if not method then
-		if key:find "^%S+%s+/%S*%s*$" then
+		if string.find(key, "^%S+%s+/%S*%s*$") then
 			fail(what, path, "%s: one space between method and path, none around, got %s", EXPECTED, misuse.show(key))
 		end
 		fail(what, path, "%s, got %s", EXPECTED, misuse.show(key))
 	elseif not VALID[method] then
 		fail(what, path, "%s: unknown method %s%s", misuse.show(key), misuse.show(method), misuse.suggest(method, METHODS))
-	elseif route:find "[?#]" then
+	elseif string.find(route, "[?#]") then
 		fail(what, path, "%s: a route is a path, the query is in req.query", misuse.show(key))
 	end
 	return method .. " " .. shape(key, route, what, path)

@@ -19,7 +19,7 @@ local OWN_WAY = {
 
 -- The trigger's name as the core writes it.
 local function trigger_name(what, name)
-	if name:find "^custom:." then
+	if string.find(name, "^custom:.") then
 		return name
 	end
 	local known = c.trigger_names()
@@ -33,12 +33,12 @@ local function trigger_name(what, name)
 		local signals = require "curfew.signals".names
 		table.move(signals, 1, #signals, #names + 1, names)
 		local near = misuse.suggest(name, names)
-		if near == "" and not name:find "^[Ss][Ii][Gg]" and name:find "^[%w_.-]+$" then
-			near = ('; one of your own is written "custom:%s"'):format(name)
+		if near == "" and not string.find(name, "^[Ss][Ii][Gg]") and string.find(name, "^[%w_.-]+$") then
+			near = string.format('; one of your own is written "custom:%s"', name)
 		end
 		misuse.raise(what, "unknown trigger %s%s", misuse.show(name), near)
 	end
-	local full = name:upper():gsub("^SIG", "")
+	local full = string.gsub(string.upper(name), "^SIG", "")
 	full = "SIG" .. full
 	if NEVER_SEEN[full] then
 		misuse.raise(what, "no process can catch %s", full)

@@ -6,13 +6,13 @@ local loaded = {}
 local globals = _G
 
 local libraries = {}
-for name in ("coroutine io math os string table utf8"):gmatch "%a+" do
+for name in string.gmatch("coroutine io math os string table utf8", "%a+") do
 	libraries[name] = globals[name]
 end
 
 return function(name)
 	if type(name) ~= "string" then
-		error(("bad argument #1 to 'require' (string expected, got %s)"):format(type(name)), 2)
+		error(string.format("bad argument #1 to 'require' (string expected, got %s)", type(name)), 2)
 	end
 	if name == "curfew" then
 		curfew = curfew or require "curfew"
@@ -24,7 +24,7 @@ return function(name)
 	end
 	local chunk, file = c.sandbox_module(name)
 	if not chunk then
-		error(("module '%s' not found in the sandbox:%s"):format(name, file), 2)
+		error(string.format("module '%s' not found in the sandbox:%s", name, file), 2)
 	end
 	value = chunk(name, file)
 	if value ~= nil then

@@ -53,21 +53,21 @@ schema.boolean = simple("true or false", function(v)
 	return nil
 end)
 schema.text = simple("a string that is not empty", function(v)
-	return type(v) == "string" and v ~= "" and not v:find("\0", 1, true) and v or nil
+	return type(v) == "string" and v ~= "" and not string.find(v, "\0", 1, true) and v or nil
 end)
 schema.name = simple("a name: a string without control characters, not empty", function(v)
-	return type(v) == "string" and v ~= "" and not v:find "%c" and v or nil
+	return type(v) == "string" and v ~= "" and not string.find(v, "%c") and v or nil
 end)
 -- A word of a command line or an environment: integers are as good as their digits.
 schema.word = simple("a string", function(v)
 	if math.type(v) == "integer" then
 		return tostring(v)
 	end
-	return type(v) == "string" and not v:find("\0", 1, true) and v or nil
+	return type(v) == "string" and not string.find(v, "\0", 1, true) and v or nil
 end)
 
 function schema.integer(low, high)
-	return simple(("a whole number from %d to %d"):format(low, high), function(v)
+	return simple(string.format("a whole number from %d to %d", low, high), function(v)
 		local n = type(v) == "number" and math.tointeger(v)
 		return n and n >= low and n <= high and n or nil
 	end)

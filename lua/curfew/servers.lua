@@ -20,7 +20,7 @@ local function members()
 	return names
 end
 
-local meta = { __name = "curfew.server" }
+local meta = { __name = "curfew.server", __metatable = "curfew.server" }
 
 function meta.__index(self, key)
 	local method = methods[key]

@@ -1,6 +1,7 @@
 -- shell.lua: os.execute and io.popen as Lua's manual has them, but they wait in the loop instead of blocking it.
 local c = require "curfew.core"
 local misuse = require "curfew.misuse"
+local metatable_of = debug.getmetatable -- beneath __metatable, which keeps a script away from it
 
 local shell = {}
 
@@ -41,7 +42,7 @@ end
 
 -- ---- io.popen
 
-local Pipe = { __name = "curfew.pipe" }
+local Pipe = { __name = "curfew.pipe", __metatable = "curfew.pipe" }
 Pipe.__index = Pipe
 
 -- The command's whole output, once it has ended; nil, message, code when it could not be run.
@@ -61,11 +62,11 @@ function readers.l(text, at, keep)
 	if at > #text then
 		return nil, at
 	end
-	local stop = text:find("\n", at, true)
+	local stop = string.find(text, "\n", at, true)
 	if not stop then
-		return text:sub(at), #text + 1
+		return string.sub(text, at), #text + 1
 	end
-	return text:sub(at, keep and stop or stop - 1), stop + 1
+	return string.sub(text, at, keep and stop or stop - 1), stop + 1
 end
 
 function readers.L(text, at)
@@ -73,11 +74,11 @@ function readers.L(text, at)
 end
 
 function readers.a(text, at)
-	return text:sub(at), #text + 1
+	return string.sub(text, at), #text + 1
 end
 
 function readers.n(text, at)
-	local word, stop = text:match("^%s*([+-]?[%w.]+[+-]?%d*)()", at)
+	local word, stop = string.match(text, "^%s*([+-]?[%w.]+[+-]?%d*)()", at)
 	local number = tonumber(word)
 	return number, number and stop or at
 end
@@ -86,7 +87,7 @@ local function read_count(text, at, n)
 	if at > #text then
 		return nil, at
 	end
-	return text:sub(at, at + n - 1), math.min(at + n, #text + 1)
+	return string.sub(text, at, at + n - 1), math.min(at + n, #text + 1)
 end
 
 local function read_one(self, format)
@@ -96,7 +97,7 @@ local function read_one(self, format)
 		value, self.at = read_count(text, self.at, format)
 		return value
 	end
-	local reader = readers[tostring(format):gsub("^%*", ""):sub(1, 1)]
+	local reader = readers[string.match(tostring(format), "^%*?(.?)")]
 	if not reader then
 		misuse.raise("pipe:read", "invalid format %s", misuse.show(format))
 	end
@@ -105,7 +106,7 @@ local function read_one(self, format)
 end
 
 local function check_open(self, method, mode)
-	if getmetatable(self) ~= Pipe then
+	if metatable_of(self) ~= Pipe then
 		misuse.raise("pipe:" .. method, "call it with a colon, pipe:%s(…), not with a dot", method)
 	elseif self.closed then
 		misuse.raise("pipe:" .. method, "the pipe is closed")

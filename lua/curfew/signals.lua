@@ -3,14 +3,15 @@ local c = require "curfew.core"
 local misuse = require "curfew.misuse"
 
 local NAMES = {}
-for name in ([[HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ
-	VTALRM PROF WINCH IO PWR SYS]]):gmatch "%S+" do
+local ALL = [[HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU URG XCPU
+	XFSZ VTALRM PROF WINCH IO PWR SYS]]
+for name in string.gmatch(ALL, "%S+") do
 	NAMES[#NAMES + 1] = "SIG" .. name
 end
 
 local SHORT = {}
 for i, name in ipairs(NAMES) do
-	SHORT[i] = name:sub(4)
+	SHORT[i] = string.sub(name, 4)
 end
 
 return {
@@ -20,7 +21,8 @@ return {
 		if type(v) ~= "string" then
 			misuse.expected(context, 'the name of a signal such as "TERM"', v)
 		elseif not c.signal_number(v) then
-			misuse.raise(context, "unknown signal %s%s", misuse.show(v), misuse.suggest(v, v:find "^[Ss][Ii][Gg]" and NAMES or SHORT))
+			local names = string.find(v, "^[Ss][Ii][Gg]") and NAMES or SHORT
+			misuse.raise(context, "unknown signal %s%s", misuse.show(v), misuse.suggest(v, names))
 		end
 		return v
 	end,

@@ -28,7 +28,7 @@ function steer.skip(server, callback)
 		local name = servers.name_of(server) or misuse.expected("curfew.skip", "a server or its name", server)
 		id = c.server_find(name)
 		if not id then
-			return nil, ("there is no server %s"):format(misuse.show(name)), "ENOENT"
+			return nil, string.format("there is no server %s", misuse.show(name)), "ENOENT"
 		end
 	end
 	return ask("curfew.skip", callback, "skip", id)

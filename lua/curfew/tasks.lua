@@ -3,6 +3,7 @@ local c = require "curfew.core"
 local async = require "curfew.async"
 local misuse = require "curfew.misuse"
 local schema = require "curfew.schema"
+local metatable_of = debug.getmetatable -- beneath __metatable, which keeps a script away from it
 
 local tasks = {}
 
@@ -35,11 +36,11 @@ end
 
 -- ---- tasks
 
-local Task = { __name = "curfew.task" }
+local Task = { __name = "curfew.task", __metatable = "curfew.task" }
 Task.__index = Task
 
 local function self_task(self, method)
-	if getmetatable(self) ~= Task then
+	if metatable_of(self) ~= Task then
 		misuse.raise("task:" .. method, "call it with a colon, task:%s(…), not with a dot", method)
 	end
 	return self.task
@@ -74,12 +75,12 @@ end
 
 -- Functions become tasks; those are ours to cancel when the combinator is over, however it ends.
 local function begin(what, list)
-	if type(list) ~= "table" or getmetatable(list) == Task then
+	if type(list) ~= "table" or metatable_of(list) == Task then
 		misuse.expected(what, "a list of functions or tasks", list)
 	end
 	for key, item in pairs(list) do
-		if type(item) ~= "function" and getmetatable(item) ~= Task then
-			misuse.expected(("%s: [%s]"):format(what, misuse.show(key)), "a function or a task", item)
+		if type(item) ~= "function" and metatable_of(item) ~= Task then
+			misuse.expected(string.format("%s: [%s]", what, misuse.show(key)), "a function or a task", item)
 		end
 	end
 	local running, keys, own = {}, {}, {}

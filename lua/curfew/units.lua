@@ -30,13 +30,13 @@ local function bounded(ns)
 end
 
 local function parse(s)
-	local seconds = s:match "^%d+%.?%d*$"
+	local seconds = string.match(s, "^%d+%.?%d*$")
 	if seconds then
 		return bounded(tonumber(seconds) * SECOND)
 	end
 	local sum, at, last = 0, 1, 0
 	repeat
-		local number, unit, next_at = s:match("^(%d+%.?%d*)(%a+)()", at)
+		local number, unit, next_at = string.match(s, "^(%d+%.?%d*)(%a+)()", at)
 		local rank = RANK[unit]
 		if not rank or rank <= last then
 			return nil
@@ -87,14 +87,14 @@ function units.size(v)
 	elseif type(v) ~= "string" then
 		return nil
 	end
-	local number, unit = v:match "^(%d+%.?%d*)(%a*)$"
+	local number, unit = string.match(v, "^(%d+%.?%d*)(%a*)$")
 	if not number then
 		return nil
 	end
-	local low = unit:lower()
-	local power = low == "" and 0 or POWER[low:sub(1, 1)]
-	local rest = low:sub(2)
-	if not power or (rest ~= "" and (low:sub(1, 1) == "b" or (rest ~= "b" and rest ~= "ib"))) then
+	local low = string.lower(unit)
+	local power = low == "" and 0 or POWER[string.sub(low, 1, 1)]
+	local rest = string.sub(low, 2)
+	if not power or (rest ~= "" and (string.sub(low, 1, 1) == "b" or (rest ~= "b" and rest ~= "ib"))) then
 		return nil
 	end
 	local bytes = tonumber(number) * 1024.0 ^ power

@@ -8,7 +8,7 @@ local getinfo = debug.getinfo -- a script may take debug away
 
 -- ---- res
 
-local Res = { __name = "curfew.res" }
+local Res = { __name = "curfew.res", __metatable = "curfew.res" }
 Res.__index = Res
 
 local check_self = exchange.checker(Res, "res")
@@ -136,7 +136,7 @@ end
 -- ---- req
 
 local function unescape(s)
-	return (s:gsub("+", " "):gsub("%%(%x%x)", function(hex)
+	return (string.gsub(string.gsub(s, "+", " "), "%%(%x%x)", function(hex)
 		return string.char(tonumber(hex, 16))
 	end))
 end
@@ -144,14 +144,14 @@ end
 -- The query as a table, the last of several values; made at first use.
 local function parse_query(query)
 	local args = {}
-	for pair in (query or ""):gmatch "[^&]+" do
-		local name, value = pair:match "^([^=]*)=?(.*)$"
+	for pair in string.gmatch(query or "", "[^&]+") do
+		local name, value = string.match(pair, "^([^=]*)=?(.*)$")
 		args[unescape(name)] = unescape(value)
 	end
 	return args
 end
 
-local Req = { __name = "curfew.req" }
+local Req = { __name = "curfew.req", __metatable = "curfew.req" }
 
 function Req.__index(self, key)
 	if key == "args" then
@@ -164,8 +164,9 @@ end
 
 -- req.headers["Content-Type"] finds "content-type".
 local Fields = {
+	__metatable = "curfew.req.headers",
 	__index = function(self, name)
-		return type(name) == "string" and rawget(self, name:lower()) or nil
+		return type(name) == "string" and rawget(self, string.lower(name)) or nil
 	end,
 }
 
@@ -181,7 +182,7 @@ end
 local function answer(res, what, first, second, third)
 	if first == nil then
 		if type(second) == "string" and not res.sent and not res.held then
-			error(("%s returned nil, %q"):format(what, second), 0)
+			error(string.format("%s returned nil, %q", what, second), 0)
 		end
 		return
 	elseif res.sent then
@@ -210,7 +211,7 @@ return function(handler, x, server)
 	local req = request(x)
 	local res = setmetatable({ x = x, code = 200, fields = {}, sent = false, queued = 0 }, Res)
 	local at = getinfo(handler, "S")
-	local what = ("handler of %s (%s, %s:%d)"):format(server and server.name or "http", req.route or "no route", at.short_src,
-		at.linedefined)
+	local what = string.format("handler of %s (%s, %s:%d)", server and server.name or "http", req.route or "no route",
+		at.short_src, at.linedefined)
 	answer(res, what, handler(req, res))
 end

@@ -9,15 +9,15 @@ struct cfw_embedded {
 	const char *module; /* "curfew.rules"; NULL ends the table */
 	const unsigned char *code;
 	size_t size;
-	bool tool; /* of a command of the binary: policies do not see it */
+	bool open; /* a policy can require it; the others are for our own modules */
 };
 
 extern const struct cfw_embedded cfw_embedded[];
 
 struct lua_State;
 
-/* The table on the top of L's stack, package.preload, gets the modules that policies see, with tools all of them. The bytecode of
- * each is read when it is first required. */
-void cfw_preload_embedded(struct lua_State *L, bool tools);
+/* The table on the top of L's stack, package.preload, gets all modules, for a state that runs none but ours. The bytecode of each
+ * is read when it is first required. */
+void cfw_preload_embedded(struct lua_State *L);
 
 #endif

@@ -10,7 +10,6 @@
 #include "policy/source.h"
 #include "policy/state.h"
 
-#define GLOBALS "curfew.globals" /* those that our modules see: a script may take its own away */
 static int load_file(lua_State *L, const char *path)
 {
 	if (!path && cfw_policy_of(L)->config.sandbox)
@@ -96,33 +95,66 @@ static int search_lua(lua_State *L)
 	return 2;
 }
 
-/* package.preload: the bytecode of an embedded module is read when it is first required. */
-static int load_embedded(lua_State *L)
+/* The stack gets what the embedded module of that name returns; its bytecode is read now. */
+static void load_embedded(lua_State *L, const char *name)
 {
-	const char *name = luaL_checkstring(L, 1);
 	const struct cfw_embedded *e = cfw_embedded;
 	while (e->module && strcmp(e->module, name) != 0)
 		e++;
 	if (!e->module)
-		return luaL_error(L, "no embedded module '%s'", name);
+		luaL_error(L, "no embedded module '%s'", name);
 	if (luaL_loadbufferx(L, (const char *)e->code, e->size, e->module, "b") != LUA_OK)
-		return lua_error(L);
+		lua_error(L);
 	/* a state without a policy keeps none; a module that uses none has no place for them */
-	if (lua_getfield(L, LUA_REGISTRYINDEX, GLOBALS) != LUA_TTABLE || !lua_setupvalue(L, -2, 1))
+	if (lua_getfield(L, LUA_REGISTRYINDEX, CFW_GLOBALS) != LUA_TTABLE || !lua_setupvalue(L, -2, 1))
 		lua_pop(L, 1);
-	lua_pushvalue(L, 1);
+	lua_pushstring(L, e->module);
 	lua_call(L, 1, 1);
+}
+
+/* require as our modules have it: each of them once, whatever a script made of package. */
+static int require_embedded(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+	lua_settop(L, 1);
+	lua_getfield(L, LUA_REGISTRYINDEX, CFW_MODULES);
+	if (lua_getfield(L, 2, name) != LUA_TNIL)
+		return 1;
+	if (strcmp(name, "curfew.core") == 0)
+		cfw_open_core(L);
+	else
+		load_embedded(L, name);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, 2, name);
 	return 1;
 }
 
-void cfw_preload_embedded(lua_State *L, bool tools)
+/* package.preload of a state without a policy. */
+static int preload_embedded(lua_State *L)
+{
+	load_embedded(L, luaL_checkstring(L, 1));
+	return 1;
+}
+
+void cfw_preload_embedded(lua_State *L)
 {
 	for (const struct cfw_embedded *e = cfw_embedded; e->module; e++) {
-		if (e->tool && !tools)
-			continue;
-		lua_pushcfunction(L, load_embedded);
+		lua_pushcfunction(L, preload_embedded);
 		lua_setfield(L, -2, e->module);
 	}
+}
+
+/* Of ours, a policy can require these; curfew.core, a table that each who asks has for itself. */
+static void preload_public(lua_State *L)
+{
+	for (const struct cfw_embedded *e = cfw_embedded; e->module; e++) {
+		if (!e->open)
+			continue;
+		lua_pushcfunction(L, require_embedded);
+		lua_setfield(L, -2, e->module);
+	}
+	lua_pushcfunction(L, cfw_open_core);
+	lua_setfield(L, -2, "curfew.core");
 }
 
 static void open_package(lua_State *L)
@@ -134,9 +166,7 @@ static void open_package(lua_State *L)
 	lua_rawseti(L, -2, 2);
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "preload");
-	cfw_preload_embedded(L, false);
-	lua_pushcfunction(L, cfw_open_core);
-	lua_setfield(L, -2, "curfew.core");
+	preload_public(L);
 	lua_pop(L, 2);
 }
 
@@ -167,20 +197,25 @@ static void open_globals(lua_State *L)
 	lua_pop(L, 1);
 }
 
-static bool is_c(lua_State *L, lua_State *of, int level)
+/* Written in C, or of an embedded module. */
+static bool is_ours(const lua_Debug *ar)
 {
-	lua_Debug ar;
-	(void)L;
-	return lua_getstack(of, level, &ar) && lua_getinfo(of, "S", &ar) && *ar.what == 'C';
+	return *ar->what == 'C' || strncmp(ar->source, "=curfew", 7) == 0;
 }
 
-/* debug.getlocal and setlocal, Lua's own as the upvalue: not of C functions, which trust what is on their stacks. */
+static bool is_level_ours(lua_State *of, int level)
+{
+	lua_Debug ar;
+	return lua_getstack(of, level, &ar) && lua_getinfo(of, "S", &ar) && is_ours(&ar);
+}
+
+/* debug.getlocal and setlocal, Lua's own as the upvalue: not of our functions, which trust what is on their stacks. */
 static int l_local(lua_State *L)
 {
 	lua_State *of = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
 	int arg = of == L && !lua_isthread(L, 1) ? 1 : 2;
 	/* level 0 is this function itself, as it is for Lua's own */
-	if (lua_isinteger(L, arg) && is_c(L, of, (int)lua_tointeger(L, arg)))
+	if (lua_isinteger(L, arg) && is_level_ours(of, (int)lua_tointeger(L, arg)))
 		return 0;
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
@@ -192,10 +227,19 @@ static int l_local(lua_State *L)
 	return lua_gettop(L);
 }
 
-/* debug.setupvalue, Lua's own as the upvalue: not of C functions. */
-static int l_setupvalue(lua_State *L)
+static bool is_function_ours(lua_State *L, int i)
 {
-	if (lua_iscfunction(L, 1))
+	lua_Debug ar;
+	if (!lua_isfunction(L, i))
+		return false;
+	lua_pushvalue(L, i);
+	return lua_getinfo(L, ">S", &ar) && is_ours(&ar);
+}
+
+/* debug.getupvalue, setupvalue and upvaluejoin, Lua's own as the upvalue: not of our functions. */
+static int l_upvalue(lua_State *L)
+{
+	if (is_function_ours(L, 1) || is_function_ours(L, 3))
 		return 0;
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
@@ -203,23 +247,33 @@ static int l_setupvalue(lua_State *L)
 	return lua_gettop(L);
 }
 
-/* debug.getmetatable: of a userdata, whose finalizer is C, no more than getmetatable gives. */
+/* An object of ours, a server for one: its metatable leads to methods that our own modules call. */
+static bool is_object_ours(lua_State *L)
+{
+	const char *name = luaL_getmetafield(L, 1, "__name") == LUA_TSTRING ? lua_tostring(L, -1) : "";
+	bool ours = lua_type(L, 1) == LUA_TUSERDATA || strncmp(name, "curfew", 6) == 0;
+	lua_settop(L, 2);
+	return ours;
+}
+
+/* debug.getmetatable: of a userdata, whose finalizer is C, and of our objects no more than getmetatable gives. */
 static int l_debug_getmetatable(lua_State *L)
 {
 	luaL_checkany(L, 1);
+	bool ours = is_object_ours(L);
 	if (!lua_getmetatable(L, 1))
 		return 0;
-	if (lua_type(L, 1) != LUA_TUSERDATA)
-		return 1;
-	lua_pushliteral(L, "curfew");
+	if (ours)
+		lua_pushliteral(L, "curfew");
 	return 1;
 }
 
-/* debug.setmetatable, as finalize.c made it, in the upvalue: not of a userdata. */
+/* debug.setmetatable, as finalize.c made it, in the upvalue: not of those. */
 static int l_debug_setmetatable(lua_State *L)
 {
-	if (lua_type(L, 1) == LUA_TUSERDATA)
-		return luaL_error(L, "cannot change the metatable of a userdata");
+	luaL_checkany(L, 2);
+	if (is_object_ours(L))
+		return luaL_error(L, "cannot change the metatable of a userdata or of an object of curfew");
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
 	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
@@ -243,10 +297,26 @@ static void open_debug(lua_State *L)
 	lua_setfield(L, -2, "setuservalue");
 	wrap(L, "getlocal", l_local);
 	wrap(L, "setlocal", l_local);
-	wrap(L, "setupvalue", l_setupvalue);
+	wrap(L, "getupvalue", l_upvalue);
+	wrap(L, "setupvalue", l_upvalue);
+	wrap(L, "upvaluejoin", l_upvalue);
 	wrap(L, "getmetatable", l_debug_getmetatable);
 	wrap(L, "setmetatable", l_debug_setmetatable);
 	lua_pop(L, 1);
+}
+
+/* The value on the top becomes a copy of itself, if it is a library. */
+static void copy_library(lua_State *L)
+{
+	if (!lua_istable(L, -1))
+		return;
+	lua_newtable(L);
+	for (lua_pushnil(L); lua_next(L, -3);) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, -4);
+	}
+	lua_remove(L, -2);
 }
 
 static void keep_globals(lua_State *L)
@@ -256,10 +326,16 @@ static void keep_globals(lua_State *L)
 	for (lua_pushnil(L); lua_next(L, -2);) {
 		lua_pushvalue(L, -2);
 		lua_insert(L, -2);
+		if (!lua_rawequal(L, -1, -4)) /* _G stays the script's: what is put in there is for it */
+			copy_library(L);
 		lua_rawset(L, -5);
 	}
 	lua_pop(L, 1);
-	lua_setfield(L, LUA_REGISTRYINDEX, GLOBALS);
+	lua_pushcfunction(L, require_embedded);
+	lua_setfield(L, -2, "require");
+	lua_setfield(L, LUA_REGISTRYINDEX, CFW_GLOBALS);
+	lua_newtable(L);
+	lua_setfield(L, LUA_REGISTRYINDEX, CFW_MODULES);
 }
 
 void cfw_open_libs(lua_State *L)
@@ -272,6 +348,6 @@ void cfw_open_libs(lua_State *L)
 	cfw_open_tables(L);
 	cfw_open_output(L);
 	cfw_open_finalizers(L);
-	open_debug(L);
 	keep_globals(L);
+	open_debug(L);
 }

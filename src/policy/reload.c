@@ -129,7 +129,7 @@ size_t cfw_policy_cut(struct cfw_policy *p)
 /* Whatever leads to what scripts have made. Metatables stay: finalizers of ours are found by them. */
 static int forget_roots(lua_State *L)
 {
-	static const char *const tables[] = {"_LOADED", "_PRELOAD", KEPT};
+	static const char *const tables[] = {"_LOADED", "_PRELOAD", CFW_GLOBALS, CFW_MODULES, KEPT};
 	for (lua_Integer i = LUA_RIDX_LAST + 1, n = (lua_Integer)lua_rawlen(L, LUA_REGISTRYINDEX); i <= n; i++) {
 		lua_pushnil(L);
 		lua_rawseti(L, LUA_REGISTRYINDEX, i);

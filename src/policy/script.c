@@ -23,7 +23,7 @@ static int call_module(lua_State *L)
 	luaL_openlibs(L);
 	lua_getglobal(L, "package");
 	lua_getfield(L, -1, "preload");
-	cfw_preload_embedded(L, true);
+	cfw_preload_embedded(L);
 	lua_getglobal(L, "require");
 	lua_pushstring(L, c->module);
 	lua_call(L, 1, 1);

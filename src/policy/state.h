@@ -129,7 +129,11 @@ void cfw_open_strings(lua_State *L); /* strings.c, tables.c: what could run for 
 void cfw_open_tables(lua_State *L);
 void cfw_open_output(lua_State *L);        /* output.c: print and io.write */
 void cfw_output_end(struct cfw_policy *p); /* tell what was dropped */
-/* process.c: package.preload["curfew.core"] */
+/* In the registry: the globals that our modules see, and what their require has loaded. What a script does to its own globals, to
+ * the libraries in them and to package, ours do not notice (S4.12). */
+#define CFW_GLOBALS "curfew.globals"
+#define CFW_MODULES "curfew.modules"
+/* process.c: what ours require as curfew.core; a script that requires it gets a table of its own */
 int cfw_open_core(lua_State *L);
 
 /* The parts of curfew.core: each adds its functions to the table on the top, and its metatables to the registry. */

@@ -168,7 +168,7 @@ sub http_get {
 	my $s = connect_to($addr) or return;
 	my $method = $o{method} || 'GET';
 	my $body = $o{body} // '';
-	print $s "$method $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" . ($body ne '' ? 'Content-Length: ' . length($body) . "\r\n" : '') . "\r\n$body";
+	print $s "$method $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" . ($o{headers} // '') . ($body ne '' ? 'Content-Length: ' . length($body) . "\r\n" : '') . "\r\n$body";
 	my $text = '';
 	my $sel = IO::Select->new($s);
 	while ($sel->can_read($PATIENCE)) {

@@ -126,7 +126,7 @@ local function prefixed(names, prefix)
 end
 
 -- What `require "curfew"` has.
-local module_of = upvalue(getmetatable(curfew).__index, "module_of")
+local module_of = upvalue(debug.getmetatable(curfew).__index, "module_of")
 local functions, values = {}, { ["curfew.state"] = true, ["curfew.version"] = true }
 for name in pairs(module_of) do
 	local what = curfew[name]
@@ -164,16 +164,16 @@ for name in pairs(decisions) do
 end
 
 local handle = curfew.server { name = "x", start = function() end }
-local server_methods = prefixed(upvalue(getmetatable(handle).__index, "methods"), "server:")
+local server_methods = prefixed(upvalue(debug.getmetatable(handle).__index, "methods"), "server:")
 local server_fields = {}
-for _, name in ipairs(upvalue(upvalue(getmetatable(handle).__index, "members"), "FIELDS")) do
+for _, name in ipairs(upvalue(upvalue(debug.getmetatable(handle).__index, "members"), "FIELDS")) do
 	server_fields[name] = true
 end
 documented(policy, "Servers", "Fn", server_methods, "every method of a server")
 documented(policy, "Servers", "Va", server_fields, "every field of a server")
 
 local task = curfew.spawn(function() end)
-documented(policy, "Tasks and timers", "Fn", prefixed(getmetatable(task), "task:"), "every method of a task")
+documented(policy, "Tasks and timers", "Fn", prefixed(debug.getmetatable(task), "task:"), "every method of a task")
 local Conn = upvalue(require "curfew.conn", "Conn")
 documented(policy, "TCP servers", "Fn", prefixed(Conn, "conn:"), "every method of a connection")
 local web = require "curfew.web"
@@ -282,7 +282,7 @@ same_names(meta["curfew"], top, "curfew")
 same_names(meta["curfew.fs"], curfew.fs, "curfew.fs")
 same_names(meta["curfew.log"], curfew.log, "curfew.log")
 same_names(meta["curfew.server"], names_of(server_methods, server_fields), "a server")
-same_names(meta["curfew.task"], names_of(prefixed(getmetatable(task), "task:")), "a task")
+same_names(meta["curfew.task"], names_of(prefixed(debug.getmetatable(task), "task:")), "a task")
 same_names(meta["curfew.reply"], names_of(prefixed(Res, "")), "a reply")
 local connection = names_of(prefixed(Conn, ""))
 connection.peer = true

@@ -1,6 +1,8 @@
 -- inside.lua: a policy's own side of a simulation: its time and its environment are the test's, and nothing real is written.
 local c = require "curfew.core"
 
+local os, io = _G.os, _G.io -- the script's: our own globals are copies
+
 return function()
 	local setup = c.service "sim.setup" -- it waits, which the main chunk of a module of ours cannot
 	local env = setup.env or {}
@@ -34,14 +36,15 @@ return function()
 
 	local function refuse(what)
 		return function(path)
-			return nil, ("%s: %s in a simulation: no real file is changed; curfew.fs is what a test can answer"):format(path, what), 30
+			local why = "%s: %s in a simulation: no real file is changed; curfew.fs is what a test can answer"
+			return nil, string.format(why, path, what), 30
 		end
 	end
 
 	local open, output = io.open, io.output
 
 	io.open = function(path, mode)
-		if mode and tostring(mode):find "[wa+]" then
+		if mode and string.find(tostring(mode), "[wa+]") then
 			return refuse "io.open for writing"(path)
 		end
 		return open(path, mode)
