@@ -82,7 +82,7 @@ struct curfew_options {
 	/* What keep_source tells from here on belongs to this generation of the policy, and replaces what others had once the page names
 	 * it (struct cfw_region). May be NULL. */
 	void (*keep_generation)(void *ud, uint16_t generation);
-	/* A policy, perhaps one that a reload tries, is read from this file: somebody may watch it. May be NULL. */
+	/* A policy, perhaps one that a reload tries, is read from this file next: somebody may watch it. May be NULL. */
 	void (*on_source)(void *ud, const char *path);
 	void *ud;
 };
@@ -133,8 +133,8 @@ CURFEW_API int curfew_raise(struct curfew *c, const char *name, int code, curfew
 			    struct curfew_err *err);
 
 /* S7: build the policy anew from the files it was loaded from, beside the running one, and swap. fn may be NULL. Asked for again
- * before it is over, it is the same reload, and all are answered (S7.4). value: { generation = N, servers = { { name =, change =
- * "added" | "removed" | "replaced" | "updated" | "unchanged" }, … } }; err: why it was refused, with file and line, and nothing
+ * before it has begun, it is the same reload, and all are answered; while it is being built, one more follows, since the files may
+ * have changed after they were read (S7.4). value: { generation = N, servers = { { name =, change = "added" | "removed" | "replaced" | "updated" | "unchanged" }, … } }; err: why it was refused, with file and line, and nothing
  * has changed then. 0, or negative and err (fn is not called then). */
 CURFEW_API int curfew_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
 

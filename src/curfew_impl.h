@@ -70,6 +70,7 @@ struct cfw_waiter {
 	void *ud;
 	/* AWAITS: it was decided on, and is under way. DECISION: what was decided is the answer */
 	enum { CFW_ASKS, CFW_ASKS_RELOAD, CFW_AWAITS_RELOAD, CFW_ASKS_DECISION } what;
+	uint32_t build; /* AWAITS_RELOAD: the build that begins after it was asked for */
 };
 
 struct curfew {
@@ -89,6 +90,7 @@ struct curfew {
 	struct cfw_stage *spent;   /* of a reload that is over: nothing but memory */
 	struct cfw_gen *next;      /* being built */
 	uint32_t generations;      /* numbers given out */
+	uint32_t builds;           /* begun */
 	bool reload_asked;
 	struct cfw_load *loads;
 	size_t nloads, loads_cap, nretired;

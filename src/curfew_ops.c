@@ -224,12 +224,17 @@ static void op_keep_source(void *ud, const char *key, const char *path, const ch
 {
 	struct cfw_gen *g = ud;
 	const struct curfew *c = g->c;
-	if (c->opt.on_source)
-		c->opt.on_source(c->opt.ud, path);
 	if (g->stage)
 		cfw_stage_source(g, key, path, src, n);
 	else if (c->opt.keep_source && g == c->gen)
 		c->opt.keep_source(c->opt.ud, key, path, src, n);
+}
+
+static void op_on_source(void *ud, const char *path)
+{
+	const struct curfew *c = instance(ud);
+	if (c->opt.on_source)
+		c->opt.on_source(c->opt.ud, path);
 }
 
 static const char *op_find_source(void *ud, const char *key, const char **path, size_t *n)
@@ -350,6 +355,7 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.hook_begins = op_hook_begins,
 	.keep_source = op_keep_source,
 	.find_source = op_find_source,
+	.on_source = op_on_source,
 	.open_source = op_open_source,
 	.stop_cause = op_stop_cause,
 	.start_until = op_start_until,

@@ -5,7 +5,8 @@
  * its definition and hooks are: so every answer finds its way, however late.
  *
  *   asked     a trigger, which a rule may refuse; the core refuses it during a stop, puts it off while starting, and makes one of
- *             those that overlap (S7.4). Who asked waits for the end of it.
+ *             those that overlap (S7.4). Who asked waits for the end of it. Asked for again while one is being built, which may have
+ *             read its files before they changed, one more follows.
  *   building  a fresh policy loads what the first one loaded, read anew, in slices between other events, so that nobody waits for
  *             it. What it registers is checked by the very functions that check it otherwise and collected in a stage
  *             (curfew_stage.c): names and dependencies in a core of its own, servers opened by their kinds, which bind and start
@@ -200,9 +201,10 @@ void cfw_reload_step(struct curfew *c)
 	if (!c->next) {
 		if (c->opt.on_reload)
 			c->opt.on_reload(c->opt.ud, CURFEW_RELOAD_BEGINS);
+		c->reload_asked = false;
+		c->builds++;
 		rc = begin_build(c, &err);
 	}
-	c->reload_asked = false;
 	if (!rc)
 		rc = go_on(c, &what, &err);
 	if (rc < 0) {

@@ -65,7 +65,7 @@ uint32_t cfw_asker_new(struct curfew *c, cfw_token token, curfew_answer_fn *fn, 
 {
 	if (cfw_grow(&cfw_alloc_std, &c->waiters, &c->waiters_cap, c->nwaiters + 1, sizeof *c->waiters))
 		return 0;
-	c->waiters[c->nwaiters++] = (struct cfw_waiter){++c->requests, token, fn, ud, CFW_ASKS};
+	c->waiters[c->nwaiters++] = (struct cfw_waiter){++c->requests, token, fn, ud, CFW_ASKS, 0};
 	return c->requests;
 }
 
@@ -84,6 +84,7 @@ void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_e
 			struct cfw_waiter w = c->waiters[i];
 			if (w.what == CFW_ASKS_RELOAD && !err) { /* it was decided on; the answer is to come */
 				c->waiters[i].what = CFW_AWAITS_RELOAD;
+				c->waiters[i].build = c->builds + 1;
 				return;
 			}
 			c->waiters[i] = c->waiters[--c->nwaiters];
@@ -96,7 +97,8 @@ void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, 
 {
 	for (size_t i = 0; i < c->nwaiters;) {
 		struct cfw_waiter w = c->waiters[i];
-		if (w.what != CFW_AWAITS_RELOAD) {
+		/* a script that asked too late for this build will not hear of the next: the swap ends what it has begun */
+		if (w.what != CFW_AWAITS_RELOAD || (w.build > c->builds && (w.fn || err))) {
 			i++;
 			continue;
 		}

@@ -72,6 +72,8 @@ struct cfw_policy_ops {
 	 * policy runs again after a crash, is what was kept: the file is not read again then. Both may be NULL. */
 	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);
 	const char *(*find_source)(void *ud, const char *key, const char **path, size_t *n);
+	/* One is read from there next: whoever looks at it now and sees another later has missed nothing. May be NULL. */
+	void (*on_source)(void *ud, const char *path);
 	/* Open such a file for reading: a descriptor, or -1 with errno. NULL: open(2) itself. */
 	int (*open_source)(void *ud, const char *path, bool module);
 	/* A hook's coroutine has ended. traceback may be NULL. Queued. */

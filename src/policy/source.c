@@ -76,6 +76,8 @@ int cfw_source_load(lua_State *L, const char *kind, const char *name, const char
 	size_t n = 0;
 	const char *src = p->ops->find_source ? p->ops->find_source(p->ud, key, &from, &n) : NULL;
 	/* nothing between here and free raises */
+	if (!src && p->ops->on_source && access(path, R_OK) == 0)
+		p->ops->on_source(p->ud, path);
 	if (!src)
 		src = own = read_all(p, path, strcmp(kind, "module") == 0, &n);
 	if (!src) {

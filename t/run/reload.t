@@ -395,6 +395,7 @@ LUA
 
 # ---- watching
 
+my $bin = $BIN =~ m{^/} ? $BIN : POSIX::getcwd() . "/$BIN";
 sub changes { my ($r) = @_; my @n = $r->log =~ /reload: (?:refused|generation \d+ of)/g; return scalar @n }
 sub wait_changes { my ($r, $n) = @_; wait_until(sub { changes($r) >= $n or $r->ended_now }) && changes($r) >= $n or die "change $n was not seen:\n" . $r->log }
 sub rename_in { my ($r, $name, $text) = @_; spew("$r->{dir}/$name.new", $text); rename "$r->{dir}/$name.new", "$r->{dir}/$name" or die "rename: $!" }
@@ -412,7 +413,7 @@ for my $how (['--watch', '', ['--watch']], ['configure', 'curfew.configure { wat
 		chdir $r->{dir};
 		$ENV{CURFEW_TEST} = $r->{dir};
 		open STDERR, '>', $r->{err};
-		exec { $BIN =~ m{^/} ? $BIN : POSIX::getcwd() . "/$BIN" } $BIN, 'run', @$args, 'policy.lua' or POSIX::_exit(98);
+		exec { $bin } $bin, 'run', @$args, 'policy.lua' or POSIX::_exit(98);
 	}
 	@$r{qw(pid status)} = ($pid, undef);
 	delete $r->{signalled};
@@ -438,6 +439,47 @@ for my $how (['--watch', '', ['--watch']], ['configure', 'curfew.configure { wat
 	$r->wait_log(qr/> m good v last/);
 	wait_changes($r, 5);
 	is(changes($r), 5, "$what: a burst of writes is one reload, one that fails is told once, and other files are none") or diag $r->log;
+	is(stop_it($r), 0, 'and it stops well');
+}
+
+# What is saved while what was there before still loads is not lost: the script waits at its top level until it may go on.
+{
+	my $waits = sub { qq(curfew.log.info "> loads $_[0]" while not io.open "go" do curfew.sleep(0.005) end curfew.server { name = "s" } mark "runs $_[0]" $_[1]) };
+	my $r = run_it('curfew.server { name = "s" }' . " $UP", before => ['--watch']);
+	$r->wait_log(qr/> up/);
+	rename_in($r, 'policy.lua', $HEAD . $waits->(1, ''));
+	$r->wait_log(qr/> loads 1/);
+	rename_in($r, 'policy.lua', $HEAD . $waits->(2, ''));
+	$r->wait_log(qr/policy\.lua has changed.*policy\.lua has changed/s);
+	spew("$r->{dir}/go", '');
+	$r->wait_log(qr/> runs 2/);
+	wait_changes($r, 2);
+	unlink "$r->{dir}/go";
+	rename_in($r, 'policy.lua', $HEAD . $waits->(3, 'error "broken"'));
+	$r->wait_log(qr/> loads 3/);
+	rename_in($r, 'policy.lua', $HEAD . $waits->(4, ''));
+	$r->wait_log(qr/(?:policy\.lua has changed.*){4}/s);
+	spew("$r->{dir}/go", '');
+	$r->wait_log(qr/> runs 4/);
+	wait_changes($r, 4);
+	is(join(', ', @{ $r->marks }), 'up, loads 1, runs 1, loads 2, runs 2, loads 3, runs 3, loads 4, runs 4', 'S7.1: what is saved while an earlier version loads is loaded next, whether that one was good or not') or diag $r->log;
+	is(stop_it($r), 0, 'and it stops well');
+}
+
+# Who asks after the files were read hears of them as they are now, not of the build before.
+{
+	my $r = run_it('curfew.server { name = "s" } curfew.on("reload", function() mark "asked" return curfew.reload end)' . " $UP", before => ['--control', 'c.sock']);
+	$r->wait_log(qr/> up/);
+	spew("$r->{dir}/policy.lua", $HEAD . 'mark "loads" while not io.open "go" do curfew.sleep(0.005) end error "broken"');
+	$r->signal('HUP');
+	$r->wait_log(qr/> loads/);
+	spew("$r->{dir}/policy.lua", $HEAD . 'curfew.server { name = "s" } mark "mended"');
+	my $pid = open my $out, '-|', $bin, 'reload', '--socket', "$r->{dir}/c.sock" or die "fork: $!";
+	$r->wait_log(qr/> asked/);
+	spew("$r->{dir}/go", '');
+	my $said = do { local $/; <$out> };
+	ok(close $out, 'S7.4: who asked while one was loading hears of the next');
+	like($said, qr/generation 3/, 'which has read what is there now') or diag $r->log;
 	is(stop_it($r), 0, 'and it stops well');
 }
 
