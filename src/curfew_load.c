@@ -132,7 +132,7 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 {
 	char key[4096 + 8], *own = NULL;
 	const char *from = path;
-	size_t n;
+	size_t n = 0;
 	snprintf(key, sizeof key, "policy:%s", path);
 	const char *src = c->opt.find_source ? c->opt.find_source(c->opt.ud, key, &from, &n) : NULL;
 	if (c->opt.on_source)
@@ -151,7 +151,7 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 int cfw_load_again(struct cfw_gen *g, const struct cfw_load *load, struct curfew_err *err)
 {
 	char key[4096 + 8], *src = NULL;
-	size_t n;
+	size_t n = 0;
 	if (load->src)
 		return cfw_policy_load(g->policy, load->name, load->src, load->n, err);
 	if (g->c->opt.on_source)

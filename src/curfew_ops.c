@@ -293,6 +293,17 @@ static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int c
 	cfw_inbox_put(c, &e);
 }
 
+/* What comes behind curfew.start() in a policy that a reload has put in force: a broken edit does not take down what runs. */
+static void half_loaded(struct curfew *c, const struct curfew_err *err)
+{
+	struct cfw_value *v = cfw_value_map();
+	cfw_log_at(c->opt.log, CFW_ERROR, "reload: the rest of the policy was not run; generation %u is in force, with what came before",
+		   c->gen->number);
+	if (!cfw_value_set(v, "error", cfw_value_str(err->msg)))
+		cfw_policy_emit(c->policy, "reload_failed", v);
+	cfw_value_free(v);
+}
+
 static void op_loaded(void *ud, const struct curfew_err *err)
 {
 	struct cfw_gen *g = ud;
@@ -311,6 +322,8 @@ static void op_loaded(void *ud, const struct curfew_err *err)
 			/* the hooks that it has registered are run */
 		} else if (!c->start_asked) {
 			c->failed = true;
+		} else if (g->number > 1) {
+			half_loaded(c, err);
 		} else {
 			struct cfw_event e = {.type = CFW_EV_TRIGGER, .trigger = {.kind = CFW_T_ERROR}};
 			e.trigger.text = cfw_text_keep(c, err->msg, NULL);

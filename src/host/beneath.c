@@ -71,7 +71,12 @@ struct cfw_beneath *cfw_beneath_new(const struct cfw_value *const lists[CFW_BENE
 		total += cfw_value_len(lists[use]);
 	if (b)
 		b->folders = calloc(total, sizeof *b->folders);
-	int rc = b && b->folders ? 0 : cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	if (!b || !b->folders) {
+		free(b);
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		return NULL;
+	}
+	int rc = 0;
 	for (int use = 0; use < CFW_BENEATH_USES; use++)
 		for (size_t i = 0; !rc && i < cfw_value_len(lists[use]); i++)
 			rc = add_folder(b, (enum cfw_beneath_use)use, cfw_value_to_str(cfw_value_at(lists[use], i), ""), err);

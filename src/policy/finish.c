@@ -52,7 +52,7 @@ static void end_main(struct cfw_task *t)
 	p->loading = false;
 	if (t->end == CFW_END_MARGIN)
 		cfw_log_at(cfw_policy_log(p), CFW_WARN, "main script %s", t->text ? t->text : "cut off");
-	if (failed(t) && p->start_asked)
+	if (failed(t) && p->start_asked && !p->reloaded)
 		raise_error(t);
 	else if (failed(t))
 		cfw_err_set(&err, CURFEW_ELUA, "%s%s%s", t->text ? t->text : "out of memory", tells_more(t->trace) ? "\n" : "",

@@ -23,7 +23,7 @@ void cfw_policy_tag(struct cfw_policy *p, unsigned tag)
 
 void cfw_policy_stage(struct cfw_policy *p)
 {
-	p->staged = true;
+	p->staged = p->reloaded = true;
 }
 
 void cfw_policy_release(struct cfw_policy *p)

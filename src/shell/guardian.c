@@ -312,9 +312,10 @@ static void log_end(const struct guardian *g)
 static void tell_crash(const struct guardian *g, uint64_t now)
 {
 	char text[160];
+	uint64_t us = cfw_time_left(now, g->crash.deadline_ns) / 1000 + 1000000;
 	int n = snprintf(text, sizeof text,
 			 "STOPPING=1\nSTATUS=the orchestrator is gone: its pre_stop hooks are run\nEXTEND_TIMEOUT_USEC=%llu",
-			 (unsigned long long)(cfw_time_left(now, g->crash.deadline_ns) / 1000 + 1000000));
+			 (unsigned long long)us);
 	if (g->notify)
 		cfw_sd_send(g->notify, text, (size_t)n);
 }

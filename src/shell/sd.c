@@ -156,8 +156,8 @@ static void extend(const struct cfw_sd *sd, const char *first, uint64_t until_ns
 			tell(sd, "%s", first);
 		return;
 	}
-	tell(sd, "%s%sEXTEND_TIMEOUT_USEC=%llu", first, *first ? "\n" : "",
-	     (unsigned long long)(left / 1000 + SLACK_S * 1000000));
+	uint64_t us = left / 1000 + SLACK_S * 1000000;
+	tell(sd, "%s%sEXTEND_TIMEOUT_USEC=%llu", first, *first ? "\n" : "", (unsigned long long)us);
 }
 
 static void begin_start(struct cfw_sd *sd)

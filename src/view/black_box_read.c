@@ -283,7 +283,7 @@ static void read_all(struct reader *r, const char *at, const struct found *list,
 struct cfw_core *cfw_black_box_read(const void *at, size_t size, size_t back, struct cfw_black_box_info *info,
 				    struct curfew_err *err)
 {
-	struct head h;
+	struct head h = {.pid = 0};
 	struct cfw_core_config config;
 	struct reader r = {.core = NULL};
 	size_t n;

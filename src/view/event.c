@@ -97,8 +97,9 @@ struct cfw_value *cfw_view_event(const struct cfw_core *core, const struct cfw_j
 	struct cfw_value *v = cfw_value_map();
 	struct cfw_server_view s;
 	const char *what = (unsigned)e->what < CFW_JOURNAL_WHATS && names[e->what] ? names[e->what] : "other";
+	uint64_t us = e->at_ns / 1000;
 	int bad = cfw_value_set(v, "seq", cfw_value_int((int64_t)e->seq)) |
-		  cfw_value_set(v, "at", cfw_value_num((double)(e->at_ns / 1000) / 1e6)) | set_str(v, "event", what);
+		  cfw_value_set(v, "at", cfw_value_num((double)us / 1e6)) | set_str(v, "event", what);
 	if (e->server && cfw_core_server_view(core, e->server, &s) == 0)
 		bad |= set_str(v, "server", s.name);
 	bad |= set_hook(v, core, e->hook) | set_rest(v, e);

@@ -12,7 +12,8 @@
 /* Milliseconds are enough for people, and short. */
 static struct cfw_value *seconds(uint64_t ns)
 {
-	return cfw_value_num((double)(ns / CFW_MS) / 1e3);
+	uint64_t ms = ns / CFW_MS;
+	return cfw_value_num((double)ms / 1e3);
 }
 
 /* The value, or NULL when something of it could not be had. */

@@ -250,7 +250,7 @@ static void put_blame(struct canvas *c)
 	struct cfw_buf line;
 	char took[32];
 	cfw_buf_init(&line);
-	for (size_t n = 0; n < NAMED && t->nrows && (r = next_cost(t, r)); n++) {
+	for (size_t n = 0; n < NAMED && whole && t->nrows && (r = next_cost(t, r)); n++) {
 		cfw_buf_puts(&line, n ? ", " : c->ascii ? "* it waited for: " : "• it waited for: ");
 		put_label(t, r, false, &line);
 		cfw_buf_printf(&line, " %s (%u%%)", cfw_view_duration(took, r->path_ns), (unsigned)(r->path_ns * 100 / whole));

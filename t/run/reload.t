@@ -306,6 +306,19 @@ LUA
 	is(stop_it($r), 0, 'and it stops well');
 }
 
+# ---- an error behind curfew.start() of a policy that is in force by then
+
+{
+	my $r = run_it('local s = curfew.server { name = "s" } s:pre_stop(function() mark "old hook" end)' . " $UP");
+	$r->wait_log(qr/> up/);
+	like(reload($r, 'local s = curfew.server { name = "s" } s:pre_stop(function() mark "new hook" end) curfew.subscribe("reload_failed", function(e) mark("failed", e.error) end) curfew.start() mark "behind" error "typo"'), qr/generation 2 of the policy is in force/, 'a policy that fails behind its curfew.start() is in force by then');
+	like($r->wait_log(qr/> (failed [^\n]*)/), qr/^failed policy\.lua:5: typo$/, 'S7.1: its error is told');
+	like($r->log, qr/ERROR policy\.lua:5: typo[^\n]*\n[^\n]*ERROR reload: the rest of the policy was not run; generation 2 is in force/, 'and logged');
+	like(reload($r, 'local s = curfew.server { name = "s" } s:pre_stop(function() mark "newer hook" end)'), qr/1 unchanged/, 'the servers run on, and a reload mends it');
+	is(stop_it($r), 0, 'and it stops well') or diag $r->log;
+	is(join(', ', @{ $r->marks }), 'up, behind, failed policy.lua:5: typo, newer hook', 'by the hook that is in force then');
+}
+
 # ---- curfew.kept
 
 {
