@@ -12,6 +12,16 @@ local function control(v, what, path)
 	return type(v) == "string" and schema.text(v, what, path) or socket(v, what, path)
 end
 
+-- A hook of any server fails that has no time at all to run in (S4.12).
+local MS = 1000000
+local function cpu(v, what, path)
+	local ns = schema.period(v, what, path)
+	if ns < MS then
+		misuse.raise(what, "%s is %s, and less than 1ms is not enough to do anything in", path, misuse.show(v))
+	end
+	return ns
+end
+
 return schema.record({
 	exit_timeout = schema.period,
 	max_exit_timeout = schema.period,
@@ -20,9 +30,9 @@ return schema.record({
 	stop_margin = schema.duration,
 	strict = schema.boolean,
 	memory_limit = schema.size,
-	hook_cpu_limit = schema.period,
-	request_cpu_limit = schema.period,
-	load_limit = schema.period,
+	hook_cpu_limit = cpu,
+	request_cpu_limit = cpu,
+	load_limit = cpu,
 	reload_grace = schema.duration,
 	control = control,
 	health = schema.record({

@@ -49,12 +49,29 @@ int cfw_l_exit(lua_State *L)
 	return cfw_guard_leave(L, CFW_END_EXIT);
 }
 
+/* What a policy holds, and what a hook of any server needs besides: a limit beneath it would end them all (S4.12). */
+static bool is_too_small(struct cfw_policy *p, uint64_t limit)
+{
+	enum { ROOM = 1 << 20 };
+	if (limit >= p->memory + ROOM)
+		return false;
+	lua_gc(p->L, LUA_GCCOLLECT);
+	return limit < p->memory + ROOM;
+}
+
 static int l_configure(lua_State *L)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct curfew_err err = {0};
 	luaL_checktype(L, 1, LUA_TTABLE);
 	cfw_convert_take(L, 1, "configure", 0);
+	int64_t limit = cfw_value_get_int(cfw_convert_value(L, -1), "memory_limit", INT64_MAX);
+	if (is_too_small(p, (uint64_t)limit)) {
+		cfw_err_set(&err, CURFEW_EINVAL,
+			    "memory_limit: %lld bytes are too few: the policy holds %llu, and the limit has to leave 1 MB for hooks",
+			    (long long)limit, (unsigned long long)p->memory);
+		return cfw_fail(L, &err);
+	}
 	if (p->ops->configure(p->ud, cfw_convert_value(L, -1), &err) < 0)
 		return cfw_fail(L, &err);
 	lua_pushboolean(L, 1);

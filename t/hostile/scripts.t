@@ -156,6 +156,10 @@ my @places = (
 		. 'stop = { { signal = "TERM", wait = "100ms" }, { signal = "KILL" } } } curfew.start() mark "READY"', 0, 1],
 	['a fork bomb of sorts', 'curfew.start() curfew.exec { "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do (setsid sleep 999 &) & done; wait" } mark "READY"', 0, 1],
 	['a flood of output from exec', 'curfew.start() curfew.spawn(function() curfew.exec { "yes" } end) mark "READY"', 0, 1],
+	['a setting that leaves hooks no memory', 'curfew.start() curfew.configure { memory_limit = "1KB" }', 1],
+	['one that leaves hardly any', 'curfew.start() for mb = 64, 1, -1 do pcall(curfew.configure, { memory_limit = mb << 20 }) end mark "READY"', 0, 1],
+	['one that leaves hooks no time', 'curfew.start() curfew.configure { hook_cpu_limit = "1us" }', 1],
+	['one that leaves hooks little time', 'curfew.start() curfew.configure { hook_cpu_limit = "1ms" } mark "READY"', 0, 1],
 	['an endless start', "curfew.server { name = 'h', start = function() $loop end } pcall(curfew.start)", 1, 0, 1],
 );
 for (@places) {

@@ -20,6 +20,8 @@ my @cases = (
 	['huge', '-- ' . ('x' x (17 << 20)), 2, qr/16 MB/],
 	['an unknown key', $HEAD . 'curfew.http { name = "web", lisen = "127.0.0.1:0" }', 2, qr/policy\.lua:2:.*lisen.*listen/],
 	['an unknown setting', $HEAD . 'curfew.configure { exit_timout = "5s" }', 2, qr/policy\.lua:2:.*exit_timout.*exit_timeout/],
+	['a limit that leaves no memory', $HEAD . 'curfew.configure { memory_limit = "1KB" }', 2, qr/policy\.lua:2: curfew\.configure: memory_limit: 1024 bytes are too few: the policy holds \d+, and the limit has to leave 1 MB/],
+	['a limit that leaves no time', $HEAD . 'curfew.configure { hook_cpu_limit = "1us" }', 2, qr/policy\.lua:2: curfew\.configure: hook_cpu_limit is "1us", and less than 1ms is not enough/],
 	['a wrong type', $HEAD . 'curfew.configure { exit_timeout = {} }', 2, qr/policy\.lua:2:.*exit_timeout/],
 	['a wrong duration', $HEAD . 'curfew.configure { exit_timeout = "5 parsecs" }', 2, qr/policy\.lua:2:.*5 parsecs/],
 	['an unknown signal', $HEAD . 'curfew.on("SIGTREM", curfew.ignore)', 2, qr/policy\.lua:2:.*SIGTREM.*SIGTERM/],
