@@ -161,6 +161,8 @@ static void note_page(struct curfew *c)
 			cfw_page_note_server(c, e->server);
 		else if (e->what == CFW_J_LIFE)
 			cfw_page_note_life(c, e->a);
+		else if (e->what == CFW_J_STOP && e->a == CFW_ABORT)
+			curfew_emit(c, "aborting", NULL);
 		else
 			cfw_raise_note(c, e);
 	}

@@ -40,7 +40,7 @@ return schema.record({
 		hold = schema.duration,
 		probes = schema.integer(1, 1000),
 	}, {
-		expected = 'a table such as { listen = "127.0.0.1:9090", hold = "5s" }',
+		expected = 'a table such as { listen = "127.0.0.1:9090", hold = "2s" }',
 		check = function(out, what)
 			if out.probes and not out.hold then
 				misuse.raise(what, "health.probes ends a health.hold, and there is none")

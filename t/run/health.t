@@ -218,6 +218,23 @@ web:post_start(function() curfew.log.info("> at " .. web.address) end) web:pre_s
 	is($r->wait_exit, 3, 'hold: an abort does not wait for it');
 	cmp_ok($r->took, '<', 4, 'hold: at all');
 }
+{
+	my ($r, $at) = run_policy(qq{curfew.configure { exit_timeout = "60s", health = { listen = "127.0.0.1:0", hold = "50s" } }\ncurfew.on("SIGHUP", curfew.abort(3)) curfew.subscribe("aborting", function() curfew.log.info "> aborting" end)\n$web});
+	$r->wait_log(qr/> at (\S+)/);
+	$r->signal('TERM');
+	$r->wait_log(qr/stop: graceful/);
+	$r->signal('HUP');
+	is($r->wait_exit, 3, 'S4.5: hold: a stop that becomes an abort does not wait for it');
+	cmp_ok($r->took, '<', 40, 'S4.5: any longer');
+	is(join(', ', grep { !/^at/ } @{ $r->marks }), 'pre_stop, aborting', 'S4.5: and runs the hooks') or diag $r->log;
+}
+{
+	my ($r, $at) = run_policy(qq{curfew.configure { exit_timeout = "2s", health = { listen = "127.0.0.1:0", hold = "1.8s" } }\n$web});
+	$r->wait_log(qr/> at (\S+)/);
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'hold: one that leaves no time is kept for half of it') or diag $r->log;
+	like($r->log, qr/WARN  health\.hold, 1\.8s, leaves a stop too little of its [12](?:\.[0-9]+)?s: it is kept for half of that/, 'which is logged');
+}
 for (['health = { listen = "127.0.0.1:0", probes = 3 }', qr/policy\.lua:3: curfew\.configure: health\.probes ends a health\.hold, and there is none/],
 	['health = { listen = "127.0.0.1:0", hold = "soon" }', qr/policy\.lua:3: curfew\.configure: health\.hold: /],
 	['health = { listen = "127.0.0.1:0", hold = "1s", probes = 0 }', qr/policy\.lua:3: curfew\.configure: health\.probes: expected a whole number from 1/]) {

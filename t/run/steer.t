@@ -127,7 +127,7 @@ LUA
 # What else is held: health.hold, and the stop function of a server.
 {
 	my $r = run_policy(<<'LUA');
-curfew.configure { health = { listen = "127.0.0.1:0", hold = "50s", probes = 3 } }
+curfew.configure { exit_timeout = "90s", health = { listen = "127.0.0.1:0", hold = "50s", probes = 3 } }
 curfew.server { name = "s", start = function() curfew.spawn(function() curfew.sleep "50s" say "NEVER" end) end,
 	stop = function(ctx) say("stops", ctx.hurried) curfew.sleep "50s" say("stopped", ctx.hurried) end }
 LUA

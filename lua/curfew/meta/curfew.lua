@@ -395,12 +395,12 @@ function curfew.race(list) end
 ---@return any ...
 function curfew.timeout(t, f) end
 
----@param event "stopping"|"cancelled"|"reloaded"|"reload_failed"|string
+---@param event "stopping"|"aborting"|"cancelled"|"reloaded"|"reload_failed"|string
 ---@param timeout? curfew.duration
 ---@return any, string?, string?
 function curfew.wait(event, timeout) end
 
----@param event "stopping"|"cancelled"|"reloaded"|"reload_failed"|string
+---@param event "stopping"|"aborting"|"cancelled"|"reloaded"|"reload_failed"|string
 ---@param f fun(value: any)
 ---@return curfew.handle
 function curfew.subscribe(event, f) end
