@@ -297,7 +297,8 @@ static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int c
 static void half_loaded(struct curfew *c, const struct curfew_err *err)
 {
 	struct cfw_value *v = cfw_value_map();
-	cfw_log_at(c->opt.log, CFW_ERROR, "reload: the rest of the policy was not run; generation %u is in force, with what came before",
+	cfw_log_at(c->opt.log, CFW_ERROR,
+		   "reload: the rest of the policy was not run; generation %u is in force, with what came before",
 		   c->gen->number);
 	if (!cfw_value_set(v, "error", cfw_value_str(err->msg)))
 		cfw_policy_emit(c->policy, "reload_failed", v);

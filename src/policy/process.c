@@ -68,7 +68,8 @@ static int l_configure(lua_State *L)
 	int64_t limit = cfw_value_get_int(cfw_convert_value(L, -1), "memory_limit", INT64_MAX);
 	if (is_too_small(p, (uint64_t)limit)) {
 		cfw_err_set(&err, CURFEW_EINVAL,
-			    "memory_limit: %lld bytes are too few: the policy holds %llu, and the limit has to leave 1 MB for hooks",
+			    "memory_limit: %lld bytes are too few: the policy holds %llu, and the limit has to leave 1 MB for "
+			    "hooks",
 			    (long long)limit, (unsigned long long)p->memory);
 		return cfw_fail(L, &err);
 	}

@@ -398,8 +398,8 @@ static bool open_guardian(struct guardian *g, const struct cfw_run_options *opti
 static void close_guardian(struct guardian *g)
 {
 	cfw_job_take(&g->job);
-	if (!atomic_load(&g->page->released) || g->crashed)
-		cfw_rest_kill(g->page, &g->spared, cfw_time_add(cfw_time_now(), CFW_SEC));
+	/* also after deactivate(): its end is none of ours, what it leaves behind is */
+	cfw_rest_kill(g->page, &g->spared, cfw_time_add(cfw_time_now(), CFW_SEC));
 	cfw_sources_clear(&g->kept);
 	cfw_pids_clear(&g->spared);
 	cfw_page_free(g->page);

@@ -105,6 +105,17 @@ LUA
 	is($r->wait_exit, 128 + 15, 'S3.5: after deactivate() TERM has its default disposition');
 }
 
+{
+	my $r = run_it(<<'LUA');
+local p = curfew.process { name = "p", command = { "sleep", "999" } }
+p:post_start(function() curfew.after(0, function() curfew.deactivate() mark "given back" end) end)
+LUA
+	$r->wait_log(qr/> given back/);
+	$r->signal('TERM');
+	is($r->wait_exit, 128 + 15, 'S3.5: after deactivate() the process ends without a stop');
+	is(join(' ', $r->left_behind), '', 'S8.2: and its children with it') or diag $r->log;
+}
+
 { # The handler computes, so that what it writes meets a peer that is gone before the loop has noticed.
 	my $r = run_it(<<'LUA');
 local w = curfew.http { name = "w", listen = "unix:w.sock", routes = { ["GET /ok"] = function() return "ok" end, ["GET /"] = function(_, res)
