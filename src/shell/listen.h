@@ -37,9 +37,11 @@ struct cfw_listener {
 };
 
 /* The addresses in def.listen: a string or a list of strings: "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (everywhere),
- * "unix:/path", "unix:@abstract", "systemd:NAME" (passed.h). Port 0 lets the kernel choose. Returns how many, *out owned by the caller (see _addrs_free), or a
- * negative error; name is the server's, for the text. */
+ * "unix:/path", "unix:@abstract", "systemd:NAME" (passed.h: as many as were passed by that name). Port 0 lets the kernel choose.
+ * Returns how many, *out owned by the caller (see _addrs_free), or a negative error; name is the server's, for the text. */
 int cfw_listen_parse(const char *name, const struct cfw_value *listen, struct cfw_listen_addr **out, struct curfew_err *err);
+/* One of them. nth, from 0 on: of several that were passed by one name. */
+int cfw_listen_parse_one(const char *name, const char *text, int nth, struct cfw_listen_addr *out, struct curfew_err *err);
 void cfw_listen_addrs_free(struct cfw_listen_addr *addrs, int n);
 
 /* Bind and listen, or take the passed socket that has this address; non-blocking, close-on-exec. A unix socket that nobody serves any more is replaced; a live one is an address in

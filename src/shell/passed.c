@@ -115,14 +115,27 @@ int cfw_passed_find(const struct cfw_listen_addr *addr)
 	return -1;
 }
 
-int cfw_passed_named(const char *name, struct cfw_listen_addr *out, struct curfew_err *err)
+static bool is_named(const struct passed *p, const char *name)
+{
+	return p->usable && strcmp(p->addr.text, name) == 0;
+}
+
+int cfw_passed_count(const char *name)
+{
+	int n = 0;
+	for (int i = 0; i < n_list; i++)
+		n += is_named(&list[i], name);
+	return n;
+}
+
+int cfw_passed_named(const char *name, int nth, struct cfw_listen_addr *out, struct curfew_err *err)
 {
 	char names[200] = "";
 	for (int i = 0; i < n_list; i++) {
 		size_t at = strlen(names);
 		if (!list[i].usable)
 			continue;
-		if (strcmp(list[i].addr.text, name) == 0) {
+		if (is_named(&list[i], name) && nth-- == 0) {
 			out->sa = list[i].addr.sa;
 			out->len = list[i].addr.len;
 			out->dual = list[i].addr.dual;

@@ -14,8 +14,11 @@ struct curfew_err;
 void cfw_passed_take(const struct cfw_log *log);
 /* A descriptor of our own of the passed socket at this address, close-on-exec and non-blocking; -1: there is none. */
 int cfw_passed_find(const struct cfw_listen_addr *addr);
-/* The address of the one with this name: sa, len and dual are set. Negative and err: "no socket was passed by the name x". */
-int cfw_passed_named(const char *name, struct cfw_listen_addr *out, struct curfew_err *err);
+/* The address of the nth (from 0 on) with this name, which a socket unit with several addresses gives to all of them: sa, len and dual
+ * are set. Negative and err: "no socket was passed by the name x". */
+int cfw_passed_named(const char *name, int nth, struct cfw_listen_addr *out, struct curfew_err *err);
+/* How many have this name. */
+int cfw_passed_count(const char *name);
 /* All servers are started: a warning for each that none of them listens at. */
 void cfw_passed_warn(const struct cfw_log *log);
 

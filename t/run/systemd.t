@@ -209,6 +209,25 @@ LUA
 	$r->wait_exit;
 }
 
+# a socket unit with several addresses gives all of them one name
+for my $list ('"systemd:web"', '{ "systemd:web", "127.0.0.1:0" }') {
+	my ($one, $two) = (tcp(), tcp());
+	my $r = curfew(child => passing('web:web', $one, $two), policy => <<"LUA");
+local curfew = require "curfew"
+local web = curfew.http { name = "web", listen = $list, handler = function() return "web" end }
+curfew.on("SIGUSR1", curfew.reload)
+web:post_start(function() curfew.log.info("> at " .. web.address) end)
+LUA
+	like($r->wait_log(qr/> at ([^\n]+)/), qr/^\Q${\ at($one)}, ${\ at($two)}\E(?:, 127|$)/, "$list: all of that name are listened at");
+	is((http_get(at($_), '/'))[1], 'web', "$list: and served at ${\ at($_)}") for $one, $two;
+	unlike($r->log, qr/no server listens/, "$list: none is left over");
+	$r->signal('USR1');
+	like($r->wait_log(qr/generation 2 of the policy is in force: ([^\n]+)/), qr/1 unchanged/, "$list: a reload keeps them");
+	is((http_get(at($_), '/'))[1], 'web', "$list: and serves at ${\ at($_)}") for $one, $two;
+	$r->signal('TERM');
+	is($r->wait_exit, 0, "$list: the stop");
+}
+
 # a socket in the file system stays
 {
 	my $path = "$dir/web.sock";
