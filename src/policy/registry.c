@@ -152,14 +152,23 @@ static bool waits_for_itself(const struct cfw_task *t, enum cfw_request what, cf
 	return false;
 }
 
+/* A request is drained by the stop of its server: were it to wait for that, neither would end before the deadline. */
+static bool is_drained_by(const struct cfw_task *t, enum cfw_request what, cfw_id server)
+{
+	const struct cfw_conversation *r = cfw_request_get(t->p, t->request);
+	return r && (what == CFW_REQ_STOP ||
+		     ((what == CFW_REQ_SERVER_STOP || what == CFW_REQ_SERVER_RESTART) && r->server == server));
+}
+
 int cfw_request_wait(lua_State *L, enum cfw_request what, cfw_id server, bool flag)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
 	struct curfew_err err = {0};
 	struct cfw_task *t = cfw_guard_may_wait(L);
 	bool stop = what == CFW_REQ_STOP || what == CFW_REQ_SERVER_STOP;
-	if (waits_for_itself(t, what, server)) {
-		if (!stop)
+	bool drained = is_drained_by(t, what, server);
+	if (drained || waits_for_itself(t, what, server)) {
+		if (!stop && !drained)
 			return cfw_fail_with(L, "it would wait for itself: this function is a part of it", "EDEADLK");
 		if (p->ops->request(p->ud, 0, what, server, flag, &err) < 0)
 			return cfw_fail(L, &err);

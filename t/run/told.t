@@ -151,6 +151,20 @@ LUA
 }
 
 # Nothing waits for itself
+for my $stop ('curfew.stop()', 'curfew.stop { exit = false }', 'web:stop()', 'web:restart()', 'curfew.spawn(function() return curfew.stop() end):await()') {
+	my $r = run_it(<<LUA, before => [ '--exit-timeout', '90s' ]);
+local web
+web = curfew.http { name = "web", listen = "127.0.0.1:0", stop_timeout = "80s", handler = function() return tostring($stop) end }
+web:post_start(function() mark("at " .. web.address) end)
+LUA
+	my $at = $r->wait_log(qr/> at (\S+)/);
+	is((http_get($at, '/'))[1], 'true', "$stop, in a handler of the server: the reply is sent");
+	$r->wait_log(qr/web: stopped/);
+	$r->wait_log(qr/> at.*> at/s) if $stop =~ /restart/;
+	$r->signal('TERM') if $stop =~ /exit|web/;
+	is($r->wait_exit, 0, "$stop: and the server stops") or diag $r->log;
+	cmp_ok($r->took, '<', 60, "$stop: without a wait for itself");
+}
 {
 	my $r = run_it(<<'LUA', before => [ '--exit-timeout', '4s' ]);
 local a
