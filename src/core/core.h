@@ -412,7 +412,7 @@ enum cfw_journal_what {
 	CFW_J_HOOK_END,     /* .hook .server .run .a: enum cfw_outcome .b: 1 its own limit, 2 it was skipped */
 	CFW_J_CLOSED,       /* .server .code .signo: ended unasked */
 	CFW_J_BACKOFF,      /* .server .ns: when it is started again .a: which try */
-	CFW_J_CUT,          /* .server: cut off */
+	CFW_J_CUT,          /* .server: cut off; .b: 1: as an abort ends any, none of its hooks runs */
 	CFW_J_START_FAILED, /* .server .text; .ns: how long it had, when that passed; 0 else */
 	CFW_J_LATE,         /* an answer to a question that is closed: .a: enum cfw_event_type */
 	CFW_J_EXIT,         /* .code */

@@ -192,8 +192,9 @@ void cfw_do_died_stopping(struct cfw_core *c, struct cfw_server *s, const struct
 
 void cfw_server_cut(struct cfw_core *c, struct cfw_server *s)
 {
+	bool as_ever = c->stop.running && c->stop.mode == CFW_ABORT && !s->running;
 	s->was_cut = true;
-	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CUT, .server = s->id});
+	cfw_journal_put(c, &(struct cfw_journal_entry){.what = CFW_J_CUT, .server = s->id, .b = as_ever});
 	cfw_server_set(c, s, CFW_S_CUTTING);
 	cfw_queue_server(c, s, CFW_P_CUT);
 }

@@ -147,7 +147,7 @@ static void see(const struct cfw_plan *p, struct cfw_plan_case *c, const struct 
 		}
 		break;
 	case CFW_J_CUT:
-		if (!c->aborted && (t = time_at(c->servers, p->model->nservers, e->server)))
+		if (!e->b && (t = time_at(c->servers, p->model->nservers, e->server)))
 			c->cut = t->cut = true;
 		break;
 	case CFW_J_STOP:

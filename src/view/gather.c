@@ -219,7 +219,7 @@ static void take(struct timeline *t, const struct cfw_journal_entry *e)
 		set_mark(find_row(t, e->server, 0, 0), MARK_DIED);
 		break;
 	case CFW_J_CUT:
-		if (!t->aborted || t->margin_ns != CFW_NEVER)
+		if (!e->b)
 			set_mark(find_row(t, e->server, 0, 0), MARK_CUT);
 		break;
 	case CFW_J_EXIT:

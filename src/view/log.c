@@ -133,7 +133,7 @@ static bool say_cut(struct line *l)
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(l->core, &stop);
 	uint64_t at = stop.running ? l->e->at_ns : 0;
-	bool aborted = stop.running && stop.mode == CFW_ABORT, late = at >= stop.margin_ns;
+	bool aborted = stop.running && stop.mode == CFW_ABORT, late = at >= stop.margin_ns && !l->e->b;
 	bool killed = aborted && stop.deadline_ns == CFW_NEVER; /* S4.14: over before any deadline */
 	put_server(l);
 	l->level = killed ? CFW_INFO : aborted && !late ? CFW_DEBUG : CFW_WARN;

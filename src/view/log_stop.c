@@ -214,7 +214,7 @@ static struct flaws gather_flaws(const struct line *l)
 	uint64_t seq = last_stop(l, &aborted);
 	for (; seq && (j = cfw_core_journal(l->core, seq)) && j->seq <= l->e->seq; seq = j->seq + 1) {
 		late |= j->what == CFW_J_MARGIN || j->what == CFW_J_TIMEOUT;
-		if (j->what == CFW_J_CUT && (late || !aborted))
+		if (j->what == CFW_J_CUT && !j->b)
 			add(f.cut, &f.cuts, j->server);
 		if (j->what == CFW_J_CLOSED && is_functions(l->core, j->server))
 			add(f.stops, &f.bad_stops, j->server);

@@ -38,7 +38,7 @@ void cfw_metrics_entry(struct cfw_metrics *m, const struct cfw_core *core, const
 		m->died++;
 		break;
 	case CFW_J_CUT:
-		m->cut++;
+		m->cut += !e->b;
 		break;
 	case CFW_J_START_FAILED:
 		m->start_failures++;

@@ -151,6 +151,24 @@ LUA
 	is(join(', ', @{ $r->marks }), 'idle 1, idle 2', 'S2.8: after new activity, and not before');
 }
 
+# S4.5, S4.7: in an abort only a server whose hooks hang is cut off; the others end as any abort ends them
+{
+	my $r = curfew(before => ['--exit-timeout', '1s'], policy => <<'LUA');
+local curfew = require "curfew"
+curfew.on("SIGTERM", curfew.abort(3))
+for _, name in ipairs { "a", "b" } do
+	local s = curfew.server { name = name, start = function() end, stop = function() end }
+	s:pre_stop(function() curfew.log.info("> hook of " .. name) if name == "a" then curfew.sleep "1m" end end)
+end
+LUA
+	$r->wait_log(qr/started 2 servers/);
+	$r->signal('TERM');
+	is($r->wait_exit, 255, 'S4.8: a hook that hangs in an abort: code 255');
+	is(join(', ', sort @{ $r->marks }), 'hook of a, hook of b', 'S4.12: both hooks ran');
+	like($r->log, qr/WARN  exit 255; cut off: a$/m, 'S4.7: the server whose hook hung is named') or diag $r->log;
+	unlike($r->log, qr/b: cut off/, 'and no other');
+}
+
 # S2.18
 {
 	my $r = curfew(policy => sprintf($POLICY, 'local ok, message = pcall(curfew.exit, 256) curfew.log.info("> " .. tostring(ok) .. " " .. message) curfew.exit(255)', ''));
