@@ -112,6 +112,10 @@ static void tell_status(struct cfw_sd *sd)
 {
 	struct cfw_buf raw, b;
 	char text[STATUS_MAX];
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(curfew_core(*sd->curfew), &stop);
+	if (cfw_core_life(curfew_core(*sd->curfew)) == CFW_L_NEW && !stop.running)
+		return; /* nothing has happened; after a crash the guardian has said what has */
 	cfw_buf_init(&raw);
 	cfw_buf_init(&b);
 	say_status(curfew_core(*sd->curfew), &raw);

@@ -117,6 +117,7 @@ LUA
 	is($r->wait_exit, 137, 'S8.2: the orchestrator is killed');
 	wait_heard($m, qr/^STOPPING=1; STATUS=the orchestrator is gone: its pre_stop hooks are run; EXTEND_TIMEOUT_USEC=\d+$/, $r);
 	is(() = (grep { /READY/ } heard($m)), 1, 'and nobody is ready again');
+	is(() = (grep { /STATUS=new/ } heard($m)), 0, 'nor says that it is new');
 }
 
 # WATCHDOG: as long as the loop turns. Whoever is named by WATCHDOG_PID has to answer, which the guardian passes on.
