@@ -97,7 +97,10 @@ for my $i (1 .. $POINTS) {
 diag(join ', ', map { "$_: $kinds{$_}" } sort keys %kinds);
 is("@bad[0 .. ($#bad < 2 ? $#bad : 2)]", '', "S4.12: $done points: every hook that was owed ran, once, in time; nothing is left; the code says how it ended");
 is(scalar @bad, 0, 'at every point');
-cmp_ok($cut, '<=', $done / 40, 'S4.12: that moment is short') or diag "$cut hooks";
+SKIP: {
+	skip 'how short that moment is, is measured without sanitizers', 1 if $ENV{SAN};
+	cmp_ok($cut, '<=', $done / 40, 'S4.12: that moment is short') or diag "$cut hooks";
+}
 cmp_ok($done, '>=', $POINTS / 2, 'as many as time allows');
 ok($kinds{starting} && $kinds{running} && $kinds{stopping}, 'in each part of its life');
 

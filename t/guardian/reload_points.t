@@ -31,6 +31,7 @@ for my $i (1 .. $POINTS) {
 	last if time - $began > 80;
 	my $r = curfew(policy => policy(1, qw(a b c)));
 	$r->wait_log(qr/> up/);
+	$r->wait_log(qr/started 3 servers/); # before that nothing is owed
 	my $o = orchestrator($r);
 	spew("$r->{dir}/policy.lua", policy(2, qw(c x b a)));
 	kill 'HUP', $r->{pid};
