@@ -67,7 +67,7 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 	return rc ? rc : cfw_configure(c, NULL, false, err);
 }
 
-struct curfew *curfew_new(const struct curfew_options *options, struct curfew_err *err)
+struct curfew *cfw_new(const struct cfw_options *options, struct curfew_err *err)
 {
 	if (!options || options->size != sizeof *options || !options->loop || !options->on_exit) {
 		cfw_err_set(err, CURFEW_EINVAL, "options: size, loop and on_exit must be set");

@@ -10,7 +10,7 @@
 #include "base/timers.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "host/host.h"
 #include "policy/policy.h"
 
@@ -74,7 +74,7 @@ struct cfw_waiter {
 };
 
 struct curfew {
-	struct curfew_options opt;
+	struct cfw_options opt;
 	struct curfew_loop loop;
 	struct cfw_env env;
 	struct cfw_log log; /* what every room is given */

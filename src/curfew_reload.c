@@ -36,7 +36,7 @@
 /* How long the swap waits for servers that are on their way up or down. */
 #define SETTLE (10 * CFW_SEC)
 
-int curfew_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfew_err *err)
+int cfw_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfew_err *err)
 {
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(c->core, &stop);

@@ -1,7 +1,7 @@
 /* curfew_sandbox.c: what a policy may ask for that is not trusted (S10.4).
  *
  * Everything that reaches beyond the Lua state comes by struct cfw_policy_ops, and here each is held against the map of
- * curfew_options: definitions of servers, operations, settings, decisions. So it does not matter what a script does to the library
+ * cfw_options: definitions of servers, operations, settings, decisions. So it does not matter what a script does to the library
  * in its state, which policy/sandbox.c makes smaller besides. Files and modules are host/beneath.c's. */
 #define _GNU_SOURCE
 #include "curfew_impl.h"

@@ -5,30 +5,7 @@
 #ifndef CFW_BASE_ERR_H
 #define CFW_BASE_ERR_H
 
-#include <stdarg.h>
-#include <stddef.h>
-
-enum curfew_error {
-	CURFEW_OK = 0,
-	CURFEW_ENOMEM = -1,    /* an allocation failed */
-	CURFEW_EINVAL = -2,    /* a wrong argument, a wrong value in a policy */
-	CURFEW_ENOENT = -3,    /* no such server, hook, file, name */
-	CURFEW_EEXIST = -4,    /* the name is taken */
-	CURFEW_ECYCLE = -5,    /* dependencies form a cycle; the text prints it */
-	CURFEW_ESTATE = -6,    /* not now: wrong state of the life */
-	CURFEW_EREFUSED = -7,  /* asked for and refused (S4.6) */
-	CURFEW_ESYS = -8,      /* a system call failed; sys_errno says why */
-	CURFEW_ELUA = -9,      /* a script failed; the text has the traceback */
-	CURFEW_ETIMEOUT = -10, /* a limit was passed */
-	CURFEW_ECANCELED = -11,
-	CURFEW_ELIMIT = -12, /* memory, CPU, count: a ceiling was hit */
-};
-
-struct curfew_err {
-	int code;       /* negative CURFEW_E…, 0 when unset */
-	int sys_errno;  /* errno where a system call failed, else 0 */
-	char msg[1024]; /* always NUL-terminated; empty when unset */
-};
+#include "include/curfew.h"
 
 /* Set err (which may be NULL) and return code. fmt as printf. */
 int cfw_err_set(struct curfew_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -1,4 +1,4 @@
-/* sandbox.h: the options of `curfew run --sandbox` become the map of curfew_options.sandbox. */
+/* sandbox.h: the options of `curfew run --sandbox` become the map of cfw_options.sandbox. */
 #ifndef CFW_BIN_SANDBOX_H
 #define CFW_BIN_SANDBOX_H
 

@@ -90,7 +90,7 @@ struct cfw_policy_config {
 	uint64_t request_cpu_limit_ns; /* 1 s, of all that ever runs for one request (S6.5); CFW_NEVER: none */
 	uint64_t load_limit_ns;        /* 5 s of CPU for the main script until its first start (S3.7) */
 	bool strict;                   /* S6.4 */
-	/* S10.4: the state has an allow-list of the library, and what else of this map (curfew_options.sandbox) is its to keep: env,
+	/* S10.4: the state has an allow-list of the library, and what else of this map (cfw_options.sandbox) is its to keep: env,
 	 * modules, read. NULL: it is trusted. Looked at when the state is made. */
 	const struct cfw_value *sandbox;
 	/* S8.2: after a crash. What the main script spawns begins only when it is awaited, its timers never fire, operations with a

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 
 const int cfw_command_signals[] = {SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT, SIGALRM, 0};
 

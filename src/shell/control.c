@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/control_impl.h"
 
 /* ---- trust ---- */

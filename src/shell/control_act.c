@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/control_impl.h"
 
 void cfw_control_reply_err(struct cfw_control_conn *c, const struct curfew_err *err)
@@ -147,7 +147,7 @@ void cfw_control_reload(struct cfw_control_conn *c, struct cfw_control_request *
 {
 	struct curfew_err err = {0};
 	struct cfw_control_asked *a = asked_new(c, r);
-	if (a && curfew_reload(*c->ctl->curfew, on_answer, a, &err))
+	if (a && cfw_reload(*c->ctl->curfew, on_answer, a, &err))
 		not_asked(a, &err);
 }
 

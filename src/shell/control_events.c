@@ -6,7 +6,7 @@
 
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/control_impl.h"
 #include "view/json.h"
 #include "view/status.h"

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/accept.h"
 #include "shell/control.h"
 #include "shell/listen.h"

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/control_impl.h"
 #include "version.h"
 #include "view/status.h"

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/guarded.h"
 #include "shell/guardian_impl.h"
 #include "shell/run.h"

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/page.h"
 #include "base/time.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/sources.h"
 
 static void on_channel(void *ud, int fd, unsigned what)

@@ -28,7 +28,7 @@ void cfw_link_tell(const struct cfw_link *l, enum cfw_message what);
 /* n bytes of lines for systemd, at most CFW_LINK_NOTIFY. False: there is no guardian to send them. */
 enum { CFW_LINK_NOTIFY = 1024 };
 bool cfw_link_notify(const struct cfw_link *l, const char *text, size_t n);
-/* struct curfew_options' functions, with a link. */
+/* struct cfw_options' functions, with a link. */
 void cfw_link_keep_source(const struct cfw_link *l, const struct cfw_log *log, const char *key, const char *path,
 			  const char *src, size_t n);
 const char *cfw_link_find_source(const struct cfw_link *l, const char *key, const char **path, size_t *n);

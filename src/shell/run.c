@@ -19,7 +19,7 @@
 #include "base/time.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/command.h"
 #include "shell/control.h"
 #include "shell/display.h"
@@ -71,7 +71,7 @@ static void on_changed(void *ud, const char *name)
 	struct cfw_run_state *r = ud;
 	struct curfew_err err = {0};
 	cfw_log_at(cfw_logger_log(r->logger), CFW_INFO, "watch: %s has changed", name);
-	if (curfew_reload(r->curfew, on_reloaded, r, &err))
+	if (cfw_reload(r->curfew, on_reloaded, r, &err))
 		cfw_log_at(cfw_logger_log(r->logger), CFW_WARN, "watch: %s", err.msg);
 }
 
@@ -134,7 +134,7 @@ static void on_process_exit(int status, void *ud)
 
 static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 {
-	struct curfew_options o = {
+	struct cfw_options o = {
 		.size = sizeof o,
 		.loop = &r->loop,
 		.log = cfw_logger_log(r->logger),
@@ -147,7 +147,7 @@ static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 		.ud = r,
 	};
 	cfw_run_tell(&o);
-	r->curfew = curfew_new(&o, err);
+	r->curfew = cfw_new(&o, err);
 	if (!r->curfew)
 		return CURFEW_ENOMEM;
 	int rc = curfew_kind_add(r->curfew, &cfw_http_kind, r->base);

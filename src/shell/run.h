@@ -17,7 +17,7 @@ struct cfw_run_options {
 	size_t npolicies;
 	char *const *command;              /* after "--", NULL-terminated; NULL: none */
 	const struct cfw_value *overrides; /* keys of curfew.configure that the command line gave; may be NULL */
-	const struct cfw_value *sandbox;   /* S10.4: curfew_options.sandbox; NULL: policies are trusted */
+	const struct cfw_value *sandbox;   /* S10.4: cfw_options.sandbox; NULL: policies are trusted */
 	int log_format, log_level;         /* -1: not given, the policy may say */
 	enum cfw_when timeline;            /* after the stop, on stderr; auto: on a terminal */
 	bool display;                      /* live, on a terminal */

@@ -7,7 +7,7 @@
 #include "base/page.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/control.h"
 #include "shell/health.h"
 #include "shell/run_impl.h"

@@ -24,7 +24,7 @@ struct cfw_signals;
 struct cfw_value;
 struct cfw_watch;
 struct curfew;
-struct curfew_options;
+struct cfw_options;
 struct curfew_err;
 struct event;
 struct event_base;
@@ -58,10 +58,10 @@ struct cfw_run_state {
 /* No hook will be called any more: from here on our end is the end. */
 void cfw_run_finished(const struct cfw_run_state *r, int code);
 /* run_tell.c: the functions of o by which the instance tells of itself; its ud is the struct cfw_run_state. */
-void cfw_run_tell(struct curfew_options *o);
+void cfw_run_tell(struct cfw_options *o);
 /* run_metrics.c: what /metrics and /v1/metrics say. ud is the struct cfw_run_state. */
 void cfw_run_metrics(void *ud, struct cfw_buf *out);
-/* struct curfew_options.on_configure: log, health, watch, stall_limit. ud is the struct cfw_run_state. */
+/* struct cfw_options.on_configure: log, health, watch, stall_limit. ud is the struct cfw_run_state. */
 int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err);
 
 #endif

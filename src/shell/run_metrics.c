@@ -3,7 +3,7 @@
 
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/run_impl.h"
 #include "version.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/page.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/control.h"
 #include "shell/display.h"
 #include "shell/health.h"
@@ -146,7 +146,7 @@ static void on_journal(void *ud)
 	cfw_control_journal(r->control);
 }
 
-void cfw_run_tell(struct curfew_options *o)
+void cfw_run_tell(struct cfw_options *o)
 {
 	o->on_exit = on_exit_code;
 	o->on_deadline = on_deadline;

@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "shell/link.h"
 #include "view/waits.h"
 #include "view/words.h"

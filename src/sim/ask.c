@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/value.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 
 static void forget(struct cfw_sim *s, struct cfw_sim_asked *q)

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 #include "sim/model.h"
 

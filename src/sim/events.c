@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 #include "view/view.h"
 #include "view/words.h"

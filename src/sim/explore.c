@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 #include "sim/model.h"
 

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "base/value.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 
 #define DEFAULT_WAIT (10 * CFW_SEC) /* of a process between TERM and KILL */

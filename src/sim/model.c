@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/value.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 
 /* The core's own memory: a journal, and what a server and a hook take of it with room to grow. */

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 #include "view/view.h"
 
@@ -66,7 +66,7 @@ static int ignore_configure(void *ud, const struct cfw_value *conf, struct curfe
 static int open_curfew(struct cfw_sim *s, struct curfew_err *err)
 {
 	s->sink = (struct cfw_log){.level = CFW_DEBUG, .emit = take_log, .ud = s};
-	struct curfew_options o = {.size = sizeof o,
+	struct cfw_options o = {.size = sizeof o,
 				   .loop = &s->loop,
 				   .log = &s->sink,
 				   .on_exit = on_exit_code,
@@ -74,7 +74,7 @@ static int open_curfew(struct cfw_sim *s, struct curfew_err *err)
 				   .on_journal = cfw_sim_take_journal,
 				   .overrides = cfw_value_get(s->opts, "configure"),
 				   .ud = s};
-	s->curfew = curfew_new(&o, err);
+	s->curfew = cfw_new(&o, err);
 	if (!s->curfew)
 		return err->code;
 	int rc = cfw_sim_kinds_add(s, err);

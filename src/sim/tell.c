@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/impl.h"
 
 /* ---- servers ---- */

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/value.h"
-#include "curfew.h"
+#include "instance.h"
 #include "sim/sim.h"
 
 /* CPU time of one slice of a test, and memory of its state. */
@@ -226,9 +226,9 @@ static int open_curfew(struct tests *t, struct curfew_err *err)
 	int bad = cfw_value_set(settings, "hook_cpu_limit", cfw_value_int((int64_t)TEST_CPU)) |
 		  cfw_value_set(settings, "memory_limit", cfw_value_int(TEST_MEMORY));
 	t->sink = (struct cfw_log){.level = CFW_DEBUG, .emit = take_log, .ud = t};
-	struct curfew_options o = {
+	struct cfw_options o = {
 		.size = sizeof o, .loop = &t->loop, .log = &t->sink, .on_exit = on_exit_code, .overrides = settings, .ud = t};
-	t->curfew = bad ? NULL : curfew_new(&o, err);
+	t->curfew = bad ? NULL : cfw_new(&o, err);
 	cfw_value_free(settings);
 	if (!t->curfew)
 		return bad ? cfw_err_set(err, CURFEW_ENOMEM, "out of memory") : err->code;

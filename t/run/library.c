@@ -14,7 +14,7 @@
 #include "base/time.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "tap.h"
 
 /* ---- a kind of the host's own: it starts and stops at once and writes down what it was told ---- */
@@ -130,9 +130,9 @@ static void open_instance(struct instance *i, const struct curfew_loop *loop)
 	struct curfew_err err = {0};
 	*i = (struct instance){.code = -1};
 	i->sink = (struct cfw_log){CFW_INFO, keep_line, i};
-	struct curfew_options o = {
+	struct cfw_options o = {
 		.size = sizeof o, .loop = loop, .log = &i->sink, .on_exit = on_exit_code, .on_journal = on_journal, .ud = i};
-	i->c = curfew_new(&o, &err);
+	i->c = cfw_new(&o, &err);
 	if (!i->c)
 		tap_bail("no instance: %s", err.msg);
 }
@@ -315,9 +315,9 @@ static void test_libevent(void)
 	is_int(curfew_load_file(i.c, "/no/such.lua", &err), CURFEW_ESYS, "a file that is not there");
 	curfew_free(i.c);
 	curfew_free(NULL);
-	struct curfew_options o = {.size = 8, .loop = &loop, .on_exit = on_exit_code};
-	ok(!curfew_new(&o, &err) && err.code == CURFEW_EINVAL, "options of another version are refused");
-	ok(!curfew_new(NULL, &err), "so are none");
+	struct cfw_options o = {.size = 8, .loop = &loop, .on_exit = on_exit_code};
+	ok(!cfw_new(&o, &err) && err.code == CURFEW_EINVAL, "options of another version are refused");
+	ok(!cfw_new(NULL, &err), "so are none");
 	curfew_libevent_free(&loop);
 	event_base_free(base);
 }

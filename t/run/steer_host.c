@@ -7,7 +7,7 @@
 #include "base/time.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "curfew.h"
+#include "instance.h"
 #include "tap.h"
 
 static const struct cfw_env *env;
@@ -154,9 +154,9 @@ static void open_instance(const char *policy)
 	over = slow = false;
 	told[0] = '\0';
 	curfew_poll_new(&loop, &err);
-	struct curfew_options o = {
+	struct cfw_options o = {
 		.size = sizeof o, .loop = &loop, .on_exit = on_exit_code, .on_lame = on_lame, .on_unlame = on_unlame};
-	c = curfew_new(&o, &err);
+	c = cfw_new(&o, &err);
 	struct cfw_value *def = cfw_value_map();
 	if (!c || curfew_kind_add(c, &kind, NULL) || cfw_value_set(def, "kind", cfw_value_str("host")) ||
 	    cfw_value_set(def, "name", cfw_value_str("mine")) || !curfew_server_add(c, def, &err) ||

@@ -1,9 +1,10 @@
-/* curfew.h: the public API. A stop orchestrator inside somebody's process: the loop stays the host's.
+/* instance.h: an instance as the rooms above it see it, `curfew run` first: include/curfew.h, what everybody has, and besides
+ * what is said in values, views and kinds of this house.
  *
- * One thread an instance, except curfew_wake. No global state: instances are independent of each other. The library never prints,
+ * One thread an instance, except curfew_wake. No global state: instances are independent of each other. Nothing here prints,
  * exits, or touches a signal's disposition. Errors: 0 or a negative CURFEW_E…, text in struct curfew_err. */
-#ifndef CURFEW_H
-#define CURFEW_H
+#ifndef CFW_INSTANCE_H
+#define CFW_INSTANCE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,14 +14,8 @@
 #include "base/err.h"
 #include "base/kind.h"
 #include "base/log.h"
+#include "include/curfew.h"
 
-#if defined(__GNUC__)
-#define CURFEW_API __attribute__((visibility("default")))
-#else
-#define CURFEW_API
-#endif
-
-struct curfew;
 struct cfw_core;
 struct cfw_decision;
 struct cfw_host;
@@ -46,8 +41,8 @@ struct curfew_crash {
 
 enum curfew_reload_step { CURFEW_RELOAD_BEGINS, CURFEW_RELOAD_DONE, CURFEW_RELOAD_REFUSED };
 
-struct curfew_options {
-	size_t size;                    /* sizeof(struct curfew_options); any other is refused */
+struct cfw_options {
+	size_t size;                    /* sizeof(struct cfw_options); any other is refused */
 	const struct curfew_loop *loop; /* copied; the loop behind it must outlive the instance */
 	const struct cfw_log *log;      /* must outlive the instance; NULL: silent */
 	struct cfw_page *page;          /* shared page made by the host; NULL: one is made */
@@ -88,34 +83,21 @@ struct curfew_options {
 };
 
 /* NULL and err on failure. */
-CURFEW_API struct curfew *curfew_new(const struct curfew_options *options, struct curfew_err *err);
+struct curfew *cfw_new(const struct cfw_options *options, struct curfew_err *err);
 /* Instead of curfew_free, for a process that ends at once, with the code that on_exit was given, all its servers stopped: scripts
  * are ended as ever, what only returns memory is left to the kernel. c stays valid for reading. */
-CURFEW_API void curfew_leave(struct curfew *c);
-CURFEW_API void curfew_free(struct curfew *c); /* servers that still run are cut; not from within a callback; NULL is fine */
+void curfew_leave(struct curfew *c);
 
 /* Kinds and services beyond the built-in ones ("process", "server", exec, fetch, fs.*); before the first load. */
-CURFEW_API int curfew_kind_add(struct curfew *c, const struct cfw_kind *kind, void *kind_ud);
-CURFEW_API int curfew_service_add(struct curfew *c, const struct cfw_service *service);
+int curfew_kind_add(struct curfew *c, const struct cfw_kind *kind, void *kind_ud);
+int curfew_service_add(struct curfew *c, const struct cfw_service *service);
 
-/* Compile and begin a policy script; it ends in some later step. A compile error is returned here; a failure of the run before
- * the first start ends with on_exit(2). */
-CURFEW_API int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err);
-CURFEW_API int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err);
-/* Start all servers once the loaded scripts have ended, unless they started them. */
-CURFEW_API int curfew_start(struct curfew *c);
 /* A server from a definition in plain values, as curfew.process{…} makes one. 0 and err on failure. */
-CURFEW_API cfw_id curfew_server_add(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
+cfw_id curfew_server_add(struct curfew *c, const struct cfw_value *def, struct curfew_err *err);
 /* A rule of a policy names this signal. */
-CURFEW_API bool curfew_signal_has_rule(const struct curfew *c, int signo);
+bool curfew_signal_has_rule(const struct curfew *c, int signo);
 /* Pass a signal on to what runs behind a server. */
-CURFEW_API int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curfew_err *err);
-
-/* Triggers (S2). Queued; decided in the next step. */
-CURFEW_API int curfew_signal(struct curfew *c, int signo, unsigned times);
-CURFEW_API int curfew_exit(struct curfew *c, int code); /* S2.3, S2.4, S2.18 */
-CURFEW_API int curfew_stop(struct curfew *c);
-CURFEW_API int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err);
+int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curfew_err *err);
 
 /* { name =, kind =, state =, restarts =, address =, pid =, stats = (if asked) } of a server; the caller frees. NULL when there is no
  * such server or no memory. */
@@ -129,14 +111,15 @@ typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const str
  * decision = "graceful", code =, default = bool }; default: no rule had an answer, or none that this trigger allows (S2.12). 0, or
  * negative and err (fn is not called then): CURFEW_ENOENT with the nearest name, CURFEW_EREFUSED for what only curfew may raise
  * (S10.1). fn may be NULL. */
-CURFEW_API int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud,
+int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud,
 			    struct curfew_err *err);
 
 /* S7: build the policy anew from the files it was loaded from, beside the running one, and swap. fn may be NULL. Asked for again
  * before it has begun, it is the same reload, and all are answered; while it is being built, one more follows, since the files may
- * have changed after they were read (S7.4). value: { generation = N, servers = { { name =, change = "added" | "removed" | "replaced" | "updated" | "unchanged" }, … } }; err: why it was refused, with file and line, and nothing
+ * have changed after they were read (S7.4). value: { generation = N, servers = { { name =, change = "added" | "removed" |
+ * "replaced" | "updated" | "unchanged" }, … } }; err: why it was refused, with file and line, and nothing
  * has changed then. 0, or negative and err (fn is not called then). */
-CURFEW_API int curfew_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
+int cfw_reload(struct curfew *c, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
 
 /* { { generation = N, state = "current" | "old" | "building", age_ns =, tasks =, memory = }, … }: the policies that are there, the
  * newest first. Old ones end what they have begun. The caller frees; NULL when memory is gone. */
@@ -160,27 +143,17 @@ struct curfew_steer {
 };
 /* 0, or negative and err (fn is not called then). Answered when it is done (SERVER_…: when the server has started or stopped), or
  * when it was refused: err says by whom, a rule or the state. fn may be NULL. */
-CURFEW_API int curfew_steer(struct curfew *c, const struct curfew_steer *steer, curfew_answer_fn *fn, void *ud,
+int curfew_steer(struct curfew *c, const struct curfew_steer *steer, curfew_answer_fn *fn, void *ud,
 			    struct curfew_err *err);
 
 /* Tell scripts, as curfew.wait(event) and curfew.subscribe(event, f) hear it. value may be NULL; not taken. */
-CURFEW_API void curfew_emit(struct curfew *c, const char *event, const struct cfw_value *value);
+void curfew_emit(struct curfew *c, const char *event, const struct cfw_value *value);
 
-/* Pull: do all that is due now; never blocks. The instance arms the loop's timer itself, so a host with a loop need not call
- * these. */
-CURFEW_API int curfew_step(struct curfew *c);
-CURFEW_API uint64_t curfew_deadline(const struct curfew *c);
-CURFEW_API void curfew_reap(struct curfew *c); /* own_children: SIGCHLD came */
-CURFEW_API void curfew_wake(struct curfew *c); /* async-signal-safe, any thread: the loop calls curfew_step soon */
-
-/* As curfew_exit, from any thread; decided on in the next step of the loop. */
-CURFEW_API void curfew_exit_from_thread(struct curfew *c, int code);
+void curfew_reap(struct curfew *c); /* own_children: SIGCHLD came */
 /* exit(3) was called inside one of our own callbacks (S5.3): an abort with that code, run to its end here and now, without the
  * host's loop: hooks may compute and sleep; what they wait for on descriptors is not served any more, and the exit timeout bounds
  * it. For an exit handler; the code of S4.11, with which the handler should _exit. */
-CURFEW_API int curfew_exit_inside(struct curfew *c, int code);
-
-CURFEW_API bool curfew_ended(const struct curfew *c, int *code); /* on_exit was called */
+int curfew_exit_inside(struct curfew *c, int code);
 
 /* What the rules of the policy say to a trigger (CFW_D_NONE: nothing), asked and not acted on: for what tries a policy out. text: of
  * its error, or a script's own trigger's whole name; may be NULL. */
