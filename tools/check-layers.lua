@@ -11,6 +11,7 @@ end
 
 -- What a room may include besides itself. "curfew" is src/instance.h and what stands beside it. A file stands for itself alone.
 local below = {
+	include = {}, -- the public header alone: everybody may include it
 	base = {},
 	core = { "base" },
 	view = { "core", "base" },
