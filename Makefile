@@ -17,7 +17,7 @@ CC ?= cc
 PKGS := libevent_core libevent_extra lua5.4 jansson
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wvla -Wformat=2 -Wundef \
-        -Wcast-qual -fno-common -fvisibility=hidden $(if $(CI),-Werror)
+        -Wcast-qual -fno-common -fvisibility=hidden -fPIC $(if $(CI),-Werror)
 CPPFLAGS_ALL = -Isrc $(or $(PKG_CFLAGS),$(error pkg-config does not find all of $(PKGS): make deps installs them)) $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -O2 -g $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(CFLAGS)
 LDFLAGS_ALL := -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
@@ -60,6 +60,23 @@ $(BUILD)/curfew.a: $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
 	@rm -f $@
 	$(call say,ar) ar rcs $@ $^
 
+# The library: the house without its shell. Of the adapters the one that needs a library of its own is a header of the host's.
+SOVERSION := 0
+# Of the views it has the lines of the log.
+LIB_VIEW := log log_stop words
+LIB_OBJS := $(call objs,base) $(call objs,core) $(LIB_VIEW:%=$(BUILD)/view/%.o) $(call objs,host) $(call objs,policy) $(BUILD)/embedded.o \
+            $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c)) $(filter-out %/libevent.o %/virtual.o,$(call objs,adapters))
+LIB_LIBS := $(shell pkg-config --libs lua5.4 2>/dev/null) -lpthread
+# One object, in which all that the header does not name is local.
+$(BUILD)/libcurfew.a: $(LIB_OBJS)
+	@rm -f $@ $(@:.a=.o)
+	$(call say,ar) $(CC) -r -nostdlib -o $(@:.a=.o) $^ && objcopy --localize-hidden $(@:.a=.o) && ar rcs $@ $(@:.a=.o) && rm $(@:.a=.o)
+$(BUILD)/libcurfew.so.$(SOVERSION): $(LIB_OBJS) src/libcurfew.map
+	$(call say,ld) $(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libcurfew.so.$(SOVERSION) -Wl,--version-script=src/libcurfew.map -Wl,--no-undefined \
+		-o $@ $(filter %.o,$^) $(LIB_LIBS)
+$(BUILD)/libcurfew.so: $(BUILD)/libcurfew.so.$(SOVERSION)
+	$(call say,ln) ln -sf $(<F) $@
+
 # Everything under lua/ is embedded, as bytecode with its debug information.
 $(BUILD)/embedded.c: tools/embed.lua $(LUA_SRC)
 	@mkdir -p $(@D)
@@ -81,6 +98,10 @@ $(BUILD)/curfew: $(call objs,bin) $(BUILD)/templates.o $(below_run:%=$(BUILD)/%.
 
 # t/ROOM/name.c becomes build/t/ROOM/name.
 T_C := $(patsubst %.c,$(BUILD)/%,$(filter-out t/lib/%,$(wildcard t/*/*.c)))
+# t/embed: programs of others, which have the installed header and the shared library, and nothing else of this house.
+$(BUILD)/t/embed/%: t/embed/%.c t/lib/tap.c t/lib/tap.h $(wildcard src/include/*.h) $(BUILD)/libcurfew.so
+	@mkdir -p $(@D)
+	$(call say,cc) $(CC) -Isrc/include -It/lib $(CPPFLAGS) $(filter-out -Wl%,$(CFLAGS_ALL)) $(LDFLAGS_ALL) -o $@ $< t/lib/tap.c -L$(BUILD) -Wl,-rpath,$(abspath $(BUILD)) -lcurfew -lpthread
 define room_tests
 $(BUILD)/t/$(1)/%: t/$(1)/%.c t/lib/tap.c t/lib/tap.h $(wildcard t/$(1)/*.h) $$(below_$(1):%=$(BUILD)/%.a)
 	@mkdir -p $$(@D)

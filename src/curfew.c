@@ -1,6 +1,6 @@
 /* curfew.c: an instance's life. */
 #define _GNU_SOURCE
-#include "curfew_impl.h"
+#include "curfew_embed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 {
 	struct cfw_core_config core;
 	cfw_core_config_default(&core);
-	c->core = cfw_core_new(&cfw_alloc_std, &core);
+	c->core = cfw_core_new(c->opt.alloc ? c->opt.alloc : &cfw_alloc_std, &core);
 	c->host = c->core ? cfw_host_new(&c->env, c->opt.own_children ? CFW_REAP_ALL : CFW_REAP_PIDFD, err) : NULL;
 	if (!c->host)
 		return CURFEW_ENOMEM;
@@ -110,6 +110,9 @@ struct curfew *cfw_new(const struct cfw_options *options, struct curfew_err *err
 	if (!c->page || (options->overrides && !c->overrides)) {
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	} else if (cfw_wake_open(c, err) == 0 && open_rooms(c, err) == 0) {
+		c->embed = options->embed;
+		if (c->embed)
+			c->embed->c = c;
 		return c;
 	} else if (err && !err->msg[0]) {
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
@@ -134,6 +137,7 @@ void curfew_free(struct curfew *c)
 	if (!c)
 		return;
 	c->ended = true; /* nothing wakes a loop that may be gone */
+	cfw_own_nothing(c);
 	answer_all(c);
 	cfw_gen_free(c->next);
 	if (c->spent)
@@ -167,6 +171,7 @@ void curfew_free(struct curfew *c)
 	free(c->inbox);
 	if (c->own_page)
 		cfw_page_free(c->page);
+	cfw_embed_free(c->embed);
 	free(c);
 }
 

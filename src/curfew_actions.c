@@ -1,4 +1,4 @@
-#include "curfew_impl.h"
+#include "curfew_embed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +56,19 @@ static void call_hook(struct curfew *c, const struct cfw_action *a)
 		.what = what,
 		.hurried = stop.running && a->phase >= CFW_PRE_STOP && stop.hurried,
 	};
-	cfw_policy_call(cfw_gen_of(c, a->server)->policy, &call);
+	if (hook.ref & CFW_REF_HOST)
+		cfw_host_hook_call(c, &call);
+	else
+		cfw_policy_call(cfw_gen_of(c, a->server)->policy, &call);
+}
+
+static void cut_hook(struct curfew *c, const struct cfw_action *a)
+{
+	struct cfw_hook_view hook;
+	if (cfw_core_hook_view(c->core, a->hook, &hook) == 0 && hook.ref & CFW_REF_HOST)
+		cfw_host_hook_cut(c, a->hook, a->run);
+	else
+		cfw_policy_call_cancel(cfw_gen_of(c, a->server)->policy, a->run);
 }
 
 /* A new life of a server: its hooks may be begun again. */
@@ -267,7 +279,7 @@ void cfw_carry_out(struct curfew *c, const struct cfw_action *a)
 		call_hook(c, a);
 		break;
 	case CFW_ACT_CUT_HOOK:
-		cfw_policy_call_cancel(cfw_gen_of(c, a->server)->policy, a->run);
+		cut_hook(c, a);
 		break;
 	case CFW_ACT_START:
 		start_server(c, a);

@@ -24,7 +24,8 @@ struct cfw_gen *cfw_gen_new(struct curfew *c, const struct cfw_policy_config *co
 		return NULL;
 	}
 	*g = (struct cfw_gen){.c = c, .number = c->generations + 1, .config = *config, .since_ns = cfw_now(c)};
-	g->policy = cfw_policy_new(&cfw_curfew_policy_ops, g, c->page, config, err);
+	g->config.alloc = c->opt.alloc;
+	g->policy = cfw_policy_new(&cfw_curfew_policy_ops, g, c->page, &g->config, err);
 	if (!g->policy) {
 		free(g);
 		return NULL;

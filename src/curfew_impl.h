@@ -10,8 +10,8 @@
 #include "base/timers.h"
 #include "base/value.h"
 #include "core/core.h"
-#include "instance.h"
 #include "host/host.h"
+#include "instance.h"
 #include "policy/policy.h"
 
 enum { CFW_TEXTS = 256, CFW_CUSTOMS = 63 };
@@ -144,6 +144,8 @@ struct curfew {
 	} after;                            /* S8.2: how far the abort after a crash is */
 	uint64_t after_until_ns, after_seq; /* loading; journal of the trigger */
 	struct cfw_log quiet;               /* the log of what runs a second time */
+	struct cfw_own *own;                /* signals that are this instance's; NULL: none */
+	struct cfw_embed *embed;            /* made by curfew_new: its own; NULL: by cfw_new */
 };
 
 struct cfw_running {
@@ -204,6 +206,10 @@ int cfw_stage_service(struct cfw_gen *g, cfw_token token, const char *name, cons
 void cfw_stage_cancel(struct cfw_gen *g, cfw_token token);
 void cfw_stage_source(struct cfw_gen *g, const char *key, const char *path, const char *src, size_t n);
 
+/* curfew_own.c */
+void cfw_own_step(struct curfew *c);    /* signals that came become triggers */
+void cfw_own_nothing(struct curfew *c); /* signals and exit(3) are given back */
+
 /* curfew_swap.c: env->socket; and the swap: 0, or a reason, and nothing has changed. what: what became of each server, a list. */
 int cfw_socket(void *ud, cfw_id server, const char *address);
 int cfw_swap(struct curfew *c, struct cfw_value **what, struct curfew_err *err);
@@ -221,7 +227,14 @@ int cfw_load_again(struct cfw_gen *g, const struct cfw_load *load, struct curfew
 int cfw_configure(struct curfew *c, const struct cfw_value *conf, bool reset, struct curfew_err *err);
 void cfw_configure_policy(const struct curfew *c, const struct cfw_value *conf, struct cfw_policy_config *config);
 
+/* curfew_embed.c: of a struct that begins with its size, what this library knows; least: what it must have at least. */
+bool cfw_take_struct(void *to, size_t size, const void *from, size_t least);
+
 /* curfew_ops.c */
+/* A hook's first instruction comes next; it has ended (text and traceback: of its error, NULL); it asks for more time. */
+void cfw_hook_begins(struct curfew *c, uint32_t run);
+void cfw_hook_ends(struct curfew *c, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
+int cfw_hook_extend(struct curfew *c, uint32_t run, uint64_t ns, struct curfew_err *err);
 extern const struct cfw_policy_ops cfw_curfew_policy_ops;
 
 /* curfew_request.c */
@@ -236,6 +249,7 @@ void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_e
 void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, const struct curfew_err *err);
 
 /* curfew_loop.c */
+int cfw_exit_outside(struct curfew *c, int code); /* exit(3) elsewhere: the stop that policy says, here and now (S5.3) */
 bool cfw_drain(struct curfew *c);
 void cfw_journal_tell(struct curfew *c); /* what of it is new, by on_journal */
 int cfw_wake_open(struct curfew *c, struct curfew_err *err);

@@ -232,6 +232,7 @@ int curfew_step(struct curfew *c)
 		return 0;
 	c->stepping = true;
 	uint64_t now = cfw_now(c);
+	cfw_own_step(c);
 	int asked = atomic_exchange(&c->thread_exit, 0);
 	if (asked)
 		curfew_exit(c, asked - 1);
@@ -267,14 +268,10 @@ int curfew_step(struct curfew *c)
 	return 0;
 }
 
-int curfew_exit_inside(struct curfew *c, int code)
+/* Without the loop: what waits for descriptors is not served any more. */
+static int run_to_end(struct curfew *c, int code)
 {
 	static const struct timespec moment = {0, 1000000};
-	c->exit_inside = true;
-	c->stepping = false;
-	int low = code & 255;
-	for (struct cfw_gen *g = c->gen; g; g = g->older)
-		cfw_policy_abandon_current(g->policy, code != 0 && low == 0 ? 1 : low);
 	curfew_exit(c, code);
 	while (!c->ended) {
 		curfew_step(c);
@@ -283,4 +280,19 @@ int curfew_exit_inside(struct curfew *c, int code)
 			nanosleep(&moment, NULL);
 	}
 	return c->code;
+}
+
+int cfw_exit_outside(struct curfew *c, int code)
+{
+	return run_to_end(c, code);
+}
+
+int curfew_exit_inside(struct curfew *c, int code)
+{
+	c->exit_inside = true;
+	c->stepping = false;
+	int low = code & 255;
+	for (struct cfw_gen *g = c->gen; g; g = g->older)
+		cfw_policy_abandon_current(g->policy, code != 0 && low == 0 ? 1 : low);
+	return run_to_end(c, code);
 }

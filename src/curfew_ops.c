@@ -1,6 +1,6 @@
 /* curfew_ops.c: what policy asks for (struct cfw_policy_ops), carried to the core, the host and the embedder. */
 #define _GNU_SOURCE
-#include "curfew_impl.h"
+#include "curfew_embed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -193,15 +193,19 @@ static void op_cancel(void *ud, cfw_token token)
 		}
 }
 
-static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err)
+int cfw_hook_extend(struct curfew *c, uint32_t run, uint64_t ns, struct curfew_err *err)
 {
-	struct curfew *c = instance(ud);
 	struct cfw_event e = {.type = CFW_EV_EXTEND, .run = run, .ns = ns};
 	int rc = cfw_core_feed(c->core, cfw_now(c), &e);
 	cfw_wake(c);
 	return rc ? cfw_err_set(err, rc,
 				"refused: no graceful stop runs, its margin has come, or it is at max_exit_timeout already")
 		  : 0;
+}
+
+static int op_extend(void *ud, uint32_t run, uint64_t ns, struct curfew_err *err)
+{
+	return cfw_hook_extend(instance(ud), run, ns, err);
 }
 
 static int op_steer(void *ud, cfw_token token, const struct cfw_trigger *t, struct curfew_err *err)
@@ -214,10 +218,14 @@ static int op_steer(void *ud, cfw_token token, const struct cfw_trigger *t, stru
 	return rc ? rc : cfw_steer_put(g->c, t, token, NULL, NULL, err);
 }
 
+void cfw_hook_begins(struct curfew *c, uint32_t run)
+{
+	cfw_page_mark(c->page, cfw_page_hook_mark(c, run)); /* whoever looks at the page never begins it twice (S4.12) */
+}
+
 static void op_hook_begins(void *ud, uint32_t run)
 {
-	const struct curfew *c = instance(ud);
-	cfw_page_mark(c->page, cfw_page_hook_mark(c, run)); /* whoever looks at the page never begins it twice (S4.12) */
+	cfw_hook_begins(instance(ud), run);
 }
 
 static void op_keep_source(void *ud, const char *key, const char *path, const char *src, size_t n)
@@ -282,15 +290,24 @@ static void op_cut(void *ud)
 	cfw_inbox_put(instance(ud), &e);
 }
 
-static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)
+void cfw_hook_ends(struct curfew *c, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)
 {
-	struct curfew *c = instance(ud);
 	struct cfw_event e = {.type = CFW_EV_HOOK_DONE, .run = run, .outcome = outcome, .code = code};
 	e.text = cfw_text_keep(c, text, traceback);
 	cfw_page_mark_end(c->page, cfw_page_hook_mark(c, run));
 	if (outcome == CFW_FAILED || outcome == CFW_CUT)
 		cfw_log_with(c->opt.log, CFW_ERROR, text ? text : "a hook failed", "traceback", traceback, NULL);
 	cfw_inbox_put(c, &e);
+}
+
+static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)
+{
+	cfw_hook_ends(instance(ud), run, outcome, code, text, traceback);
+}
+
+static struct cfw_decision op_rule(void *ud, const struct cfw_trigger *t, const char *text)
+{
+	return cfw_host_ask(instance(ud), t, text);
 }
 
 /* What comes behind curfew.start() in a policy that a reload has put in force: a broken edit does not take down what runs. */
@@ -369,6 +386,7 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.hook_begins = op_hook_begins,
 	.keep_source = op_keep_source,
 	.find_source = op_find_source,
+	.rule = op_rule,
 	.on_source = op_on_source,
 	.open_source = op_open_source,
 	.stop_cause = op_stop_cause,

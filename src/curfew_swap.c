@@ -1,5 +1,6 @@
 /* curfew_swap.c: a policy that is built takes the place of the one in force (S7.2). First all that can fail, with nothing changed
  * that anybody sees; then the rest, which cannot. */
+#include "curfew_embed.h"
 #include "curfew_stage.h"
 
 #include <stdlib.h>
@@ -137,6 +138,8 @@ static int check(struct curfew *c, struct cfw_gen *g, struct cfw_value **what, s
 {
 	const struct cfw_stage *st = g->stage;
 	int rc = adopt_hosts(g, err);
+	if (!rc)
+		rc = cfw_host_hooks_stage(g, err);
 	if (rc)
 		return rc;
 	mark_staying(c, st);
@@ -349,6 +352,7 @@ int cfw_swap(struct curfew *c, struct cfw_value **what, struct curfew_err *err)
 	retire_servers(c, st);
 	cfw_core_drop_hooks(c->core, 0);
 	take_servers(g, st);
+	cfw_host_hooks_swapped(c, st);
 	take_hooks(g, st);
 	keep_sources(c, g, st);
 	cfw_page_set_region(c->page, g->region);

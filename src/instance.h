@@ -17,7 +17,9 @@
 #include "include/curfew.h"
 
 struct cfw_core;
+struct cfw_alloc;
 struct cfw_decision;
+struct cfw_embed;
 struct cfw_host;
 struct cfw_page;
 struct cfw_region;
@@ -45,6 +47,7 @@ struct cfw_options {
 	size_t size;                    /* sizeof(struct cfw_options); any other is refused */
 	const struct curfew_loop *loop; /* copied; the loop behind it must outlive the instance */
 	const struct cfw_log *log;      /* must outlive the instance; NULL: silent */
+	const struct cfw_alloc *alloc;  /* of core and policies; must outlive the instance. NULL: the C library's */
 	struct cfw_page *page;          /* shared page made by the host; NULL: one is made */
 	bool own_children; /* the process is ours: every child is reaped when curfew_reap is called, orphans included */
 	/* The end: the code of S4.11. Called once, from curfew_step; the host ends its loop. kill: at once, flush nothing. */
@@ -79,6 +82,7 @@ struct cfw_options {
 	void (*keep_generation)(void *ud, uint16_t generation);
 	/* A policy, perhaps one that a reload tries, is read from this file next: somebody may watch it. May be NULL. */
 	void (*on_source)(void *ud, const char *path);
+	struct cfw_embed *embed; /* curfew_new's part; taken: freed with the instance, once cfw_new has succeeded */
 	void *ud;
 };
 
@@ -111,8 +115,7 @@ typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const str
  * decision = "graceful", code =, default = bool }; default: no rule had an answer, or none that this trigger allows (S2.12). 0, or
  * negative and err (fn is not called then): CURFEW_ENOENT with the nearest name, CURFEW_EREFUSED for what only curfew may raise
  * (S10.1). fn may be NULL. */
-int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud,
-			    struct curfew_err *err);
+int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
 
 /* S7: build the policy anew from the files it was loaded from, beside the running one, and swap. fn may be NULL. Asked for again
  * before it has begun, it is the same reload, and all are answered; while it is being built, one more follows, since the files may
@@ -143,8 +146,7 @@ struct curfew_steer {
 };
 /* 0, or negative and err (fn is not called then). Answered when it is done (SERVER_…: when the server has started or stopped), or
  * when it was refused: err says by whom, a rule or the state. fn may be NULL. */
-int curfew_steer(struct curfew *c, const struct curfew_steer *steer, curfew_answer_fn *fn, void *ud,
-			    struct curfew_err *err);
+int curfew_steer(struct curfew *c, const struct curfew_steer *steer, curfew_answer_fn *fn, void *ud, struct curfew_err *err);
 
 /* Tell scripts, as curfew.wait(event) and curfew.subscribe(event, f) hear it. value may be NULL; not taken. */
 void curfew_emit(struct curfew *c, const char *event, const struct cfw_value *value);

@@ -109,14 +109,16 @@ struct curfew_log_field {
 };
 
 /* A line of the log, without its time and its end. May be called within any function of the instance. */
-typedef void curfew_log_fn(void *ud, enum curfew_log_level level, const char *text, const struct curfew_log_field *fields, size_t n);
+typedef void curfew_log_fn(void *ud, enum curfew_log_level level, const char *text, const struct curfew_log_field *fields,
+			   size_t n);
 
 /* As lua_Alloc: new_size 0 frees and returns NULL; ptr NULL allocates; NULL on failure leaves ptr valid. */
 typedef void *curfew_alloc_fn(void *ud, void *ptr, size_t old_size, size_t new_size);
 
 struct curfew_options {
-	size_t size;                    /* sizeof(struct curfew_options) */
-	const struct curfew_loop *loop; /* copied; the loop behind it outlives the instance. NULL: you call curfew_step by yourself */
+	size_t size; /* sizeof(struct curfew_options) */
+	/* Copied; the loop behind it outlives the instance. NULL: you call curfew_step by yourself. */
+	const struct curfew_loop *loop;
 	/* The end, called once: all servers have stopped, or were cut off, and this is the process's exit code (S4.11). kill: end at
 	 * once, by _exit, and flush nothing (S4.14). What ends the process is up to you. */
 	void (*on_exit)(void *ud, int code, bool kill);
@@ -125,8 +127,8 @@ struct curfew_options {
 	void (*on_deadline)(void *ud, uint64_t margin_ns, uint64_t deadline_ns);
 	/* on: a stop has begun, tell balancers and clients (S9.1); off: it was called off, serve again. May be NULL. */
 	void (*on_lame)(void *ud, bool on);
-	void *ud;                        /* of these */
-	curfew_log_fn *log;              /* NULL: silent */
+	void *ud;           /* of these */
+	curfew_log_fn *log; /* NULL: silent */
 	void *log_ud;
 	enum curfew_log_level log_level; /* what is below is not handed over; 0 is debug */
 	curfew_alloc_fn *alloc;          /* for the registry and all of Lua. NULL: realloc(3) and free(3) */
@@ -176,9 +178,9 @@ struct curfew_server_ops {
 };
 
 struct curfew_server_options {
-	size_t size;      /* sizeof(struct curfew_server_options) */
-	const char *name; /* unique, not empty; scripts find it by curfew.find(name) */
-	const struct curfew_server_ops *ops; /* outlives the instance; NULL: all NULL */
+	size_t size;                         /* sizeof(struct curfew_server_options) */
+	const char *name;                    /* unique, not empty; scripts find it by curfew.find(name) */
+	const struct curfew_server_ops *ops; /* copied; NULL: all NULL */
 	void *ud;
 	const char *const *after;  /* names of what it depends on, ended by NULL; may be NULL (S3.1, S4.1) */
 	uint64_t start_timeout_ns; /* 0: the manager's alone */
@@ -206,14 +208,14 @@ CURFEW_API void curfew_request_failed(struct curfew *c, curfew_id request, const
 enum curfew_phase { CURFEW_PRE_START, CURFEW_POST_START, CURFEW_PRE_STOP, CURFEW_POST_STOP };
 
 struct curfew_hook {
-	size_t size; /* of this struct, as the library has it */
-	curfew_id run; /* this call of it: for curfew_hook_done and curfew_hook_extend */
+	size_t size;      /* of this struct, as the library has it */
+	curfew_id run;    /* this call of it: for curfew_hook_done and curfew_hook_extend */
 	curfew_id server; /* 0: a global one, once around all servers */
 	enum curfew_phase phase;
-	bool abort;          /* the stop is one (S4.2) */
-	const char *trigger; /* that stopped: "SIGTERM", "exit", …; NULL while starting */
-	const char *text;    /* of its error; NULL */
-	uint64_t began_ns;   /* the stop, or the hook where none runs */
+	bool abort;           /* the stop is one (S4.2) */
+	const char *trigger;  /* that stopped: "SIGTERM", "exit", …; NULL while starting */
+	const char *text;     /* of its error; NULL */
+	uint64_t began_ns;    /* the stop, or the hook where none runs */
 	uint64_t deadline_ns; /* when it is cut off */
 };
 
@@ -250,7 +252,15 @@ CURFEW_API int curfew_stop(struct curfew *c);                              /* gr
  * only curfew raises it (S10.1). */
 CURFEW_API int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err);
 
-enum curfew_answer { CURFEW_NO_ANSWER, CURFEW_GRACEFUL, CURFEW_ABORT, CURFEW_KILL, CURFEW_RELOAD, CURFEW_RESTART, CURFEW_IGNORE };
+enum curfew_answer {
+	CURFEW_NO_ANSWER,
+	CURFEW_GRACEFUL,
+	CURFEW_ABORT,
+	CURFEW_KILL,
+	CURFEW_RELOAD,
+	CURFEW_RESTART,
+	CURFEW_IGNORE
+};
 struct curfew_decision {
 	enum curfew_answer answer;
 	int code; /* with graceful, abort, kill: 0 to 255 */

@@ -50,6 +50,7 @@ struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, st
 		p->config = *config;
 	else
 		cfw_policy_config_default(&p->config);
+	p->alloc = p->config.alloc ? *p->config.alloc : cfw_alloc_std;
 	for (int i = 0; i < CFW_ENTRIES; i++)
 		p->entry[i] = LUA_NOREF;
 	p->ready_end = &p->ready;

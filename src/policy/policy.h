@@ -72,6 +72,8 @@ struct cfw_policy_ops {
 	 * policy runs again after a crash, is what was kept: the file is not read again then. Both may be NULL. */
 	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);
 	const char *(*find_source)(void *ud, const char *key, const char **path, size_t *n);
+	/* A rule of the program's own, where no script's has an answer, before the defaults. May be NULL. */
+	struct cfw_decision (*rule)(void *ud, const struct cfw_trigger *t, const char *text);
 	/* One is read from there next: whoever looks at it now and sees another later has missed nothing. May be NULL. */
 	void (*on_source)(void *ud, const char *path);
 	/* Open such a file for reading: a descriptor, or -1 with errno. NULL: open(2) itself. */
@@ -85,6 +87,7 @@ struct cfw_policy_ops {
 };
 
 struct cfw_policy_config {
+	const struct cfw_alloc *alloc; /* of the Lua state, for its whole life; NULL: the C library's */
 	uint64_t memory_limit;         /* bytes of the Lua state, 64 MB */
 	uint64_t hook_cpu_limit_ns;    /* 100 ms of the thread's CPU between two yields */
 	uint64_t request_cpu_limit_ns; /* 1 s, of all that ever runs for one request (S6.5); CFW_NEVER: none */

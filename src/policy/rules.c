@@ -198,8 +198,12 @@ struct cfw_decision cfw_policy_ask(struct cfw_policy *p, const struct cfw_trigge
 	struct cfw_task *current = p->current;
 	p->current = NULL;
 	p->asking = true;
-	bool decided = ask_rules(&a, false, false) || ask_rules(&a, false, true) || ask_rules(&a, true, false) ||
-		       ask_rules(&a, true, true);
+	bool decided = ask_rules(&a, false, false) || ask_rules(&a, false, true);
+	if (!decided && p->ops->rule) {
+		a.decision = p->ops->rule(p->ud, t, text);
+		decided = a.decision.what != CFW_D_NONE;
+	}
+	decided = decided || ask_rules(&a, true, false) || ask_rules(&a, true, true);
 	p->asking = false;
 	p->current = current;
 	luaL_unref(p->L, LUA_REGISTRYINDEX, a.table_ref);

@@ -30,14 +30,14 @@ static void *allocate(void *ud, void *ptr, size_t old, size_t size)
 	if (!ptr)
 		old = 0; /* a type tag */
 	if (!size) {
-		free(ptr);
+		p->alloc.fn(p->alloc.ud, ptr, old, 0);
 		p->memory -= old;
 		p->slice_memory -= (int64_t)old;
 		return NULL;
 	}
 	if (size > old && is_too_much(p, size - old))
 		return NULL;
-	void *new = realloc(ptr, size);
+	void *new = p->alloc.fn(p->alloc.ud, ptr, old, size);
 	if (!new)
 		return size <= old ? ptr : NULL; /* shrinking must not fail */
 	p->memory += size - old;

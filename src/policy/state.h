@@ -8,6 +8,7 @@
 
 #include <lua.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "base/slots.h"
 #include "base/timers.h"
@@ -57,6 +58,7 @@ struct cfw_policy {
 	unsigned closing; /* <close> variables of a cut coroutine run */
 	bool asking;      /* a rule runs */
 	bool deactivated; /* S3.5 */
+	struct cfw_alloc alloc;
 	bool staged;      /* S7.1: what is begun at top level waits for the release */
 	bool reloaded;    /* it has been staged: an error of its main script, however late, is no reason to stop what runs */
 	bool let_go;      /* its scripts have ended, and only the state is left */

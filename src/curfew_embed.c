@@ -1,0 +1,211 @@
+/* curfew_embed.c: an instance for a program of its own: include/curfew.h on top of instance.h. */
+#define _GNU_SOURCE
+#include "curfew_embed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "version.h"
+#include "view/view.h"
+
+const char *curfew_version(void)
+{
+	return CURFEW_VERSION;
+}
+
+/* ---- what the instance tells ---- */
+
+static void on_exit_code(void *ud, int code, bool kill)
+{
+	const struct cfw_embed *e = ud;
+	e->opt.on_exit(e->opt.ud, code, kill);
+}
+
+static void on_deadline(void *ud, uint64_t margin_ns, uint64_t deadline_ns, bool decided)
+{
+	const struct cfw_embed *e = ud;
+	(void)decided;
+	if (e->opt.on_deadline)
+		e->opt.on_deadline(e->opt.ud, margin_ns, deadline_ns);
+}
+
+static void on_lame(void *ud)
+{
+	const struct cfw_embed *e = ud;
+	if (e->opt.on_lame)
+		e->opt.on_lame(e->opt.ud, true);
+}
+
+static void on_unlame(void *ud)
+{
+	const struct cfw_embed *e = ud;
+	if (e->opt.on_lame)
+		e->opt.on_lame(e->opt.ud, false);
+}
+
+static void on_journal(void *ud)
+{
+	struct cfw_embed *e = ud;
+	const struct cfw_journal_entry *j;
+	while ((j = cfw_core_journal(curfew_core(e->c), e->logged + 1))) {
+		e->logged = j->seq;
+		cfw_view_log(curfew_core(e->c), j, &e->log, curfew_text, e->c);
+	}
+}
+
+static void emit(void *ud, enum cfw_log_level level, const char *msg, const struct cfw_log_field *fields, size_t n)
+{
+	enum { FIELDS = 16 }; /* no line has more */
+	const struct cfw_embed *e = ud;
+	struct curfew_log_field out[FIELDS];
+	n = n < FIELDS ? n : FIELDS;
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct curfew_log_field){fields[i].key, fields[i].value};
+	if (e->opt.log)
+		e->opt.log(e->opt.log_ud, (enum curfew_log_level)level, msg, out, n);
+}
+
+/* ---- made and freed ---- */
+
+/* What a struct that the program filled in says, as this library has it. false: it is none, or says what this one does not know. */
+bool cfw_take_struct(void *to, size_t size, const void *from, size_t least)
+{
+	size_t n;
+	memset(to, 0, size);
+	if (!from)
+		return false;
+	memcpy(&n, from, sizeof n);
+	if (n < least)
+		return false;
+	for (size_t i = size; i < n; i++)
+		if (((const char *)from)[i])
+			return false;
+	memcpy(to, from, n < size ? n : size);
+	return true;
+}
+
+static int refuse(struct curfew_err *err, const char *what)
+{
+	return cfw_err_set(err, CURFEW_EINVAL, "curfew_new: %s", what);
+}
+
+static int check(struct cfw_embed *e, const struct curfew_options *o, struct curfew_err *err)
+{
+	if (!cfw_take_struct(&e->opt, sizeof e->opt, o, offsetof(struct curfew_options, on_deadline)))
+		return refuse(
+			err,
+			"options.size is not that of struct curfew_options, or of a newer one with what this library lacks");
+	if (!e->opt.on_exit)
+		return refuse(err, "options.on_exit is missing: whom to tell the exit code");
+	if (e->opt.loop && (!e->opt.loop->ops || e->opt.loop->ops->size < sizeof(struct curfew_loop_ops)))
+		return refuse(err, "options.loop->ops is of another version");
+	return e->opt.loop ? 0 : refuse(err, "options.loop is missing");
+}
+
+static struct cfw_value *overrides_of(const struct curfew_options *o)
+{
+	struct cfw_value *v = cfw_value_map();
+	if (o->exit_timeout_ns && cfw_value_set(v, "exit_timeout", cfw_value_int((int64_t)o->exit_timeout_ns))) {
+		cfw_value_free(v);
+		return NULL;
+	}
+	return v;
+}
+
+void cfw_embed_free(struct cfw_embed *e)
+{
+	if (!e)
+		return;
+	for (size_t i = 0; i < e->nhooks; i++)
+		free(e->hooks[i].name);
+	for (size_t i = 0; i < e->nrules; i++)
+		free(e->rules[i].custom);
+	free(e->hooks);
+	free(e->rules);
+	cfw_slots_clear(&e->requests);
+	free(e);
+}
+
+struct curfew *curfew_new(const struct curfew_options *options, struct curfew_err *err)
+{
+	struct cfw_embed *e = calloc(1, sizeof *e);
+	struct cfw_value *overrides = NULL;
+	struct curfew *c = NULL;
+	if (!e) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		return NULL;
+	}
+	cfw_slots_init(&e->requests, &cfw_alloc_std, sizeof(cfw_id));
+	if (check(e, options, err))
+		goto end;
+	overrides = overrides_of(&e->opt);
+	if (!overrides) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		goto end;
+	}
+	e->alloc = e->opt.alloc ? (struct cfw_alloc){e->opt.alloc, e->opt.alloc_ud} : cfw_alloc_std;
+	e->log = (struct cfw_log){.level = (enum cfw_log_level)e->opt.log_level, .emit = emit, .ud = e};
+	struct cfw_options o = {
+		.size = sizeof o,
+		.loop = e->opt.loop,
+		.log = e->opt.log ? &e->log : NULL,
+		.alloc = &e->alloc,
+		.own_children = e->opt.own_children,
+		.on_exit = on_exit_code,
+		.on_deadline = on_deadline,
+		.on_lame = on_lame,
+		.on_unlame = on_unlame,
+		.on_journal = on_journal,
+		.overrides = overrides,
+		.embed = e,
+		.ud = e,
+	};
+	c = cfw_new(&o, err);
+	if (c && curfew_kind_add(c, &cfw_host_kind, e)) {
+		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		curfew_free(c); /* and e with it */
+		c = NULL;
+		e = NULL;
+	}
+end:
+	cfw_value_free(overrides);
+	if (!c)
+		cfw_embed_free(e);
+	return c;
+}
+
+/* ---- what is said without values ---- */
+
+struct asked {
+	curfew_done_fn *fn;
+	void *ud;
+};
+
+static void on_answer(void *ud, const struct cfw_value *value, const struct curfew_err *err)
+{
+	struct asked *a = ud;
+	(void)value;
+	if (a->fn)
+		a->fn(a->ud, err);
+	free(a);
+}
+
+int curfew_reload(struct curfew *c, curfew_done_fn *fn, void *ud, struct curfew_err *err)
+{
+	struct asked *a = malloc(sizeof *a);
+	if (!a)
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	*a = (struct asked){fn, ud};
+	int rc = cfw_reload(c, on_answer, a, err);
+	if (rc)
+		free(a);
+	return rc;
+}
+
+const char *curfew_state(const struct curfew *c)
+{
+	return cfw_life_name(cfw_core_life(curfew_core(c)));
+}

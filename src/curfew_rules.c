@@ -1,0 +1,64 @@
+/* curfew_rules.c: rules in C: asked when no script's has an answer, before the defaults (S2.11). */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "curfew_embed.h"
+
+int curfew_on(struct curfew *c, const char *name, curfew_rule_fn *fn, void *ud, struct curfew_err *err)
+{
+	struct cfw_embed *e = c->embed;
+	struct cfw_host_rule r = {.fn = fn, .ud = ud, .any = name && strcmp(name, "*") == 0};
+	bool custom = name && strncmp(name, "custom:", 7) == 0 && name[7];
+	if (!name || !fn)
+		return cfw_err_set(err, CURFEW_EINVAL, "curfew_on: a name and a function are needed");
+	if (custom)
+		r.kind = CFW_T_CUSTOM;
+	else if (!r.any && cfw_trigger_parse(name, &r.kind, &r.signo))
+		return cfw_err_set(err, CURFEW_ENOENT,
+				   "curfew_on: there is no trigger \"%.60s\"; one of your own is \"custom:%.60s\"", name, name);
+	if (cfw_grow(&cfw_alloc_std, &e->rules, &e->rules_cap, e->nrules + 1, sizeof *e->rules) ||
+	    (custom && !(r.custom = strdup(name))))
+		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	e->rules[e->nrules++] = r;
+	return 0;
+}
+
+static bool is_for(const struct cfw_host_rule *r, const struct cfw_trigger *t, const char *name)
+{
+	return r->any || (r->kind == t->kind && (t->kind != CFW_T_SIGNAL || r->signo == t->signo) &&
+			  (t->kind != CFW_T_CUSTOM || strcmp(r->custom, name) == 0));
+}
+
+static struct cfw_decision ask(const struct cfw_host_rule *r, const struct curfew_trigger_info *info)
+{
+	static const enum cfw_decision_what whats[] = {
+		[CURFEW_NO_ANSWER] = CFW_D_NONE, [CURFEW_GRACEFUL] = CFW_D_GRACEFUL, [CURFEW_ABORT] = CFW_D_ABORT,
+		[CURFEW_KILL] = CFW_D_KILL,      [CURFEW_RELOAD] = CFW_D_RELOAD,     [CURFEW_RESTART] = CFW_D_RESTART,
+		[CURFEW_IGNORE] = CFW_D_IGNORE,
+	};
+	struct curfew_decision d = r->fn(r->ud, info);
+	bool known = (unsigned)d.answer < sizeof whats / sizeof *whats;
+	return (struct cfw_decision){known ? whats[d.answer] : CFW_D_NONE, d.code & 255};
+}
+
+/* Rules for all triggers come after those for this one. */
+struct cfw_decision cfw_host_ask(struct curfew *c, const struct cfw_trigger *t, const char *text)
+{
+	const struct cfw_embed *e = c->embed;
+	const char *name = t->kind == CFW_T_CUSTOM && text ? text : cfw_trigger_name(t->kind, t->signo);
+	const struct curfew_trigger_info info = {.size = sizeof info,
+						 .name = name,
+						 .count = t->count,
+						 .code = t->code,
+						 .server = t->server,
+						 .text = t->kind == CFW_T_CUSTOM ? NULL : text};
+	struct cfw_decision d = {CFW_D_NONE, 0};
+	for (int any = 0; any <= 1; any++)
+		for (size_t i = e ? e->nrules : 0; i-- > 0 && d.what == CFW_D_NONE;)
+			if (e->rules[i].any == any && is_for(&e->rules[i], t, name))
+				d = ask(&e->rules[i], &info);
+	return d;
+}

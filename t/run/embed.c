@@ -1,0 +1,685 @@
+/* The public header, as a program of its own uses it: servers, hooks, rules, requests, signals and the exit in C (S2 to S6). */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "adapters/poll.h"
+#include "include/curfew.h"
+#include "tap.h"
+
+#define SEC UINT64_C(1000000000)
+#define MS  UINT64_C(1000000)
+
+static char told[2048]; /* what the instance told the program, in order */
+
+static void tell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void tell(const char *fmt, ...)
+{
+	size_t n = strlen(told);
+	va_list ap;
+	if (n && n < sizeof told - 2)
+		told[n++] = ' ';
+	va_start(ap, fmt);
+	vsnprintf(told + n, sizeof told - n, fmt, ap);
+	va_end(ap);
+}
+
+/* ---- one instance on one loop ---- */
+
+struct host {
+	struct curfew_loop loop;
+	struct curfew *c;
+	struct curfew_err err;
+	int code;
+	bool over;
+	char log[8192];
+};
+
+static void on_exit_code(void *ud, int code, bool kill)
+{
+	struct host *h = ud;
+	h->code = kill ? code + 1000 : code;
+	h->over = true;
+}
+
+static void keep_line(void *ud, enum curfew_log_level level, const char *text, const struct curfew_log_field *fields, size_t n)
+{
+	struct host *h = ud;
+	size_t at = strlen(h->log);
+	snprintf(h->log + at, sizeof h->log - at, "%d %s", (int)level, text);
+	for (size_t i = 0; i < n; i++) {
+		at = strlen(h->log);
+		snprintf(h->log + at, sizeof h->log - at, " %s=%s", fields[i].key, fields[i].value);
+	}
+	at = strlen(h->log);
+	snprintf(h->log + at, sizeof h->log - at, "\n");
+}
+
+static void open_with(struct host *h, struct curfew_options o)
+{
+	*h = (struct host){.code = -1};
+	told[0] = '\0';
+	if (curfew_poll_new(&h->loop, &h->err))
+		tap_bail("poll: %s", h->err.msg);
+	o.size = sizeof o;
+	o.loop = &h->loop;
+	o.on_exit = on_exit_code;
+	o.ud = o.log_ud = h;
+	o.log = keep_line;
+	h->c = curfew_new(&o, &h->err);
+	if (!h->c)
+		tap_bail("curfew_new: %s", h->err.msg);
+}
+
+static void open_host(struct host *h)
+{
+	open_with(h, (struct curfew_options){.exit_timeout_ns = 20 * SEC});
+}
+
+static void close_host(struct host *h)
+{
+	curfew_free(h->c);
+	curfew_poll_free(&h->loop);
+}
+
+static uint64_t now(const struct host *h)
+{
+	return h->loop.ops->now_ns(h->loop.loop);
+}
+
+static void turn(struct host *h)
+{
+	curfew_poll_turn(&h->loop, now(h) + 20 * MS);
+}
+
+/* Turn until done, or for 20 s. */
+#define turn_until(h, condition)                                                                                               \
+	do {                                                                                                                   \
+		uint64_t limit = now(h) + 20 * SEC;                                                                            \
+		while (!(condition) && now(h) < limit)                                                                         \
+			turn(h);                                                                                               \
+	} while (0)
+
+static bool is_state(const struct host *h, const char *state)
+{
+	return strcmp(curfew_state(h->c), state) == 0;
+}
+
+static int end_of(struct host *h)
+{
+	turn_until(h, h->over);
+	return h->over ? h->code : -2;
+}
+
+/* ---- servers that write down what they are told ---- */
+
+struct server {
+	struct host *h;
+	const char *name;
+	bool slow; /* answers later */
+	curfew_id id;
+};
+
+static void start(void *ud, curfew_id id)
+{
+	const struct server *s = ud;
+	tell("start:%s", s->name);
+	if (!s->slow)
+		curfew_server_started(s->h->c, id);
+}
+
+static void stop(void *ud, curfew_id id, uint64_t deadline_ns)
+{
+	const struct server *s = ud;
+	tell("stop:%s%s", s->name, deadline_ns > now(s->h) && deadline_ns < now(s->h) + 60 * SEC ? "" : "(no deadline)");
+	if (!s->slow)
+		curfew_server_stopped(s->h->c, id);
+}
+
+static void cut(void *ud, curfew_id id)
+{
+	const struct server *s = ud;
+	tell("abort:%s", s->name);
+	curfew_server_stopped(s->h->c, id); /* not asked for: ignored */
+}
+
+static void lame(void *ud, curfew_id id, bool on)
+{
+	const struct server *s = ud;
+	(void)id;
+	tell("lame:%s:%d", s->name, on);
+}
+
+static size_t in_flight(void *ud, curfew_id id)
+{
+	(void)ud, (void)id;
+	return 3;
+}
+
+static const struct curfew_server_ops ops = {
+	.size = sizeof ops, .start = start, .stop = stop, .abort = cut, .lame = lame, .in_flight = in_flight};
+
+static curfew_id add(struct host *h, struct server *s, const char *name, const char *after)
+{
+	const char *names[] = {after, NULL};
+	*s = (struct server){.h = h, .name = name};
+	struct curfew_server_options o = {.size = sizeof o, .name = name, .ops = &ops, .ud = s, .after = after ? names : NULL};
+	return s->id = curfew_server_new(h->c, &o, &h->err);
+}
+
+/* ---- hooks ---- */
+
+struct hook {
+	struct host *h;
+	const char *name;
+	enum { AT_ONCE, FAILS, LATER } how;
+	curfew_id run;
+};
+
+static const char *const phases[] = {"pre_start", "post_start", "pre_stop", "post_stop"};
+
+static void on_hook(void *ud, const struct curfew_hook *hook)
+{
+	struct hook *k = ud;
+	k->run = hook->run;
+	tell("%s:%s:%s%s", phases[hook->phase], k->name, hook->trigger ? hook->trigger : "-", hook->abort ? "!" : "");
+	if (k->how != LATER)
+		curfew_hook_done(k->h->c, hook->run, k->how == FAILS ? "on purpose" : NULL);
+}
+
+static void on_cut(void *ud, curfew_id run)
+{
+	const struct hook *k = ud;
+	tell("cut:%s:%d", k->name, run == k->run);
+}
+
+static curfew_id add_hook(struct host *h, struct hook *k, const char *name, curfew_id server, enum curfew_phase phase)
+{
+	*k = (struct hook){.h = h, .name = name, .how = k->how};
+	struct curfew_hook_options o = {
+		.size = sizeof o, .server = server, .phase = phase, .name = name, .fn = on_hook, .cut = on_cut, .ud = k};
+	return curfew_hook_new(h->c, &o, &h->err);
+}
+
+static void test_life(void)
+{
+	struct host h;
+	struct server db, web;
+	struct hook k[6] = {{.how = AT_ONCE}};
+	open_host(&h);
+	ok(is_state(&h, "new"), "an instance is new");
+	ok(add(&h, &db, "db", NULL) && add(&h, &web, "web", "db"), "two servers");
+	ok(add_hook(&h, &k[0], "all", 0, CURFEW_PRE_STOP) && add_hook(&h, &k[1], "over", 0, CURFEW_POST_STOP) &&
+		   add_hook(&h, &k[2], "web1", web.id, CURFEW_PRE_STOP) &&
+		   add_hook(&h, &k[3], "web2", web.id, CURFEW_POST_STOP) &&
+		   add_hook(&h, &k[4], "db1", db.id, CURFEW_PRE_START) && add_hook(&h, &k[5], "db2", db.id, CURFEW_POST_START),
+	   "and hooks in all phases");
+	is_int(curfew_start(h.c), 0, "started");
+	turn_until(&h, is_state(&h, "started"));
+	is_str(told, "pre_start:db1:- start:db post_start:db2:- start:web", "S3.1: what is depended on starts first");
+	told[0] = '\0';
+	curfew_signal(h.c, SIGTERM, 1);
+	is_int(end_of(&h), 0, "S2.2: SIGTERM is a graceful stop, code 0");
+	is_str(told,
+	       "lame:db:1 lame:web:1 pre_stop:all:SIGTERM pre_stop:web1:SIGTERM stop:web post_stop:web2:SIGTERM stop:db "
+	       "post_stop:over:SIGTERM",
+	       "S4.1: the global hook, what depends on others first, hooks around each stop, the global hook");
+	if (!ok(strstr(h.log, "1 stop: graceful, code 0, because of SIGTERM (1st)") && strstr(h.log, "1 exit 0"),
+		"the log has its lines"))
+		tap_diag("%s", h.log);
+	int code = -1;
+	ok(curfew_ended(h.c, &code) && code == 0, "and the end is known");
+	close_host(&h);
+}
+
+static void test_answers(void)
+{
+	struct host h;
+	struct server a, b;
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	a.slow = true;
+	curfew_start(h.c);
+	turn_until(&h, strstr(told, "start:a"));
+	turn(&h);
+	ok(is_state(&h, "starting"), "a start that is not answered is waited for");
+	curfew_server_stopped(h.c, a.id);
+	turn(&h);
+	ok(is_state(&h, "starting"), "an answer to another question is none");
+	curfew_server_started(h.c, a.id);
+	turn_until(&h, is_state(&h, "started"));
+	ok(is_state(&h, "started"), "the right one is");
+	curfew_stop(h.c);
+	turn_until(&h, strstr(told, "stop:a"));
+	turn(&h);
+	ok(!h.over, "so is a stop");
+	curfew_server_stopped(h.c, a.id);
+	is_int(end_of(&h), 0, "its answer ends it");
+	close_host(&h);
+
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	add(&h, &b, "b", "a");
+	a.slow = true;
+	curfew_start(h.c);
+	turn_until(&h, strstr(told, "start:a"));
+	curfew_server_failed(h.c, a.id, "no disk");
+	int code = end_of(&h);
+	is_int(code, 255, "S3.2: a start that fails ends with code 255");
+	if (!ok(strstr(h.log, "no disk"), "and its reason is logged"))
+		tap_diag("%s", h.log);
+	ok(!strstr(told, "start:b"), "what depends on it is not started");
+	close_host(&h);
+
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	add(&h, &b, "b", NULL);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	curfew_server_closed(h.c, a.id, 7);
+	if (!is_int(end_of(&h), 255, "S2.7: a server that ends by itself ends all, code 255"))
+		tap_diag("%s", h.log);
+	ok(strstr(told, "stop:b") || strstr(told, "abort:b"), "the others are stopped");
+	close_host(&h);
+}
+
+static void test_requests(void)
+{
+	struct host h;
+	struct server web;
+	open_host(&h);
+	add(&h, &web, "web", NULL);
+	is_int(curfew_request_begin(h.c, 12345), 0, "a request of no server is none");
+	curfew_request_end(h.c, 0);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	curfew_id one = curfew_request_begin(h.c, web.id), two = curfew_request_begin(h.c, web.id);
+	ok(one && two && one != two, "two requests are under way");
+	curfew_stop(h.c);
+	turn_until(&h, strstr(told, "stop:web"));
+	turn(&h);
+	ok(!h.over, "S9.4: the stop waits for both");
+	curfew_request_end(h.c, one);
+	curfew_request_end(h.c, one);
+	turn(&h);
+	ok(!h.over, "one that ends twice ends once");
+	curfew_request_failed(h.c, two, "no idea");
+	is_int(end_of(&h), 0, "S6.1: one that fails is over, and no reason for another code");
+	if (!ok(strstr(h.log, "3 request failed server=web error=no idea\n"), "but it is logged"))
+		tap_diag("%s", h.log);
+	close_host(&h);
+
+	open_with(&h, (struct curfew_options){.exit_timeout_ns = SEC});
+	add(&h, &web, "web", NULL);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	curfew_request_begin(h.c, web.id);
+	curfew_stop(h.c);
+	is_int(end_of(&h), 255, "S4.8: a request that never ends is cut off");
+	if (!ok(strstr(told, "stop:web abort:web"), "and the server is told"))
+		tap_diag("%s", told);
+	if (!ok(strstr(h.log, "2 web: 1 requests are cut off"), "which is logged"))
+		tap_diag("%s", h.log);
+	close_host(&h);
+}
+
+static void test_hooks(void)
+{
+	struct host h;
+	struct server a;
+	struct hook fails = {.how = FAILS}, slow = {.how = LATER}, hangs = {.how = LATER};
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	add_hook(&h, &fails, "fails", a.id, CURFEW_PRE_STOP);
+	add_hook(&h, &slow, "slow", a.id, CURFEW_PRE_STOP);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	curfew_exit(h.c, 3);
+	turn_until(&h, slow.run);
+	turn(&h);
+	ok(!h.over && !strstr(told, "stop:a"), "a hook is waited for");
+	is_int(curfew_hook_extend(h.c, slow.run, 30 * SEC, &h.err), CURFEW_EREFUSED, "S4.6: in an abort nothing is extended");
+	curfew_hook_done(h.c, slow.run, NULL);
+	curfew_hook_done(h.c, slow.run, "too late");
+	is_int(end_of(&h), 3, "S2.4, S4.9: the code is that of the exit, or more");
+	if (!ok(strstr(h.log, "hooks failed: a"), "S4.9: a hook that failed is named"))
+		tap_diag("%s", h.log);
+	ok(strstr(h.log, "on purpose") && !strstr(h.log, "too late"), "with its reason; a late answer is none");
+	close_host(&h);
+
+	open_with(&h, (struct curfew_options){.exit_timeout_ns = 2 * SEC});
+	add(&h, &a, "a", NULL);
+	struct curfew_hook_options o = {.size = sizeof o,
+					.server = a.id,
+					.phase = CURFEW_PRE_STOP,
+					.name = "hangs",
+					.timeout_ns = 50 * MS,
+					.fn = on_hook,
+					.cut = on_cut,
+					.ud = &hangs};
+	hangs = (struct hook){.h = &h, .name = "hangs", .how = LATER};
+	ok(curfew_hook_new(h.c, &o, &h.err), "a hook with a limit of its own");
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	curfew_stop(h.c);
+	is_int(end_of(&h), 1, "S4.9: passing it makes the code 1");
+	if (!ok(strstr(told, "cut:hangs:1 stop:a"), "the hook is told, and the stop goes on"))
+		tap_diag("%s", told);
+	close_host(&h);
+
+	open_with(&h, (struct curfew_options){.exit_timeout_ns = 2 * SEC});
+	add(&h, &a, "a", NULL);
+	slow = (struct hook){.how = LATER};
+	add_hook(&h, &slow, "slow", a.id, CURFEW_PRE_STOP);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	curfew_stop(h.c);
+	turn_until(&h, slow.run);
+	is_int(curfew_hook_extend(h.c, slow.run, 30 * SEC, &h.err), 0, "S4.6: a hook of a graceful stop extends it");
+	curfew_hook_done(h.c, slow.run, NULL);
+	is_int(end_of(&h), 0, "and is done");
+	close_host(&h);
+}
+
+static struct curfew_decision rule(void *ud, const struct curfew_trigger_info *t)
+{
+	tell("ask:%s:%u:%s", t->name, t->count, t->text ? t->text : "-");
+	return *(struct curfew_decision *)ud;
+}
+
+static void test_rules(void)
+{
+	struct host h;
+	struct server a;
+	struct curfew_decision ignore = {CURFEW_IGNORE, 0}, graceful = {CURFEW_GRACEFUL, 9}, none = {CURFEW_NO_ANSWER, 0};
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	is_int(curfew_on(h.c, "SIGTRM", rule, &none, &h.err), CURFEW_ENOENT, "a rule for no trigger is refused");
+	if (!ok(strstr(h.err.msg, "\"SIGTRM\""), "with its name"))
+		tap_diag("%s", h.err.msg);
+	is_int(curfew_on(h.c, "*", rule, &none, &h.err), 0, "a rule for everything that has no answer");
+	is_int(curfew_on(h.c, "SIGTERM", rule, &ignore, &h.err), 0, "one for a signal");
+	is_int(curfew_on(h.c, "custom:drain", rule, &graceful, &h.err), 0, "one for a trigger of the program's own");
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	told[0] = '\0';
+	curfew_signal(h.c, SIGTERM, 1);
+	turn_until(&h, *told);
+	is_str(told, "ask:SIGTERM:1:-", "the rule for it is asked first");
+	turn(&h);
+	ok(!h.over && is_state(&h, "started"), "S2.11: it ignores it");
+	is_int(curfew_trigger(h.c, "crash", &h.err), CURFEW_EREFUSED, "S10.1: what only curfew raises is refused");
+	told[0] = '\0';
+	is_int(curfew_trigger(h.c, "custom:drain", &h.err), 0, "its own trigger");
+	is_int(end_of(&h), 9, "comes to what its rule says");
+	if (!ok(strstr(told, "ask:custom:drain:1:-"), "asked by its name"))
+		tap_diag("%s", told);
+	close_host(&h);
+}
+
+/* Rules of scripts come before those in C; scripts have hooks for servers in C, and find them. A reload keeps all that is C. */
+static void test_policy(void)
+{
+	char path[] = "/tmp/curfew-embed-XXXXXX";
+	struct host h;
+	struct server a;
+	struct hook k = {.how = AT_ONCE}, g = {.how = AT_ONCE};
+	struct curfew_decision seven = {CURFEW_GRACEFUL, 7};
+	int fd = mkstemp(path);
+	static const char first[] =
+		"local curfew = require 'curfew' local a = curfew.find 'a' a:pre_stop(function() end, { name = 'lua1' }) "
+		"curfew.on('SIGUSR1', curfew.graceful(4))";
+	static const char second[] =
+		"local curfew = require 'curfew' local a = curfew.find 'a' a:pre_stop(function() end, { name = 'lua2' })";
+	if (fd < 0 || pwrite(fd, first, sizeof first - 1, 0) < 0)
+		tap_bail("a file for the policy");
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	add_hook(&h, &k, "c1", a.id, CURFEW_PRE_STOP);
+	add_hook(&h, &g, "all", 0, CURFEW_PRE_STOP);
+	curfew_on(h.c, "SIGUSR1", rule, &seven, &h.err);
+	if (!is_int(curfew_load_file(h.c, path, &h.err), 0, "a policy for servers in C"))
+		tap_diag("%s", h.err.msg);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	for (int i = 0; i < 2; i++) {
+		if (ftruncate(fd, 0) || pwrite(fd, second, sizeof second - 1, 0) < 0)
+			tap_bail("a file for the policy");
+		h.log[0] = '\0';
+		is_int(curfew_reload(h.c, NULL, NULL, &h.err), 0, "a reload");
+		turn_until(&h, strstr(h.log, "in force"));
+		if (!ok(strstr(h.log, "is in force: 1 unchanged"), "S7.2: leaves the server in C as it is"))
+			tap_diag("%s", h.log);
+	}
+	ok(!strstr(told, "stop:a") && is_state(&h, "started"), "and running");
+	told[0] = '\0';
+	curfew_signal(h.c, SIGUSR1, 1);
+	is_int(end_of(&h), 7, "the rule in C is asked once the script has none");
+	is_str(told, "ask:SIGUSR1:1:- lame:a:1 pre_stop:all:SIGUSR1 pre_stop:c1:SIGUSR1 stop:a",
+	       "S7.2: hooks in C survive reloads");
+	if (!ok(strstr(h.log, "lua2") && !strstr(h.log, "lua1"), "beside those of the policy in force"))
+		tap_diag("%s", h.log);
+	close_host(&h);
+	close(fd);
+	unlink(path);
+}
+
+static void test_bad(void)
+{
+	struct host h;
+	struct server a;
+	struct curfew_err err = {0};
+	struct curfew_options o = {.size = sizeof o, .on_exit = on_exit_code};
+	ok(!curfew_new(NULL, &err) && err.code == CURFEW_EINVAL, "no options");
+	o.size = 8;
+	if (!ok(!curfew_new(&o, &err) && strstr(err.msg, "options.size"), "options of a wrong size"))
+		tap_diag("%s", err.msg);
+	o.size = sizeof o;
+	o.on_exit = NULL;
+	if (!ok(!curfew_new(&o, &err) && strstr(err.msg, "on_exit"), "nobody to tell the code"))
+		tap_diag("%s", err.msg);
+	open_host(&h);
+	struct {
+		struct curfew_server_options o;
+		char more[64];
+	} newer = {.o = {.size = sizeof newer, .name = "newer"}};
+	ok(curfew_server_new(h.c, &newer.o, &err), "a struct of a newer header is fine while it says nothing new");
+	newer.o.name = "newest";
+	newer.more[3] = 1;
+	ok(!curfew_server_new(h.c, &newer.o, &err) && err.code == CURFEW_EINVAL, "and refused when it does");
+	if (!ok(add(&h, &a, "a", NULL) && !add(&h, &a, "a", NULL) && h.err.code == CURFEW_EEXIST, "a name that is taken"))
+		tap_diag("%s", h.err.msg);
+	if (!ok(!add(&h, &a, "b", "nobody") && h.err.code == CURFEW_ENOENT && strstr(h.err.msg, "nobody"),
+		"a server after nobody"))
+		tap_diag("%s", h.err.msg);
+	ok(!add(&h, &a, "", NULL) && h.err.code == CURFEW_EINVAL, "a server without a name");
+	struct hook k = {.how = AT_ONCE};
+	if (!ok(!add_hook(&h, &k, "x", 4711, CURFEW_PRE_STOP) && h.err.code, "a hook of no server"))
+		tap_diag("%s", h.err.msg);
+	if (!ok(!add_hook(&h, &k, "x", 0, CURFEW_PRE_START) && h.err.code, "a global hook of a phase that has none"))
+		tap_diag("%s", h.err.msg);
+	ok(!add_hook(&h, &k, "x", 0, (enum curfew_phase)9) && h.err.code == CURFEW_EINVAL, "a hook of no phase");
+	is_int(curfew_load(h.c, "=x", "x = = 1", 7, &h.err), CURFEW_ELUA, "a script that does not compile");
+	if (!ok(strstr(h.err.msg, "x:1:"), "has its line"))
+		tap_diag("%s", h.err.msg);
+	close_host(&h);
+	curfew_free(NULL);
+	ok(*curfew_version() != '\0', "the version: %s", curfew_version());
+}
+
+/* ---- allocations ---- */
+
+static size_t taken;
+static void *counting(void *ud, void *ptr, size_t old_size, size_t new_size)
+{
+	(void)ud;
+	taken += new_size;
+	taken -= ptr ? old_size : 0;
+	if (new_size)
+		return realloc(ptr, new_size);
+	free(ptr);
+	return NULL;
+}
+
+static void test_alloc(void)
+{
+	struct host h;
+	struct server a;
+	open_with(&h, (struct curfew_options){.alloc = counting, .exit_timeout_ns = 5 * SEC});
+	add(&h, &a, "a", NULL);
+	ok(taken > 10000, "registry and Lua are in the program's own memory: %zu bytes", taken);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	curfew_stop(h.c);
+	is_int(end_of(&h), 0, "which serves");
+	close_host(&h);
+	is_int(taken, 0, "and is given back to the last byte");
+}
+
+/* ---- signals and exit ---- */
+
+static volatile sig_atomic_t own_count;
+static void own_handler(int signo)
+{
+	(void)signo;
+	own_count++;
+}
+
+static void test_signals(void)
+{
+	struct host one, two;
+	struct server a;
+	int both[] = {SIGUSR2}, bad[] = {SIGKILL}, term[] = {SIGTERM};
+	struct curfew_decision ignore = {CURFEW_IGNORE, 0};
+	struct sigaction act = {.sa_handler = own_handler}, after;
+	sigaction(SIGUSR2, &act, NULL);
+	open_host(&one);
+	open_host(&two);
+	add(&one, &a, "a", NULL);
+	curfew_on(one.c, "SIGUSR2", rule, &ignore, NULL);
+	curfew_on(two.c, "SIGUSR2", rule, &ignore, NULL);
+	is_int(curfew_own_signals(one.c, bad, 1, &one.err), CURFEW_EINVAL, "SIGKILL is nobody's");
+	is_int(curfew_own_signals(one.c, both, 1, &one.err), 0, "a signal is owned");
+	is_int(curfew_own_signals(two.c, both, 1, &two.err), 0, "by two instances");
+	is_int(curfew_own_signals(one.c, both, 1, &one.err), 0, "once more is the same");
+	raise(SIGUSR2);
+	is_int(own_count, 1, "the handler that was there is called");
+	turn_until(&one, strstr(told, "ask:SIGUSR2:1"));
+	is_str(told, "ask:SIGUSR2:1:-", "it is a trigger of the one");
+	turn_until(&two, strstr(told, "SIGUSR2:1:- ask"));
+	is_str(told, "ask:SIGUSR2:1:- ask:SIGUSR2:1:-", "and of the other");
+	close_host(&two);
+	raise(SIGUSR2);
+	turn_until(&one, strstr(told, "ask:SIGUSR2:2"));
+	ok(strstr(told, "ask:SIGUSR2:2"), "one that has gone leaves it to the other");
+	is_int(curfew_own_signals(one.c, term, 1, &one.err), 0, "SIGTERM, too");
+	curfew_start(one.c);
+	turn_until(&one, is_state(&one, "started"));
+	raise(SIGTERM);
+	is_int(end_of(&one), 0, "which stops");
+	close_host(&one);
+	sigaction(SIGUSR2, NULL, &after);
+	ok(after.sa_handler == own_handler && !(after.sa_flags & SA_SIGINFO), "in the end the program's own handler is back");
+	sigaction(SIGTERM, NULL, &after);
+	ok(after.sa_handler == SIG_DFL, "and the default, where there was none");
+	act.sa_handler = SIG_DFL;
+	sigaction(SIGUSR2, &act, NULL);
+}
+
+static int reap(pid_t pid)
+{
+	int status = 0;
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static void report_hook(void *ud, const struct curfew_hook *hook)
+{
+	const struct hook *k = ud;
+	static const char mark[] = "hook";
+	ssize_t n = write((int)(intptr_t)k->name, mark, sizeof mark - 1);
+	(void)n;
+	curfew_hook_done(k->h->c, hook->run, NULL);
+}
+
+static struct curfew_decision call_exit(void *ud, const struct curfew_trigger_info *t)
+{
+	(void)ud, (void)t;
+	exit(6);
+}
+
+/* A child that exits: from main, or from within a callback; what its hook wrote. */
+static int exits(bool inside, int code, char *out)
+{
+	int pipes[2];
+	if (pipe(pipes))
+		tap_bail("pipe");
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct host h;
+		struct server a;
+		struct hook k = {.name = (const char *)(intptr_t)pipes[1]};
+		open_host(&h);
+		k.h = &h;
+		add(&h, &a, "a", NULL);
+		struct curfew_hook_options o = {
+			.size = sizeof o, .server = a.id, .phase = CURFEW_PRE_STOP, .fn = report_hook, .ud = &k};
+		curfew_hook_new(h.c, &o, NULL);
+		curfew_on(h.c, "SIGUSR1", call_exit, NULL, NULL);
+		if (curfew_own_exit(h.c, NULL) || curfew_own_exit(h.c, NULL))
+			_exit(90);
+		curfew_start(h.c);
+		turn_until(&h, is_state(&h, "started"));
+		if (!inside)
+			exit(code);
+		curfew_signal(h.c, SIGUSR1, 1);
+		turn_until(&h, false);
+		_exit(91);
+	}
+	close(pipes[1]);
+	ssize_t n = read(pipes[0], out, 15);
+	out[n > 0 ? n : 0] = '\0';
+	close(pipes[0]);
+	return reap(pid);
+}
+
+static void test_exit(void)
+{
+	char out[16];
+	struct host one, two;
+	is_int(exits(false, 0, out), 0, "S5.3: exit(0) ends with 0");
+	is_str(out, "hook", "and the hook has run");
+	is_int(exits(false, 5, out), 5, "S5.3: exit(5) with 5");
+	is_str(out, "hook", "and the hook has run");
+	is_int(exits(true, 0, out), 6, "S5.3: exit(6) within a callback with 6");
+	is_str(out, "hook", "and the hook has run");
+	open_host(&one);
+	open_host(&two);
+	is_int(curfew_own_exit(one.c, &one.err), 0, "the exit has one owner");
+	is_int(curfew_own_exit(two.c, &two.err), CURFEW_EEXIST, "and no second");
+	close_host(&one);
+	is_int(curfew_own_exit(two.c, &two.err), 0, "before the first has gone");
+	close_host(&two);
+}
+
+int main(void)
+{
+	test_life();
+	test_answers();
+	test_requests();
+	test_hooks();
+	test_rules();
+	test_policy();
+	test_bad();
+	test_alloc();
+	test_signals();
+	test_exit();
+	return tap_done();
+}
