@@ -15,6 +15,23 @@ static const char *nearest(const char *name)
 	return near ? near : cfw_nearest(name, signals);
 }
 
+/* No process ever sees some signals, and others tell of a fault of its own: there is nothing to decide. */
+static const char *no_trigger(int signo)
+{
+	switch (signo) {
+	case SIGKILL:
+	case SIGSTOP:
+		return "no process sees this signal";
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+		return "this signal is a fault of the process itself";
+	default:
+		return NULL;
+	}
+}
+
 static int parse(const char *name, struct cfw_trigger *t, struct curfew_err *err)
 {
 	if (strncmp(name, "custom:", 7) == 0 && name[7]) {
@@ -27,7 +44,7 @@ static int parse(const char *name, struct cfw_trigger *t, struct curfew_err *err
 			    : cfw_err_set(err, CURFEW_ENOENT,
 					  "there is no trigger \"%.60s\"; a policy's own are named \"custom:NAME\"", name);
 	}
-	const char *closed = cfw_trigger_closed(t->kind);
+	const char *closed = t->kind == CFW_T_SIGNAL ? no_trigger(t->signo) : cfw_trigger_closed(t->kind);
 	if (closed)
 		return cfw_err_set(err, CURFEW_EREFUSED, "%s: %s", name, closed); /* S10.1 */
 	return 0;

@@ -118,8 +118,7 @@ void cfw_control_stop_over(struct cfw_control *ctl, bool ended, int code)
 static void raise_named(struct cfw_control_conn *c, struct cfw_control_request *r, const char *name, bool must_stop)
 {
 	struct curfew_err err = {0};
-	const char *text = cfw_control_param(r, "code");
-	int code = (int)cfw_value_get_int(r->body, "code", text ? atoi(text) : 0);
+	int code = (int)cfw_control_number(r, "code", 0);
 	struct cfw_control_asked *a = asked_new(c, r);
 	if (!a)
 		return;

@@ -70,13 +70,7 @@ void cfw_control_stream_end(struct cfw_control_conn *c)
 
 void cfw_control_events(struct cfw_control_conn *c, struct cfw_control_request *r)
 {
-	const char *since = cfw_control_param(r, "since");
-	char *end = NULL;
-	unsigned long long from = since ? strtoull(since, &end, 10) : c->ctl->seen;
-	if (since && (*since < '0' || *since > '9' || *end)) {
-		cfw_control_reply_error(c, 400, "bad_request", "since: the seq of an event, such as 12");
-		return;
-	}
+	uint64_t from = (uint64_t)cfw_control_number(r, "since", (int64_t)c->ctl->seen);
 	if (c->ctl->nstreams >= CFW_CONTROL_STREAMS) {
 		cfw_control_reply_error(c, 503, "busy", "%d listen already", CFW_CONTROL_STREAMS);
 		return;

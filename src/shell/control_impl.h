@@ -106,9 +106,14 @@ void cfw_control_flush(struct cfw_control_conn *c); /* what the kernel takes at 
 
 /* control_routes.c */
 void cfw_control_route(struct cfw_control_conn *c, struct cfw_control_request *r);
-/* Of the body, or else of the query; NULL. */
+
+/* control_params.c */
+/* Each parameter is one of words ("wait code") and fits; false: the request was answered with 400. */
+bool cfw_control_check_params(struct cfw_control_conn *c, const struct cfw_control_request *r, const char *words);
+/* Of the body, or else of the query; NULL, false, otherwise. */
 const char *cfw_control_param(const struct cfw_control_request *r, const char *key);
 bool cfw_control_flag(const struct cfw_control_request *r, const char *key);
+int64_t cfw_control_number(const struct cfw_control_request *r, const char *key, int64_t otherwise);
 
 typedef void cfw_control_fn(struct cfw_control_conn *c, struct cfw_control_request *r);
 cfw_control_fn cfw_control_get_metrics;

@@ -14,18 +14,6 @@
 #include "view/status.h"
 #include "view/view.h"
 
-const char *cfw_control_param(const struct cfw_control_request *r, const char *key)
-{
-	const char *s = cfw_value_get_str(r->body, key, NULL);
-	return s ? s : evhttp_find_header(&r->query, key);
-}
-
-bool cfw_control_flag(const struct cfw_control_request *r, const char *key)
-{
-	const char *s = evhttp_find_header(&r->query, key);
-	return cfw_value_get_bool(r->body, key, s && strcmp(s, "0") != 0 && strcmp(s, "false") != 0);
-}
-
 static struct cfw_value *info(void *ud, cfw_id server)
 {
 	return curfew_server_info(ud, server, false);
@@ -97,9 +85,8 @@ static void get_server(struct cfw_control_conn *c, struct cfw_control_request *r
 static void timeline_text(struct curfew *curfew, const struct cfw_control_request *r, struct cfw_buf *out)
 {
 	enum { NARROW = 20, WIDE = 1000, LINES = 10000 };
-	const char *width = cfw_control_param(r, "width");
-	int columns = width ? atoi(width) : 100;
-	columns = columns < NARROW ? NARROW : columns > WIDE ? WIDE : columns;
+	int64_t width = cfw_control_number(r, "width", 100);
+	int columns = width < NARROW ? NARROW : width > WIDE ? WIDE : (int)width;
 	cfw_view_timeline(curfew_core(curfew), columns, LINES, cfw_control_flag(r, "color"), cfw_control_flag(r, "ascii"), out);
 }
 
@@ -178,25 +165,26 @@ static const struct route {
 	const char *method, *path; /* one * stands for a name */
 	cfw_control_fn *fn;
 	enum curfew_steer_what steer;
+	const char *params;
 } routes[] = {
-	{"GET", "/v1/version", get_version, 0},
-	{"GET", "/v1/status", get_status, 0},
-	{"GET", "/v1/servers", get_servers, 0},
-	{"GET", "/v1/servers/*", get_server, 0},
-	{"GET", "/v1/timeline", get_timeline, 0},
-	{"GET", "/v1/events", cfw_control_events, 0},
-	{"GET", "/v1/metrics", cfw_control_get_metrics, 0},
-	{"POST", "/v1/stop", cfw_control_stop, 0},
-	{"POST", "/v1/abort", cfw_control_abort, 0},
-	{"POST", "/v1/reload", cfw_control_reload, 0},
-	{"POST", "/v1/trigger/*", cfw_control_trigger, 0},
-	{"POST", "/v1/hurry", cfw_control_steer, CURFEW_HURRY},
-	{"POST", "/v1/extend", cfw_control_extend, CURFEW_EXTEND},
-	{"POST", "/v1/skip/*", cfw_control_steer, CURFEW_SKIP},
-	{"POST", "/v1/cancel", cfw_control_steer, CURFEW_CANCEL},
-	{"POST", "/v1/servers/*/start", cfw_control_steer, CURFEW_SERVER_START},
-	{"POST", "/v1/servers/*/stop", cfw_control_steer, CURFEW_SERVER_STOP},
-	{"POST", "/v1/servers/*/restart", cfw_control_steer, CURFEW_SERVER_RESTART},
+	{"GET", "/v1/version", get_version, 0, ""},
+	{"GET", "/v1/status", get_status, 0, ""},
+	{"GET", "/v1/servers", get_servers, 0, ""},
+	{"GET", "/v1/servers/*", get_server, 0, ""},
+	{"GET", "/v1/timeline", get_timeline, 0, "format width color ascii"},
+	{"GET", "/v1/events", cfw_control_events, 0, "since"},
+	{"GET", "/v1/metrics", cfw_control_get_metrics, 0, ""},
+	{"POST", "/v1/stop", cfw_control_stop, 0, "wait code"},
+	{"POST", "/v1/abort", cfw_control_abort, 0, "wait code"},
+	{"POST", "/v1/reload", cfw_control_reload, 0, ""},
+	{"POST", "/v1/trigger/*", cfw_control_trigger, 0, "wait code"},
+	{"POST", "/v1/hurry", cfw_control_steer, CURFEW_HURRY, ""},
+	{"POST", "/v1/extend", cfw_control_extend, CURFEW_EXTEND, "by"},
+	{"POST", "/v1/skip/*", cfw_control_steer, CURFEW_SKIP, ""},
+	{"POST", "/v1/cancel", cfw_control_steer, CURFEW_CANCEL, ""},
+	{"POST", "/v1/servers/*/start", cfw_control_steer, CURFEW_SERVER_START, ""},
+	{"POST", "/v1/servers/*/stop", cfw_control_steer, CURFEW_SERVER_STOP, ""},
+	{"POST", "/v1/servers/*/restart", cfw_control_steer, CURFEW_SERVER_RESTART, ""},
 };
 
 /* Does path fit? *arg is where the name begins, and *n its bytes. */
@@ -217,6 +205,17 @@ static bool fits(const char *pattern, const char *path, const char **arg, size_t
 static bool takes(const char *method, const char *asked)
 {
 	return !strcmp(method, asked) || (!strcmp(method, "GET") && !strcmp(asked, "HEAD"));
+}
+
+/* Is each % of it two hexadecimal digits, and none of them a NUL? A name has no NUL, and would end there. */
+static bool is_encoded(const char *s, size_t n)
+{
+	static const char hex[] = "0123456789abcdefABCDEF";
+	for (const char *at = s; (at = memchr(at, '%', n - (size_t)(at - s))); at += 3)
+		if (n - (size_t)(at - s) < 3 || !memchr(hex, at[1], sizeof hex - 1) || !memchr(hex, at[2], sizeof hex - 1) ||
+		    (at[1] == '0' && at[2] == '0'))
+			return false;
+	return true;
 }
 
 static char *decode(const char *s, size_t n)
@@ -240,6 +239,13 @@ void cfw_control_route(struct cfw_control_conn *c, struct cfw_control_request *r
 		if (c->head && routes[i].fn == cfw_control_events) {
 			allow = "GET"; /* it would have no length and no end */
 			break;
+		}
+		if (!cfw_control_check_params(c, r, routes[i].params))
+			return;
+		if (arg && !is_encoded(arg, n)) {
+			cfw_control_reply_error(c, 400, "bad_request", "the name %.*s is not percent-encoded",
+						(int)(n < 200 ? n : 200), arg);
+			return;
 		}
 		if (arg && !(r->arg = decode(arg, n))) {
 			cfw_control_reply(c, 503, NULL);

@@ -217,6 +217,36 @@ LUA
 # ---- the socket
 
 {
+	my $r = run_policy($control . "\n" . 'curfew.server { name = "web", start = function() end, stop = function() end }');
+	for ([ 'trigger/exit', '{"code":"abc"}' ], [ 'trigger/exit', '{"code":"3"}' ], [ 'trigger/exit', '{"code":1e99}' ], [ 'trigger/exit', '{"code":-1}' ],
+		[ 'trigger/exit', '{"code":256}' ], [ 'trigger/exit', '{"code":1.5}' ], [ 'trigger/exit?code=300', '' ],
+		[ 'trigger/exit?code=', '' ], [ 'trigger/exit?code=-1', '' ], [ 'abort?code=1x', '' ]) {
+		my ($status, $v) = ask($r, 'POST', "/v1/$_->[0]", $_->[1]);
+		is($status, 400, "S2.18: $_->[0] $_->[1]: no exit code");
+		is($v->{error}{message}, 'code: expected an exit code from 0 to 255', 'and says what is one');
+	}
+	for ([ 'POST', 'stop?wait=maybe', '', 'wait: expected true or false' ], [ 'POST', 'abort', '{"wait":1}', 'wait: expected true or false' ],
+		[ 'POST', 'stop?wiat=1', '', 'there is no parameter "wiat" here, there are: wait code' ], [ 'POST', 'reload', '{"force":true}', 'there is no parameter "force" here' ],
+		[ 'POST', 'extend', '{"by":true}', 'by: expected a duration such as "30s"' ], [ 'GET', 'timeline?width=wide', '', 'width: expected a number of columns' ],
+		[ 'GET', 'timeline?color=red', '', 'color: expected true or false' ], [ 'GET', 'events?since=now', '', 'since: expected the number of an event' ],
+		[ 'GET', 'servers/web%00x', '', 'the name web%00x is not percent-encoded' ], [ 'GET', 'servers/web%zz', '', 'the name web%zz is not percent-encoded' ],
+		[ 'GET', 'servers/web%4', '', 'the name web%4 is not percent-encoded' ]) {
+		my ($method, $path, $body, $message) = @$_;
+		my ($status, $v) = ask($r, $method, "/v1/$path", $body);
+		is($status, 400, "$method $path $body: 400");
+		is($v->{error}{message}, $message, 'and why');
+	}
+	for (qw(SIGKILL SIGSTOP SIGSEGV)) {
+		my ($status, $v) = ask($r, 'POST', "/v1/trigger/$_");
+		is($status, 403, "$_ is no trigger");
+		like($v->{error}{message}, qr/^$_: (?:no process sees this signal|this signal is a fault of the process itself)$/, 'and why');
+	}
+	is((ask($r, 'GET', '/v1/servers/w%65b'))[0], 200, 'a name may be percent-encoded');
+	is((ask($r, 'GET', '/v1/status'))[1]{state}, 'started', 'S2.18: nothing came of any of them');
+	is((ask($r, 'POST', '/v1/trigger/exit', '{"code":7,"wait":false}'))[0], 200, 'a code is one');
+	is($r->wait_exit, 7, 'and the end');
+}
+{
 	my $r = run_policy($control . "\n" . 'curfew.server { name = "s", start = function() end, stop = function() end }');
 	my $second = curfew(policy => "require 'curfew'.configure { control = '$r->{dir}/s.sock' }");
 	is($second->wait_exit, 2, 'a socket that somebody answers at');
