@@ -89,7 +89,8 @@ static int parse(struct parsed *p, int argc, char **argv)
 struct file {
 	char *path, *temporary;
 	struct cfw_buf text;
-	bool there; /* it is ours, in its place */
+	bool there;     /* it is ours, in its place */
+	bool exchanged; /* and temporary is the one that was there */
 };
 
 static const char *base_of(const char *path)
@@ -147,10 +148,25 @@ static int write_temporary(struct file *f)
 	return ok ? 0 : complain(f->path, strerror(errno));
 }
 
+/* In the place of one that is there, which is kept until both are written. */
+static int replace(struct file *f)
+{
+	struct stat st;
+	if (lstat(f->path, &st))
+		return errno == ENOENT ? link(f->temporary, f->path) : -1;
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return -1;
+	}
+	int rc = renameat2(AT_FDCWD, f->temporary, AT_FDCWD, f->path, RENAME_EXCHANGE);
+	f->exchanged = rc == 0;
+	return rc && errno == EINVAL ? rename(f->temporary, f->path) : rc; /* a file system that cannot */
+}
+
 /* Into its place: nobody's file is in the way, or it may be replaced. */
 static int put_in_place(struct file *f, bool force)
 {
-	int rc = force ? rename(f->temporary, f->path) : link(f->temporary, f->path);
+	int rc = force ? replace(f) : link(f->temporary, f->path);
 	if (rc && errno == EEXIST)
 		return complain(f->path, "there is a file of this name: another name, or --force to replace it");
 	if (rc)
@@ -167,7 +183,9 @@ static int write_both(struct file f[2], bool force)
 	for (int i = 0; i < 2 && !rc; i++)
 		rc = put_in_place(&f[i], force);
 	for (int i = 0; i < 2; i++) {
-		if (rc && f[i].there && !force)
+		if (rc && f[i].exchanged)
+			rename(f[i].temporary, f[i].path);
+		else if (rc && f[i].there)
 			unlink(f[i].path);
 		if (f[i].temporary)
 			unlink(f[i].temporary); /* renamed: it is not there any more */

@@ -59,13 +59,13 @@ struct cfw_policy {
 	bool asking;      /* a rule runs */
 	bool deactivated; /* S3.5 */
 	struct cfw_alloc alloc;
-	bool staged;      /* S7.1: what is begun at top level waits for the release */
-	bool reloaded;    /* it has been staged: an error of its main script, however late, is no reason to stop what runs */
-	bool let_go;      /* its scripts have ended, and only the state is left */
-	int cycles;       /* of collection since then */
-	bool retired;     /* S7.3: what is begun at top level never begins */
-	unsigned tag;     /* in its tokens */
-	int exit_code;    /* of the exit call that ended the last slice */
+	bool staged;   /* S7.1: what is begun at top level waits for the release */
+	bool reloaded; /* it has been staged: an error of its main script, however late, is no reason to stop what runs */
+	bool let_go;   /* its scripts have ended, and only the state is left */
+	int cycles;    /* of collection since then */
+	bool retired;  /* S7.3: what is begun at top level never begins */
+	unsigned tag;  /* in its tokens */
+	int exit_code; /* of the exit call that ended the last slice */
 	lua_State *chain[CFW_CHAIN_MAX];
 	size_t chain_n;
 	char *cut_text, *cut_trace;

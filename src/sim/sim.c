@@ -67,13 +67,13 @@ static int open_curfew(struct cfw_sim *s, struct curfew_err *err)
 {
 	s->sink = (struct cfw_log){.level = CFW_DEBUG, .emit = take_log, .ud = s};
 	struct cfw_options o = {.size = sizeof o,
-				   .loop = &s->loop,
-				   .log = &s->sink,
-				   .on_exit = on_exit_code,
-				   .on_configure = ignore_configure,
-				   .on_journal = cfw_sim_take_journal,
-				   .overrides = cfw_value_get(s->opts, "configure"),
-				   .ud = s};
+				.loop = &s->loop,
+				.log = &s->sink,
+				.on_exit = on_exit_code,
+				.on_configure = ignore_configure,
+				.on_journal = cfw_sim_take_journal,
+				.overrides = cfw_value_get(s->opts, "configure"),
+				.ud = s};
 	s->curfew = cfw_new(&o, err);
 	if (!s->curfew)
 		return err->code;

@@ -124,6 +124,14 @@ NODE
 	mkdir "$dir/web2.lua";
 	is((sh($dir, $curfew, 'init', '--force', 'web2.lua'))[0], 1, 'a folder of that name stays, also with --force');
 	is(files($dir), 'sub web.lua web2.lua web_test.lua', 'and nothing is left of the attempt');
+	spew("$dir/web3.lua", 'mine');
+	mkdir "$dir/web3_test.lua";
+	($code, $said) = sh($dir, $curfew, 'init', '--force', 'web3.lua');
+	is($code, 1, 'a test that cannot be replaced');
+	like($said, qr/^curfew init: web3_test\.lua: Is a directory$/m, 'is named');
+	is(slurp("$dir/web3.lua"), 'mine', 'and the policy is as it was, also with --force');
+	is(files($dir), 'sub web.lua web2.lua web3.lua web3_test.lua web_test.lua', 'nothing is left of the attempt');
+	is((sh('/proc', $curfew, 'init', 'web.lua'))[0], 1, 'where nobody may write');
 }
 for (['--for'], ['--for', 'ngnx'], ['--for', 'cobol'], ['a.lua', 'b.lua'], ['shutdown'], ['.lua'], ['x_test.lua'], ['--nope']) {
 	my $dir = dir();
