@@ -1,6 +1,11 @@
 /* cmd_check.c: curfew check: what would go wrong, found before it runs. The work is Lua's, lua/curfew/check/. */
+#define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "bin/bin.h"
@@ -29,6 +34,24 @@ static const char help[] = "      --format FORMAT       text, json or sarif (2.1
 			   "Exit codes: 0, nothing was found; 1, something was; 2 for bad usage, or a file that cannot be\n"
 			   "read or has a wrong syntax.\n";
 
+/* A pipe that nobody writes to would hold us up for ever, and other things that are no files, too. NULL: it is none of them. */
+static const char *why_unreadable(const char *path)
+{
+	enum { PATIENCE_MS = 5000 };
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return NULL; /* the reader says why */
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	const char *why = NULL;
+	if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && poll(&p, 1, PATIENCE_MS) == 0)
+		why = "a pipe, and nothing comes from it";
+	else if (S_ISCHR(st.st_mode))
+		why = "a device, no file";
+	close(fd);
+	return why;
+}
+
 static int run(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -36,6 +59,13 @@ static int run(int argc, char **argv)
 			cfw_print_help(&cfw_command_check);
 			return 0;
 		}
+	}
+	for (int i = 1; i < argc; i++) {
+		const char *why = argv[i][0] == '-' ? NULL : why_unreadable(argv[i]);
+		if (!why)
+			continue;
+		fprintf(stderr, "curfew check: %s: it is %s\n", argv[i], why);
+		return 2;
 	}
 	struct curfew_err err = {0};
 	int rc = cfw_script_run("curfew.check", argc - 1, argv + 1, &err);

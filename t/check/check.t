@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use File::Temp ();
 use JSON::PP ();
+use POSIX ();
 use Test::More;
 
 my $BIN = $ENV{CURFEW} || (($ENV{BUILD} || 'build') . '/curfew');
@@ -58,6 +59,7 @@ my $CLEAN = spew('clean.lua', "local curfew = require 'curfew'\ncurfew.on('SIGTE
 	like $out, qr/^1 finding in 2 files$/m, '… counted together';
 }
 
+sub fifo { my ($name) = @_; POSIX::mkfifo("$dir/$name", 0600) or die "mkfifo: $!"; return $name }
 my @bad = (
 	[[], qr/a file, please/, 'no file'],
 	[['--format'], qr/--format needs a value/, 'no value'],
@@ -68,6 +70,8 @@ my @bad = (
 	[['--handler', ':', $CLEAN], qr/--handler: ":" is not NAME/, 'an empty name'],
 	[['missing.lua'], qr/missing\.lua: No such file/, 'a file that is not there'],
 	[['.'], qr/\.: /, 'a directory'],
+	[['/dev/zero'], qr{/dev/zero: it is a device, no file}, 'a device'],
+	[[fifo('pipe.lua')], qr/pipe\.lua: it is a pipe, and nothing comes from it/, 'a pipe that nobody writes to'],
 	[[spew('syntax.lua', "local x = 1\nlocal y = = 2\n")], qr/syntax\.lua:2:11: expected expression near '='/, 'a syntax error'],
 	[[spew('open.lua', "local function f()\n  if x then\nend\n")], qr/open\.lua:\d+:\d+: expected 'end'/, 'a missing end'],
 	[[spew('goto.lua', "local curfew = require 'curfew'\ngoto nowhere\n")], qr/goto\.lua:3: no visible label 'nowhere'/, 'a label that is not there'],

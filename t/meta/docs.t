@@ -423,10 +423,23 @@ for _, name in ipairs { "plan", "test" } do
 	end
 end
 
+-- The synopsis of curfew run: what takes no --allow… of its own.
+do
+	local synopsis = read("man/curfew.1"):match "%.Sh SYNOPSIS\n(.-)\n%.Sh "
+	local n = 0
+	for option in read("src/bin/cmd_run.c"):gmatch '"%s+%-?%a?,?%s*%-%-([a-z-]+)' do
+		if not option:find "^allow" and option ~= "limit" and option ~= "policy" and option ~= "quiet" and option ~= "help" then
+			n = n + 1
+			tap.ok(synopsis:find(".Op Fl -" .. option, 1, true), ("--%s is in the synopsis of curfew(1)"):format(option))
+		end
+	end
+	tap.ok(n >= 10, "curfew run has options")
+end
+
 -- The control API: every path that the sources know.
 local api = read "man/curfew-control.7"
 local paths = 0
-for path in read("src/shell/control_routes.c"):gmatch '"(/v1/[^"]+)", [%w_]+, [%w_]+}' do
+for path in read("src/shell/control_routes.c"):gmatch '"(/v1/[^"]+)", [%w_]+, [%w_]+, "' do
 	paths = paths + 1
 	tap.ok(api:find((path:gsub("%*", "NAME")), 1, true), path .. " is in curfew-control(7)")
 end

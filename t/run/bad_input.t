@@ -125,6 +125,14 @@ like($out, qr/--exit-timeout/, 'help run lists its options');
 is($code, 2, 'help of nothing: 2');
 ($code, $out) = shell('version');
 like($out, qr/^curfew \d+\.\d+\.\d+$/, 'version');
+for my $command ($out = (shell('help'))[1]) {
+	for my $name ($command =~ /^  curfew (\w+)/mg) {
+		next if $name eq 'help';
+		($code, $out) = shell("$name --help");
+		is($code, 0, "$name --help: 0");
+		like($out, qr/^usage: curfew $name\b/, "$name --help: says how");
+	}
+}
 ($code, $out) = shell('run --help');
 is($code, 0, 'run --help: 0');
 

@@ -99,10 +99,10 @@ end
 
 local function returned(E, spec, name, node, called_back)
 	local out
-	if spec.returns == "decision" then
+	if spec.returns == "decision" and not (spec.asks and not E.ctx.rule) then
 		out = value.inst("decision", { name = name })
 	else
-		out = spec.returns and value.inst(spec.returns) or value.any
+		out = spec.returns and spec.returns ~= "decision" and value.inst(spec.returns) or value.any
 	end
 	if spec.nilable and not called_back then
 		local maybe = new_maybe(E, node, name)

@@ -8,6 +8,7 @@
 --   nilable  it returns nil and a message when it fails
 --   wraps    which argument it returns, made safe for the loop
 --   returns  the kind of what it returns
+--   asks     called elsewhere than in a rule it asks for what the decision does
 --   waits    which argument, or key of a table argument, says how long it may wait; true: it waits
 --   contains which argument is called at once, its errors contained
 --   ends     it does not return
@@ -37,7 +38,7 @@ apis.curfew = {
 	["curfew.graceful"] = { returns = "decision" },
 	["curfew.abort"] = { returns = "decision" },
 	["curfew.kill"] = { returns = "decision" },
-	["curfew.reload"] = { returns = "decision" },
+	["curfew.reload"] = { returns = "decision", asks = true, async = "fn", waits = true },
 	["curfew.restart"] = { returns = "decision" },
 	["curfew.ignore"] = { returns = "decision" },
 	["curfew.accept"] = { returns = "decision" },
@@ -76,6 +77,7 @@ apis.curfew = {
 apis.lua = {
 	["io.open"] = { nilable = true, returns = "file" },
 	["io.popen"] = { nilable = true, returns = "file" },
+	["os.execute"] = { waits = true },
 	["io.input"] = { returns = "file" },
 	["io.read"] = { blocks = true, nilable = true },
 	["io.stdin:read"] = { blocks = true, nilable = true },

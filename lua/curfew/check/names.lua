@@ -19,10 +19,17 @@ for _, list in ipairs { names.triggers, names.signals } do
 	end
 end
 
+-- SIGRTMIN, SIGRTMIN+1 and so on: how many there are is the system's.
+local function is_realtime(signal)
+	local n = signal:match "^SIGRTMIN%+(%d+)$"
+	return signal == "SIGRTMIN" or signal == "SIGRTMAX" or (n and tonumber(n) <= 30) or false
+end
+
 -- Signals may be written in lower case and without SIG.
 function names.is_trigger(name)
 	local upper = name:upper()
-	return known[name] or known[upper:find "^SIG" and upper or "SIG" .. upper] or name:find "^custom:." ~= nil
+	local signal = upper:find "^SIG" and upper or "SIG" .. upper
+	return known[name] or known[signal] or is_realtime(signal) or name:find "^custom:." ~= nil
 end
 
 function names.all()

@@ -63,6 +63,8 @@ local function equality(node)
 	return nil
 end
 
+local refine_kept
+
 local function refine_equality(E, node, truth)
 	local about, means = equality(node)
 	if about == nil or means == nil then
@@ -73,6 +75,26 @@ local function refine_equality(E, node, truth)
 		ops.refine(E, about, means)
 	elseif means == false then
 		ops.refine(E, about, true) -- type(x) == "nil" does not hold
+	end
+end
+
+-- Every variable in it has its first value for ever.
+local function is_fixed(node)
+	if node.tag == "Id" then
+		return node.var and node.var.writes == 0
+	elseif node.tag == "Op" then
+		return is_fixed(node[2]) and (not node[3] or is_fixed(node[3]))
+	elseif node.tag == "Paren" then
+		return is_fixed(node[1])
+	end
+	return node.tag == "Nil" or node.tag == "True" or node.tag == "False" or node.tag == "String" or node.tag == "Number"
+end
+
+-- `local ok = p ~= nil`: what ok says, it says of p.
+function refine_kept(E, node, truth)
+	local init = node.tag == "Id" and node.var and node.var.writes == 0 and node.var.init
+	if init and init.tag == "Op" and is_fixed(init) then
+		ops.refine(E, init, truth)
 	end
 end
 
@@ -94,6 +116,7 @@ function ops.refine(E, node, truth)
 		end
 	elseif node.tag == "Id" or node.tag == "Index" then
 		refine_place(E, node, truth)
+		refine_kept(E, node, truth)
 	elseif node.tag == "True" or node.tag == "False" or node.tag == "Nil" then
 		if (node.tag == "True") ~= truth then
 			E.state.dead = true
@@ -162,6 +185,8 @@ local function use_operand(E, v, op, node)
 	end
 end
 
+local literals = { Number = true, String = true }
+
 function expr.Op(E, node)
 	local op = node[1]
 	if op == "and" then
@@ -177,7 +202,8 @@ function expr.Op(E, node)
 		end
 		return value.any
 	elseif op == "eq" or op == "ne" then
-		return value.any
+		local x, y = literals[node[2].tag] and value.constant(a), literals[node[3].tag] and value.constant(b)
+		return x and y and value.const((x == y) == (op == "eq")) or value.any
 	end
 	use_operand(E, a, op, node)
 	if b then

@@ -1,5 +1,5 @@
 -- scope.lua: which declaration a name means. An Id gets .var, a declaration with .reads and .writes (after its first value);
--- none: a global. Functions get .fname, for messages.
+-- .init, the expression of that value; none: a global. Functions get .fname, for messages.
 local scope = {}
 
 local walk
@@ -76,7 +76,7 @@ end
 function tags.Local(node, names)
 	list(node[2] or {}, names)
 	for i, id in ipairs(node[1]) do
-		declare(names, id)
+		declare(names, id).init = node[2] and node[2][i] -- what it is while nothing is assigned
 		name_function(id, node[2] and node[2][i])
 	end
 end
