@@ -31,9 +31,14 @@ static uint64_t wall_ns(void)
 	return (uint64_t)t.tv_sec * CFW_SEC + (uint64_t)t.tv_nsec;
 }
 
-static int open_file(const char *path, struct stat *st, struct curfew_err *err)
+/* made: it was not there. */
+static int open_file(const char *path, struct stat *st, bool *made, struct curfew_err *err)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+	enum { HOW = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK };
+	int fd = open(path, HOW | O_CREAT | O_EXCL, 0600);
+	*made = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, HOW);
 	if (fd < 0 || fstat(fd, st)) {
 		cfw_err_sys(err, "black box %s", path);
 	} else if (!S_ISREG(st->st_mode)) {
@@ -54,8 +59,18 @@ static bool is_black_box(int fd)
 	return pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head && cfw_black_box_is(head, sizeof head);
 }
 
+/* Nobody else's file is to be lost. */
+static bool may_be_replaced(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	bool may = fd < 0 ? errno == ENOENT : is_black_box(fd);
+	if (fd >= 0)
+		close(fd);
+	return may;
+}
+
 /* What is there is kept beside, and a new file made in its place. */
-static int rotate(const char *path, int fd, struct stat *st, struct curfew_err *err)
+static int rotate(const char *path, int fd, struct stat *st, bool *made, struct curfew_err *err)
 {
 	char *old = NULL;
 	if (!is_black_box(fd)) {
@@ -63,17 +78,24 @@ static int rotate(const char *path, int fd, struct stat *st, struct curfew_err *
 		cfw_err_set(err, CURFEW_EINVAL, "black box %s: there is a file that is none: it is not overwritten", path);
 		return -1;
 	}
-	int rc = asprintf(&old, "%s.old", path) < 0 ? -1 : rename(path, old);
+	int rc = asprintf(&old, "%s.old", path) < 0 ? -1 : 0;
+	if (!rc && !may_be_replaced(old)) {
+		cfw_err_set(err, CURFEW_EINVAL, "black box %s: the old one would be kept as %s, where there is something else", path, old);
+		free(old);
+		close(fd);
+		return -1;
+	}
+	rc = rc ? rc : rename(path, old);
 	if (rc)
 		cfw_err_sys(err, "black box %s: cannot keep the old one as %s", path, old ? old : "?");
 	free(old);
 	close(fd);
-	return rc ? -1 : open_file(path, st, err);
+	return rc ? -1 : open_file(path, st, made, err);
 }
 
 static bool map_it(struct cfw_recorder *r, const char *path, struct curfew_err *err)
 {
-	int rc = fchmod(r->fd, 0600) ? errno : posix_fallocate(r->fd, 0, CFW_BLACK_BOX_SIZE);
+	int rc = posix_fallocate(r->fd, 0, CFW_BLACK_BOX_SIZE);
 	if (rc) {
 		errno = rc;
 		cfw_err_sys(err, "black box %s: no room for its %d KB", path, CFW_BLACK_BOX_SIZE >> 10);
@@ -94,13 +116,11 @@ struct cfw_recorder *cfw_recorder_open(const char *path, bool crash, struct curf
 		return NULL;
 	}
 	r->at = MAP_FAILED;
-	r->fd = open_file(path, &st, err);
-	bool goes_on = crash && r->fd >= 0 && st.st_size == CFW_BLACK_BOX_SIZE;
-	bool made = r->fd >= 0 && !st.st_size;
-	if (r->fd >= 0 && st.st_size && !goes_on) {
-		r->fd = rotate(path, r->fd, &st, err);
-		made = r->fd >= 0;
-	}
+	bool made;
+	r->fd = open_file(path, &st, &made, err);
+	bool goes_on = crash && r->fd >= 0 && st.st_size == CFW_BLACK_BOX_SIZE && is_black_box(r->fd);
+	if (r->fd >= 0 && st.st_size && !goes_on)
+		r->fd = rotate(path, r->fd, &st, &made, err);
 	bool ok = r->fd >= 0 && map_it(r, path, err);
 	if (ok && goes_on)
 		ok = cfw_black_box_resume(&r->box, r->at, CFW_BLACK_BOX_SIZE, err) == 0;
@@ -131,8 +151,9 @@ void cfw_recorder_put(struct cfw_recorder *r, const struct cfw_core *core, const
 	if (!r || !is_whole(r, log))
 		return;
 	cfw_black_box_put(&r->box, core, e);
-	if (e->what == CFW_J_STOP || e->what == CFW_J_EXIT) /* the kernel has it anyway; the disk has it soon */
-		msync(r->at, CFW_BLACK_BOX_SIZE, MS_ASYNC);
+	/* The kernel has it, whatever becomes of this process. The disk is to have it soon, too: it is told to begin, and not waited for. */
+	if (e->what == CFW_J_STOP || e->what == CFW_J_EXIT)
+		sync_file_range(r->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 void cfw_recorder_close(struct cfw_recorder *r)

@@ -122,6 +122,19 @@ is(slurp("$r->{dir}/notes"), "mine\n", 'which is not followed');
 refused('a folder', qr/black box \.: Is a directory/, '.');
 refused('a FIFO', qr/black box nobody: it is no file/, 'nobody');
 refused('a folder that is not there', qr{black box none/box: No such file or directory}, 'none/box');
+$r = refused('an old one that is something else', qr{black box box: the old one would be kept as box\.old, where there is something else}, 'box',
+	files => { 'box.old' => "mine\n" }, child => sub { system($Curfew::BIN =~ m{^/} ? $Curfew::BIN : "$FindBin::Bin/../../$Curfew::BIN", 'run', '--no-guardian', '--black-box', 'box', '--', 'true') });
+is(slurp("$r->{dir}/box.old"), "mine\n", 'which stays as it was');
+ok(-s "$r->{dir}/box", 'and so does the one before');
+{
+	my $dir = File::Temp->newdir('curfew-t-XXXXXX', TMPDIR => 1);
+	spew("$dir/box", '');
+	chmod 0640, "$dir/box";
+	my $r = curfew(before => ['--black-box', "$dir/box", '--no-guardian'], policy => 'require "curfew".exit(0)');
+	is($r->wait_exit, 0, 'an empty file that is there is taken');
+	is((stat "$dir/box")[2] & 07777, 0640, 'with the mode that it has');
+	is((timeline('--file', "$dir/box"))[0], 0, 'and is a black box now');
+}
 $r = refused('no room on the disk', qr/black box box: no room for its 1024 KB: /, 'box', child => sub {
 	# RLIMIT_FSIZE stands for a disk that is full: the space is not to be had.
 	exec { 'sh' } 'sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ($Curfew::BIN =~ m{^/} ? $Curfew::BIN : "$FindBin::Bin/../../$Curfew::BIN"),
