@@ -203,7 +203,10 @@ struct cfw_decision cfw_policy_ask(struct cfw_policy *p, const struct cfw_trigge
 		a.decision = p->ops->rule(p->ud, t, text);
 		decided = a.decision.what != CFW_D_NONE;
 	}
-	decided = decided || ask_rules(&a, true, false) || ask_rules(&a, true, true);
+	if (!decided && (ask_rules(&a, true, false) || ask_rules(&a, true, true))) { /* no rule of the policy has an answer */
+		struct cfw_decision d = cfw_decision_default(t);
+		decided = d.what != a.decision.what || d.code != a.decision.code;
+	}
 	p->asking = false;
 	p->current = current;
 	luaL_unref(p->L, LUA_REGISTRYINDEX, a.table_ref);
