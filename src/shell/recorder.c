@@ -80,7 +80,8 @@ static int rotate(const char *path, int fd, struct stat *st, bool *made, struct 
 	}
 	int rc = asprintf(&old, "%s.old", path) < 0 ? -1 : 0;
 	if (!rc && !may_be_replaced(old)) {
-		cfw_err_set(err, CURFEW_EINVAL, "black box %s: the old one would be kept as %s, where there is something else", path, old);
+		cfw_err_set(err, CURFEW_EINVAL, "black box %s: the old one would be kept as %s, where there is something else",
+			    path, old);
 		free(old);
 		close(fd);
 		return -1;

@@ -116,7 +116,7 @@ static void put_axis(const struct picture *s, int bottom)
 static void put_line(const struct picture *s, uint64_t at_ns, const char *class, const char *word, int bottom, int y)
 {
 	double x = x_of(s, at_ns);
-	bool right = x > PAD + LABEL + BAR / 2;
+	bool right = x > PAD + LABEL + BAR * 0.5;
 	cfw_buf_printf(s->b, "<line class=\"%s\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n", class, x, y - 8, x, bottom);
 	put_at(s->b, right ? x - 4 : x + 4, y, class, right ? "end" : "start", word);
 }
@@ -164,7 +164,11 @@ static void put_title(const struct picture *s)
 		cfw_buf_printf(&line, ", code %d", t->code);
 	cfw_buf_puts(&line, ", ");
 	cfw_view_put_cause(t->core, &cause, &line);
-	put_at(s->b, PAD, 24, "title", "start", line.data && !line.failed ? line.data : "stop");
+	const char *words = line.data && !line.failed ? line.data : "stop";
+	cfw_buf_puts(s->b, "<title>"); /* of the document, for whoever does not see it */
+	cfw_svg_put_text(s->b, words);
+	cfw_buf_puts(s->b, "</title>\n");
+	put_at(s->b, PAD, 24, "title", "start", words);
 	cfw_buf_clear(&line);
 }
 

@@ -92,6 +92,47 @@ for my $guard (1, 0) {
 	is(decode_json((timeline('--json', '--file', "$r->{dir}/box"))[1])->{cause}, 'SIGTERM', "$how: as JSON it is the stop that was cut short");
 }
 
+# Names are a script's: whatever they are, what is made of them can be read.
+{
+	# Is it XML: tags that match, attributes quoted, no bare & or <, no character that XML has not? What is in its text.
+	my $xml = sub {
+		my ($doc) = @_;
+		my (@open, $text);
+		return 'a character that XML has not' if $doc =~ /[^\t\n\x20-\x{d7ff}\x{e000}-\x{fffd}\x{10000}-\x{10ffff}]/;
+		for ($doc =~ /(<[^<>]*>|[^<>]+|[<>])/g) {
+			if (m{^<(\w+)(?: [\w:-]+="[^"<&]*")*(/?)>$}) { push @open, $1 if !$2 }
+			elsif (m{^</(\w+)>$}) { return "</$1> where <" . ($open[-1] // '') . '> is open' if !@open or pop @open ne $1 }
+			elsif (/^[^<>&]*(?:&(?:lt|gt|amp|quot|#\d+);[^<>&]*)*$/) { $text .= $_ }
+			else { return "this is no XML: $_" }
+		}
+		return @open ? "<$open[-1]> is left open" : \$text;
+	};
+	ok(!ref $xml->($_), "not XML: $_") for '<a>', '<a></b>', '<a>x & y</a>', '<a>1 < 2</a>', "<a>\1</a>", '<a b=c></a>';
+	my $r = curfew(before => ['--black-box', 'box', '--no-guardian'], policy => <<'LUA');
+local curfew = require "curfew"
+for i, name in ipairs { '<script>&amp;"\'', "]]>", "caf\u{e9} \u{1f600}", "a\xff\xfeb", "</text></svg>", "%s%n" } do
+	local s = curfew.server { name = name, start = function() end, stop = function() end }
+	s:pre_stop(function() end, { name = name .. "&" .. i })
+end
+curfew.exit(0)
+LUA
+	is($r->wait_exit, 0, 'servers with strange names');
+	my ($code, $svg) = timeline('--svg', '--file', "$r->{dir}/box");
+	ok(utf8::decode($svg), 'S10.3: the picture is UTF-8');
+	my $text = $xml->($svg);
+	ok(ref $text, 'S10.3: and XML') or diag $text, $svg;
+	like($$text, qr/&lt;script&gt;&amp;amp;(?:"|&quot;)'/, 'with the names in it') if ref $text;
+	like($svg, qr{<title>stop took \S+ of 5s, code 0, }, 'and a title for who does not see it');
+	my (undef, $trace) = timeline('--trace', '--file', "$r->{dir}/box");
+	my $events = eval { decode_json($trace) };
+	$events = $events->{traceEvents} if ref $events eq 'HASH';
+	my @at = map { $_->{ts} } grep { defined $_->{ts} } @{ $events || [] };
+	ok(@at > 6 && !grep({ $_ < 0 } @at), 'the trace is JSON, with times that begin at the stop') or diag $trace;
+	($code, my $out) = timeline('--file', "$r->{dir}/box");
+	is($code, 0, 'the chart');
+	unlike($out, qr/[\x00-\x09\x0b-\x1f\x7f]/, 'S10.3: has no control characters');
+}
+
 # another run keeps the last one's
 {
 	my $dir = File::Temp->newdir('curfew-t-XXXXXX', TMPDIR => 1);
