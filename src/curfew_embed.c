@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters/epoll.h"
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -102,7 +103,7 @@ static int check(struct cfw_embed *e, const struct curfew_options *o, struct cur
 		return refuse(err, "options.on_exit is missing: whom to tell the exit code");
 	if (e->opt.loop && (!e->opt.loop->ops || e->opt.loop->ops->size < sizeof(struct curfew_loop_ops)))
 		return refuse(err, "options.loop->ops is of another version");
-	return e->opt.loop ? 0 : refuse(err, "options.loop is missing");
+	return e->opt.loop ? 0 : curfew_epoll_new(&e->own_loop, err);
 }
 
 static struct cfw_value *overrides_of(const struct curfew_options *o)
@@ -126,6 +127,7 @@ void cfw_embed_free(struct cfw_embed *e)
 	free(e->hooks);
 	free(e->rules);
 	cfw_slots_clear(&e->requests);
+	curfew_epoll_free(&e->own_loop);
 	free(e);
 }
 
@@ -150,7 +152,7 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 	e->log = (struct cfw_log){.level = (enum cfw_log_level)e->opt.log_level, .emit = emit, .ud = e};
 	struct cfw_options o = {
 		.size = sizeof o,
-		.loop = e->opt.loop,
+		.loop = e->opt.loop ? e->opt.loop : &e->own_loop,
 		.log = e->opt.log ? &e->log : NULL,
 		.alloc = &e->alloc,
 		.own_children = e->opt.own_children,
@@ -203,6 +205,32 @@ int curfew_reload(struct curfew *c, curfew_done_fn *fn, void *ud, struct curfew_
 	if (rc)
 		free(a);
 	return rc;
+}
+
+/* ---- without a loop of the program's ---- */
+
+static struct curfew_loop *own_loop(const struct curfew *c)
+{
+	return c->embed && c->embed->own_loop.ops ? &c->embed->own_loop : NULL;
+}
+
+int curfew_fd(const struct curfew *c)
+{
+	return own_loop(c) ? curfew_epoll_fd(own_loop(c)) : -1;
+}
+
+int curfew_step(struct curfew *c)
+{
+	if (own_loop(c))
+		curfew_epoll_turn(own_loop(c)); /* the step is one of its calls */
+	else
+		cfw_step(c);
+	return 0;
+}
+
+uint64_t curfew_deadline(const struct curfew *c)
+{
+	return c->ended ? CURFEW_NEVER : own_loop(c) ? curfew_epoll_due(own_loop(c)) : cfw_deadline(c);
 }
 
 const char *curfew_state(const struct curfew *c)

@@ -249,6 +249,8 @@ void cfw_waiter_answer(struct curfew *c, uint32_t request, const struct curfew_e
 void cfw_waiters_answer_reload(struct curfew *c, const struct cfw_value *value, const struct curfew_err *err);
 
 /* curfew_loop.c */
+int cfw_step(struct curfew *c); /* what is due now, as the loop calls it */
+uint64_t cfw_deadline(const struct curfew *c);
 int cfw_exit_outside(struct curfew *c, int code); /* exit(3) elsewhere: the stop that policy says, here and now (S5.3) */
 bool cfw_drain(struct curfew *c);
 void cfw_journal_tell(struct curfew *c); /* what of it is new, by on_journal */

@@ -16,7 +16,7 @@ uint64_t cfw_now(const struct curfew *c)
 
 static void step_from_loop(void *ud)
 {
-	curfew_step(ud);
+	cfw_step(ud);
 }
 
 void cfw_wake(struct curfew *c)
@@ -45,7 +45,7 @@ static void woken(void *ud, int fd, unsigned what)
 	uint64_t n;
 	if (read(fd, &n, sizeof n) < 0 && errno != EAGAIN)
 		return;
-	curfew_step(ud);
+	cfw_step(ud);
 }
 
 void cfw_journal_tell(struct curfew *c)
@@ -207,14 +207,14 @@ bool cfw_drain(struct curfew *c)
 
 static void arm(struct curfew *c)
 {
-	uint64_t at = curfew_deadline(c);
+	uint64_t at = cfw_deadline(c);
 	if (at <= cfw_now(c))
 		c->loop.ops->defer(c->loop.loop, step_from_loop, c);
 	else if (c->loop.ops->timer(c->loop.loop, at, step_from_loop, c))
 		c->loop.ops->defer(c->loop.loop, step_from_loop, c);
 }
 
-uint64_t curfew_deadline(const struct curfew *c)
+uint64_t cfw_deadline(const struct curfew *c)
 {
 	if (c->ended)
 		return CFW_NEVER;
@@ -225,7 +225,7 @@ uint64_t curfew_deadline(const struct curfew *c)
 	return cfw_time_min(at, cfw_timers_deadline(&c->timers));
 }
 
-int curfew_step(struct curfew *c)
+int cfw_step(struct curfew *c)
 {
 	enum { ROUNDS = 8 }; /* then the host's other events have their turn; scripts do not begin once more after 10 ms */
 	if (c->stepping || c->ended)

@@ -66,8 +66,8 @@ struct curfew_err {
 
 /* ---- your event loop ------------------------------------------------------------------------------------------------------- */
 
-/* As five operations. The loop belongs to you; nobody else runs it. Adapters for libevent, poll(2), libuv, libev and GLib come with
- * the library (curfew-libevent.h and so on); without any, a program of its own loop calls curfew_step (see there).
+/* The loop belongs to you; nobody else runs it. Mostly nothing of it need be known: watch curfew_fd and call curfew_step. A loop that
+ * would have each of our descriptors for itself, and our timers, is handed in as five operations.
  *
  * Every operation may fail (negative CURFEW_E…) and every one is idempotent where that has a meaning. All are called on the loop's
  * thread. Callbacks come from the loop, never from within an operation. */
@@ -117,7 +117,7 @@ typedef void *curfew_alloc_fn(void *ud, void *ptr, size_t old_size, size_t new_s
 
 struct curfew_options {
 	size_t size; /* sizeof(struct curfew_options) */
-	/* Copied; the loop behind it outlives the instance. NULL: you call curfew_step by yourself. */
+	/* NULL: you watch curfew_fd. Else copied; the loop behind it outlives the instance. */
 	const struct curfew_loop *loop;
 	/* The end, called once: all servers have stopped, or were cut off, and this is the process's exit code (S4.11). kill: end at
 	 * once, by _exit, and flush nothing (S4.14). What ends the process is up to you. */
@@ -289,12 +289,13 @@ CURFEW_API int curfew_own_exit(struct curfew *c, struct curfew_err *err);
 
 /* ---- running --------------------------------------------------------------------------------------------------------------- */
 
-/* Do all that is due now; never blocks. With a loop it is called by itself. Without one: call it when curfew_deadline has come, when
- * curfew_fd is readable, and after whatever of this header you called. */
+/* Do all that is due now; never blocks. With a loop it is called by itself. Without one: call it whenever curfew_fd is readable; that is
+ * all that an event loop has to do, and curfew-libevent.h, curfew-uv.h, curfew-ev.h and curfew-glib.h do for theirs. 0. */
 CURFEW_API int curfew_step(struct curfew *c);
-CURFEW_API uint64_t curfew_deadline(const struct curfew *c); /* when that is due next; CURFEW_NEVER */
-/* A descriptor that is readable when something is to be done, for poll and its kin; only without a loop, else -1. The instance's. */
+/* A descriptor to watch for reading: it becomes readable when something has happened, or is due by the clock. The instance's; -1 with
+ * options.loop. */
 CURFEW_API int curfew_fd(const struct curfew *c);
+CURFEW_API uint64_t curfew_deadline(const struct curfew *c); /* when something is due by the clock; CURFEW_NEVER */
 CURFEW_API void curfew_wake(struct curfew *c); /* curfew_step soon; from any thread, and from a signal handler */
 CURFEW_API void curfew_exit_from_thread(struct curfew *c, int code); /* as curfew_exit, from any thread */
 CURFEW_API bool curfew_ended(const struct curfew *c, int *code);     /* on_exit was called, with this code; code may be NULL */

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "adapters/epoll.h"
 #include "adapters/libevent.h"
 #include "adapters/poll.h"
 #include "base/err.h"
@@ -74,7 +76,24 @@ static void libevent_close(void)
 	base = NULL;
 }
 
+static void epoll_open(struct curfew_loop *l)
+{
+	struct curfew_err err = {0};
+	if (curfew_epoll_new(l, &err) < 0)
+		tap_bail("epoll: %s", err.msg);
+}
+
+/* As a program does that has the one descriptor in its own loop. */
+static void epoll_turn(struct curfew_loop *l, uint64_t until_ns)
+{
+	struct pollfd p = {.fd = curfew_epoll_fd(l), .events = POLLIN};
+	uint64_t left = cfw_time_left(cfw_time_now(), until_ns);
+	if (poll(&p, 1, (int)(left / CFW_MS)) > 0)
+		curfew_epoll_turn(l);
+}
+
 static const struct backend backends[] = {
+	{"epoll", epoll_open, epoll_turn, curfew_epoll_free, nothing},
 	{"poll", poll_open, poll_turn, curfew_poll_free, nothing},
 	{"libevent", libevent_open, libevent_turn, curfew_libevent_free, libevent_close},
 };
