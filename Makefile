@@ -98,10 +98,15 @@ $(BUILD)/curfew: $(call objs,bin) $(BUILD)/templates.o $(below_run:%=$(BUILD)/%.
 
 # t/ROOM/name.c becomes build/t/ROOM/name.
 T_C := $(patsubst %.c,$(BUILD)/%,$(filter-out t/lib/%,$(wildcard t/*/*.c)))
-# t/embed: programs of others, which have the installed header and the shared library, and nothing else of this house.
-$(BUILD)/t/embed/%: t/embed/%.c t/lib/tap.c t/lib/tap.h $(wildcard src/include/*.h) $(BUILD)/libcurfew.so
+# t/embed: programs of others, which have the installed headers and the shared library, and nothing else of this house.
+loop_libevent := $(shell pkg-config --cflags --libs libevent_core 2>/dev/null)
+loop_uv := $(shell pkg-config --cflags --libs libuv 2>/dev/null)
+loop_ev := -lev
+loop_glib := $(shell pkg-config --cflags --libs glib-2.0 2>/dev/null)
+$(BUILD)/t/embed/%: t/embed/%.c t/embed/suite.h t/lib/tap.c t/lib/tap.h $(wildcard src/include/*.h) $(BUILD)/libcurfew.so
 	@mkdir -p $(@D)
-	$(call say,cc) $(CC) -Isrc/include -It/lib $(CPPFLAGS) $(filter-out -Wl%,$(CFLAGS_ALL)) $(LDFLAGS_ALL) -o $@ $< t/lib/tap.c -L$(BUILD) -Wl,-rpath,$(abspath $(BUILD)) -lcurfew -lpthread
+	$(call say,cc) $(CC) -Isrc/include -It/lib $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< t/lib/tap.c \
+		-L$(BUILD) -Wl,-rpath,$(abspath $(BUILD)) -lcurfew -lpthread $(loop_$*)
 define room_tests
 $(BUILD)/t/$(1)/%: t/$(1)/%.c t/lib/tap.c t/lib/tap.h $(wildcard t/$(1)/*.h) $$(below_$(1):%=$(BUILD)/%.a)
 	@mkdir -p $$(@D)

@@ -268,15 +268,15 @@ int cfw_step(struct curfew *c)
 	return 0;
 }
 
-/* Without the loop: what waits for descriptors is not served any more. */
-static int run_to_end(struct curfew *c, int code)
+/* Without the host's loop: what waits for descriptors in it is not served any more. */
+static int run_to_end(struct curfew *c, int code, int (*step)(struct curfew *c))
 {
 	static const struct timespec moment = {0, 1000000};
 	curfew_exit(c, code);
 	while (!c->ended) {
-		curfew_step(c);
+		step(c);
 		cfw_host_reap(c->host);
-		if (!c->ended && curfew_deadline(c) > cfw_now(c))
+		if (!c->ended && cfw_deadline(c) > cfw_now(c))
 			nanosleep(&moment, NULL);
 	}
 	return c->code;
@@ -284,7 +284,7 @@ static int run_to_end(struct curfew *c, int code)
 
 int cfw_exit_outside(struct curfew *c, int code)
 {
-	return run_to_end(c, code);
+	return run_to_end(c, code, curfew_step);
 }
 
 int curfew_exit_inside(struct curfew *c, int code)
@@ -294,5 +294,5 @@ int curfew_exit_inside(struct curfew *c, int code)
 	int low = code & 255;
 	for (struct cfw_gen *g = c->gen; g; g = g->older)
 		cfw_policy_abandon_current(g->policy, code != 0 && low == 0 ? 1 : low);
-	return run_to_end(c, code);
+	return run_to_end(c, code, cfw_step); /* its loop is below us on the stack */
 }

@@ -30,7 +30,7 @@ struct epoll_loop {
 	struct curfew_watch *watches; /* detached ones too: the owner may still end them, else _free does */
 	uint64_t armed;               /* what the timer is set to; CFW_NEVER */
 	bool woken;                   /* wake is readable */
-	bool turning, freed; /* freed: _free came from a callback */
+	bool turning, freed;          /* freed: _free came from a callback */
 	struct epoll_event batch[BATCH];
 	int n; /* of the batch */
 };

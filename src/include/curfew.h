@@ -296,7 +296,7 @@ CURFEW_API int curfew_step(struct curfew *c);
  * options.loop. */
 CURFEW_API int curfew_fd(const struct curfew *c);
 CURFEW_API uint64_t curfew_deadline(const struct curfew *c); /* when something is due by the clock; CURFEW_NEVER */
-CURFEW_API void curfew_wake(struct curfew *c); /* curfew_step soon; from any thread, and from a signal handler */
+CURFEW_API void curfew_wake(struct curfew *c);               /* curfew_step soon; from any thread, and from a signal handler */
 CURFEW_API void curfew_exit_from_thread(struct curfew *c, int code); /* as curfew_exit, from any thread */
 CURFEW_API bool curfew_ended(const struct curfew *c, int *code);     /* on_exit was called, with this code; code may be NULL */
 CURFEW_API const char *curfew_state(const struct curfew *c); /* "new", "starting", "started", "stopping", …, as curfew.state */

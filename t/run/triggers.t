@@ -57,7 +57,7 @@ my @rows = (
 	['S2.5', 'error in the callback of an operation', 'curfew.fs.exists("/", function() error "oops" end)', '', [], 1, "pre abort error, $abort"],
 	['S2.5', 'error in the main script after its start', '', 'assert(curfew.start()) error "oops"', [], 1, "pre abort error, $abort"],
 	['S2.6', 'a task fails, nobody awaits it', 'curfew.spawn(function() error "oops" end)', '', [], 1, "pre abort rejection, $abort"],
-	['S2.7', 'a process server ends by itself', '', 'curfew.process { name = "p", command = { "sh", "-c", "read x" }, stdin = "null" }', [], 255, "pre abort closed, $abort"],
+	['S2.7', 'a process server ends by itself', '', 'curfew.process { name = "p", command = { "sh", "-c", "read x" }, stdin = "null" }:after(web)', [], 255, "pre abort closed, $abort"],
 	['S2.8', 'nothing is left', 'db:stop()', '', [], 0, 'web pre, web stop, web post, db pre, db stop, db post, pre graceful idle, post'],
 	['S2.9', 'curfew.trigger("abort")', 'curfew.trigger("abort")', '', [], 1, "pre abort abort, $abort"],
 	['S2.9', 'curfew.stop()', 'curfew.stop()', '', [], 0, "pre graceful stop, $graceful"],

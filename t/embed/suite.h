@@ -1,5 +1,15 @@
-/* The public header, as a program of its own uses it: servers, hooks, rules, requests, signals and the exit in C (S2 to S6). */
-#define _GNU_SOURCE
+/* suite.h: the public header, as a program of its own uses it: servers, hooks, rules, requests, signals and the exit in C (S2 to S6),
+ * with timers, children and handlers of the program's, of which none is lost. Each file beside this one is such a program, on a loop
+ * of its own: it defines
+ *
+ *   ADAPTER                        what an instance has in its loop
+ *   ticks                          counted by a timer of its own, each 5 ms
+ *   loop_open, loop_close          a loop
+ *   loop_attach, loop_detach       an instance in it
+ *   loop_turn                      wait for what comes next, for a moment at most */
+#ifndef T_EMBED_SUITE_H
+#define T_EMBED_SUITE_H
+
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,8 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "adapters/poll.h"
-#include "include/curfew.h"
+#include "curfew.h"
 #include "tap.h"
 
 #define SEC UINT64_C(1000000000)
@@ -33,7 +42,7 @@ static void tell(const char *fmt, ...)
 /* ---- one instance on one loop ---- */
 
 struct host {
-	struct curfew_loop loop;
+	ADAPTER adapter;
 	struct curfew *c;
 	struct curfew_err err;
 	int code;
@@ -65,16 +74,15 @@ static void open_with(struct host *h, struct curfew_options o)
 {
 	*h = (struct host){.code = -1};
 	told[0] = '\0';
-	if (curfew_poll_new(&h->loop, &h->err))
-		tap_bail("poll: %s", h->err.msg);
 	o.size = sizeof o;
-	o.loop = &h->loop;
 	o.on_exit = on_exit_code;
 	o.ud = o.log_ud = h;
 	o.log = keep_line;
 	h->c = curfew_new(&o, &h->err);
 	if (!h->c)
 		tap_bail("curfew_new: %s", h->err.msg);
+	if (loop_attach(&h->adapter, h->c))
+		tap_bail("the loop does not take the instance");
 }
 
 static void open_host(struct host *h)
@@ -84,18 +92,22 @@ static void open_host(struct host *h)
 
 static void close_host(struct host *h)
 {
+	loop_detach(&h->adapter);
 	curfew_free(h->c);
-	curfew_poll_free(&h->loop);
 }
 
 static uint64_t now(const struct host *h)
 {
-	return h->loop.ops->now_ns(h->loop.loop);
+	struct timespec t;
+	(void)h;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SEC + (uint64_t)t.tv_nsec;
 }
 
 static void turn(struct host *h)
 {
-	curfew_poll_turn(&h->loop, now(h) + 20 * MS);
+	(void)h;
+	loop_turn();
 }
 
 /* Turn until done, or for 20 s. */
@@ -571,10 +583,9 @@ static void test_signals(void)
 	is_int(curfew_own_signals(one.c, both, 1, &one.err), 0, "once more is the same");
 	raise(SIGUSR2);
 	is_int(own_count, 1, "the handler that was there is called");
-	turn_until(&one, strstr(told, "ask:SIGUSR2:1"));
-	is_str(told, "ask:SIGUSR2:1:-", "it is a trigger of the one");
-	turn_until(&two, strstr(told, "SIGUSR2:1:- ask"));
-	is_str(told, "ask:SIGUSR2:1:- ask:SIGUSR2:1:-", "and of the other");
+	turn_until(&one, strstr(told, "SIGUSR2:1:- ask"));
+	turn(&one);
+	is_str(told, "ask:SIGUSR2:1:- ask:SIGUSR2:1:-", "it is a trigger of both, once each");
 	close_host(&two);
 	raise(SIGUSR2);
 	turn_until(&one, strstr(told, "ask:SIGUSR2:2"));
@@ -624,6 +635,7 @@ static int exits(bool inside, int code, char *out)
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
+		loop_open(); /* none that the parent has, too */
 		struct host h;
 		struct server a;
 		struct hook k = {.name = (const char *)(intptr_t)pipes[1]};
@@ -670,8 +682,43 @@ static void test_exit(void)
 	close_host(&two);
 }
 
+/* ---- what is the program's own ---- */
+
+static void test_own(void)
+{
+	struct host h;
+	struct server a;
+	int status = -1, before = ticks;
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	static const char policy[] =
+		"local curfew = require 'curfew' curfew.process { name = 'p', command = { 'sleep', '99' } }";
+	is_int(curfew_load(h.c, "=own", policy, sizeof policy - 1, &h.err), 0, "a policy with a process");
+	pid_t child = fork();
+	if (child == 0) {
+		usleep(20000);
+		_exit(42);
+	}
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	ok(is_state(&h, "started"), "it starts beside a server in C");
+	turn_until(&h, ticks > before + 3);
+	ok(ticks > before + 3, "the program's own timer runs");
+	is_int(waitpid(child, &status, 0), child, "the program's own child is the program's to reap");
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 42, "with its status");
+	curfew_stop(h.c);
+	is_int(end_of(&h), 0, "the stop");
+	is_int(waitpid(-1, &status, WNOHANG), -1, "S9.3: no child of the policy's is left");
+	before = ticks;
+	turn_until(&h, ticks > before + 3);
+	ok(ticks > before + 3, "and the program's timer runs on");
+	close_host(&h);
+}
+
 int main(void)
 {
+	loop_open();
+	test_own();
 	test_life();
 	test_answers();
 	test_requests();
@@ -682,5 +729,8 @@ int main(void)
 	test_alloc();
 	test_signals();
 	test_exit();
+	loop_close();
 	return tap_done();
 }
+
+#endif
