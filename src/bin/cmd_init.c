@@ -87,10 +87,11 @@ static int parse(struct parsed *p, int argc, char **argv)
 /* ---- the files ---- */
 
 struct file {
-	char *path, *temporary;
+	char *path;
+	char *temporary; /* what is written, until it is in its place */
+	char *kept;      /* a second name of the file that --force replaces, until both are written */
 	struct cfw_buf text;
-	bool there;     /* it is ours, in its place */
-	bool exchanged; /* and temporary is the one that was there */
+	bool there; /* ours is in its place */
 };
 
 static const char *base_of(const char *path)
@@ -148,25 +149,30 @@ static int write_temporary(struct file *f)
 	return ok ? 0 : complain(f->path, strerror(errno));
 }
 
-/* In the place of one that is there, which is kept until both are written. */
-static int replace(struct file *f)
+/* The file that is in the way gets a second name, so that it can come back. None is in the way: nothing to do. */
+static int keep(struct file *f)
 {
 	struct stat st;
 	if (lstat(f->path, &st))
-		return errno == ENOENT ? link(f->temporary, f->path) : -1;
-	if (S_ISDIR(st.st_mode)) {
-		errno = EISDIR;
-		return -1;
+		return errno == ENOENT ? 0 : complain(f->path, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return complain(f->path, strerror(EISDIR));
+	char *kept = NULL;
+	if (asprintf(&kept, "%s.old", f->temporary) < 0)
+		return complain(f->path, "out of memory");
+	if (link(f->path, kept)) {
+		int e = errno;
+		free(kept);
+		return complain(f->path, strerror(e));
 	}
-	int rc = renameat2(AT_FDCWD, f->temporary, AT_FDCWD, f->path, RENAME_EXCHANGE);
-	f->exchanged = rc == 0;
-	return rc && errno == EINVAL ? rename(f->temporary, f->path) : rc; /* a file system that cannot */
+	f->kept = kept;
+	return 0;
 }
 
-/* Into its place: nobody's file is in the way, or it may be replaced. */
-static int put_in_place(struct file *f, bool force)
+/* Into its place: where nobody's file is, or where the one that is kept was. */
+static int put_in_place(struct file *f)
 {
-	int rc = force ? replace(f) : link(f->temporary, f->path);
+	int rc = f->kept ? rename(f->temporary, f->path) : link(f->temporary, f->path);
 	if (rc && errno == EEXIST)
 		return complain(f->path, "there is a file of this name: another name, or --force to replace it");
 	if (rc)
@@ -175,20 +181,37 @@ static int put_in_place(struct file *f, bool force)
 	return 0;
 }
 
+/* As it was. What cannot be put back keeps its second name, and the user is told it. */
+static void take_back(struct file *f)
+{
+	if (!f->there)
+		return;
+	if (!f->kept) {
+		unlink(f->path);
+	} else if (rename(f->kept, f->path)) {
+		fprintf(stderr, "curfew init: %s: %s; it is kept as %s\n", f->path, strerror(errno), f->kept);
+		free(f->kept);
+		f->kept = NULL;
+	}
+}
+
 static int write_both(struct file f[2], bool force)
 {
 	int rc = 0;
 	for (int i = 0; i < 2 && !rc; i++)
 		rc = write_temporary(&f[i]);
+	for (int i = 0; i < 2 && !rc && force; i++)
+		rc = keep(&f[i]);
 	for (int i = 0; i < 2 && !rc; i++)
-		rc = put_in_place(&f[i], force);
+		rc = put_in_place(&f[i]);
 	for (int i = 0; i < 2; i++) {
-		if (rc && f[i].exchanged)
-			rename(f[i].temporary, f[i].path);
-		else if (rc && f[i].there)
-			unlink(f[i].path);
+		if (rc)
+			take_back(&f[i]);
+		/* Names that were moved away are not there any more. */
 		if (f[i].temporary)
-			unlink(f[i].temporary); /* renamed: it is not there any more */
+			unlink(f[i].temporary);
+		if (f[i].kept)
+			unlink(f[i].kept);
 	}
 	return rc;
 }
@@ -223,6 +246,7 @@ static int run(int argc, char **argv)
 	for (int i = 0; i < 2; i++) {
 		cfw_buf_clear(&f[i].text);
 		free(f[i].temporary);
+		free(f[i].kept);
 		free(f[i].path);
 	}
 	return rc;
