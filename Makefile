@@ -167,6 +167,7 @@ CPPCHECK_NOT := missingIncludeSystem varFuncNullUB uninitvar returnDanglingLifet
 lint-lua:
 	@luacheck -q $(LUA_ALL)
 # One file at a time: clang-tidy 14 carries its notion of va_list from one file to the next.
+lint-tidy: private CPPFLAGS_ALL += -Isrc/include $(shell pkg-config --cflags libuv glib-2.0 2>/dev/null)
 lint-tidy:
 	@printf '%s\n' $(filter %.c,$(C_ALL)) | xargs -P2 -n1 sh -c 'clang-tidy --quiet "$$@" -- $(CPPFLAGS_ALL) -It/lib -std=c11 2>$(BUILD)/tidy.err' tidy
 

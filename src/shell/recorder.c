@@ -94,6 +94,16 @@ static int rotate(const char *path, int fd, struct stat *st, bool *made, struct 
 	return rc ? -1 : open_file(path, st, made, err);
 }
 
+/* One that was there may have had another mode (S10.3). */
+static bool make_private(int fd, const char *path, struct curfew_err *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) == 0 && ((st.st_mode & 07777) == 0600 || fchmod(fd, 0600) == 0))
+		return true;
+	cfw_err_sys(err, "black box %s: its mode cannot be made 0600", path);
+	return false;
+}
+
 static bool map_it(struct cfw_recorder *r, const char *path, struct curfew_err *err)
 {
 	int rc = posix_fallocate(r->fd, 0, CFW_BLACK_BOX_SIZE);
@@ -122,7 +132,7 @@ struct cfw_recorder *cfw_recorder_open(const char *path, bool crash, struct curf
 	bool goes_on = crash && r->fd >= 0 && st.st_size == CFW_BLACK_BOX_SIZE && is_black_box(r->fd);
 	if (r->fd >= 0 && st.st_size && !goes_on)
 		r->fd = rotate(path, r->fd, &st, &made, err);
-	bool ok = r->fd >= 0 && map_it(r, path, err);
+	bool ok = r->fd >= 0 && make_private(r->fd, path, err) && map_it(r, path, err);
 	if (ok && goes_on)
 		ok = cfw_black_box_resume(&r->box, r->at, CFW_BLACK_BOX_SIZE, err) == 0;
 	else if (ok)

@@ -51,7 +51,7 @@ sub timeline {
 	is($code, 0, 'S4.11: afterwards it is there, and says what it was');
 	like($out, qr/^black box of process \d+, begun \S+; last entry \S+Z\nstop took \S+ of 5s, code 1, because of SIGTERM\n/, 'with the end');
 	like($out, qr/^ +pre_stop drain +\*=/m, 'the hook, on the critical path');
-	like($out, qr/^\* it waited for: web pre_stop drain \S+ \(\d+%\)/m, 'and what it cost');
+	like($out, qr/^\* it waited for: (?:web \S+ \(\d+%\), )?web pre_stop drain \S+ \(\d+%\)/m, 'and what it cost');
 	unlike(slurp("$r->{dir}/box"), qr/hunter2|secret/, 'S10.3: no text of an error is in it');
 	my $json = decode_json((timeline('--json', '--file', "$r->{dir}/box"))[1]);
 	is(join(' ', $json->{mode}, $json->{cause}, $json->{code}), 'graceful SIGTERM 1', 'as JSON');
@@ -173,7 +173,7 @@ ok(-s "$r->{dir}/box", 'and so does the one before');
 	chmod 0640, "$dir/box";
 	my $r = curfew(before => ['--black-box', "$dir/box", '--no-guardian'], policy => 'require "curfew".exit(0)');
 	is($r->wait_exit, 0, 'an empty file that is there is taken');
-	is((stat "$dir/box")[2] & 07777, 0640, 'with the mode that it has');
+	is((stat "$dir/box")[2] & 07777, 0600, 'S10.3: and made private');
 	is((timeline('--file', "$dir/box"))[0], 0, 'and is a black box now');
 }
 $r = refused('no room on the disk', qr/black box box: no room for its 1024 KB: /, 'box', child => sub {
