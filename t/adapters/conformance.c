@@ -331,6 +331,36 @@ static void test_watch_moves(void)
 	unpair(c);
 }
 
+/* epoll and poll tell of it as an error alone. Who waits to write must hear of it, or waits for ever. */
+static void test_pipe(void)
+{
+	int fd[2];
+	struct curfew_watch *w = NULL;
+	struct seen s = {0};
+	if (pipe2(fd, O_NONBLOCK | O_CLOEXEC) < 0)
+		tap_bail("pipe: %s", strerror(errno));
+	while (write(fd[1], (char[4096]){0}, 4096) > 0)
+		;
+	watch(&w, fd[1], CURFEW_WRITE, see, &s);
+	turns(2);
+	is_int(s.n, 0, "%s: a pipe that is full is not writable", be->name);
+	close(fd[0]);
+	turn_until(&s.n, 1);
+	is_int(s.what, CURFEW_WRITE, "%s: one whose reader is gone is", be->name);
+	watch(&w, -1, 0, NULL, NULL);
+	close(fd[1]);
+
+	if (pipe2(fd, O_NONBLOCK | O_CLOEXEC) < 0)
+		tap_bail("pipe: %s", strerror(errno));
+	s = (struct seen){0};
+	watch(&w, fd[0], CURFEW_READ, see, &s);
+	close(fd[1]);
+	turn_until(&s.n, 1);
+	is_int(s.what, CURFEW_READ, "%s: one whose writer is gone is readable", be->name);
+	watch(&w, -1, 0, NULL, NULL);
+	close(fd[0]);
+}
+
 enum { CROWD = 200 };
 static struct crowd {
 	struct curfew_watch *w;
@@ -654,6 +684,7 @@ int main(void)
 		test_timer_inside();
 		test_watch();
 		test_watch_moves();
+		test_pipe();
 		test_crowd();
 		test_change_queued();
 		test_two_on_one();
