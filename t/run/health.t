@@ -265,6 +265,16 @@ for (['health = { listen = "127.0.0.1:0", probes = 3 }', qr/policy\.lua:3: curfe
 	print {$body} "POST /readyz HTTP/1.1\r\nContent-Length: 100000\r\n\r\n";
 	while (IO::Select->new($body)->can_read($Curfew::PATIENCE)) { sysread($body, $answer, 4096, length $answer) or last }
 	like($answer, qr{^HTTP/1\.1 413 }, 'a huge body is refused before it comes');
+	# 10 s is the bound; drops in between do not renew it.
+	$answer = '';
+	for (1 .. 6 * $Curfew::PATIENCE) {
+		print {$half} 'T' if $half->connected;
+		next if !IO::Select->new($half)->can_read(0.5);
+		sysread($half, $answer, 4096, length $answer) or last;
+	}
+	like($answer, qr{^HTTP/1\.1 408 .*"code":"timeout"}s, 'a request that does not come in time is answered, and its connection closed');
+	$half = connect_to($at);
+	print {$half} "GET /readyz HT";
 	$r->signal('TERM');
 	is($r->wait_exit, 0, 'who still sends half a request holds up no end');
 }
