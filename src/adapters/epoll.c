@@ -204,8 +204,10 @@ static int hold(const struct epoll_loop *l, int fd)
 
 static void release(struct epoll_loop *l)
 {
-	while (l->watches)
-		end_watch(l, l->watches);
+	for (struct curfew_watch *w = l->watches, *next; w; w = next) {
+		next = w->next;
+		end_watch(l, w);
+	}
 	cfw_calls_clear(&l->timers);
 	cfw_calls_clear(&l->deferred);
 	if (l->timer >= 0)

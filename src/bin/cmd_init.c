@@ -38,11 +38,11 @@ static int take_stack(struct parsed *p, const char *name)
 		size_t at = strlen(list);
 		names[i] = cfw_templates[i].name;
 		snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
-		if (strcmp(names[i], name) == 0)
+		if (strcmp(names[i], name) == 0) {
 			p->template = &cfw_templates[i];
+			return 0;
+		}
 	}
-	if (p->template)
-		return 0;
 	near = cfw_nearest(name, names);
 	return near ? cfw_usage_error(&cfw_command_init,
 				      "--for: there is no stack \"%.40s\"; did you mean \"%s\"? There are %s", name, near, list)
@@ -75,7 +75,8 @@ static int parse(struct parsed *p, int argc, char **argv)
 	rc = take_stack(p, stack);
 	if (!rc && optind + 1 < argc)
 		rc = cfw_usage_error(&cfw_command_init, "one policy at a time, please");
-	p->path = optind < argc ? argv[optind] : "shutdown.lua";
+	if (optind < argc)
+		p->path = argv[optind];
 	size_t n = strlen(p->path);
 	if (!rc && (n < 5 || strcmp(p->path + n - 4, ".lua") != 0 || p->path[n - 5] == '/'))
 		rc = cfw_usage_error(&cfw_command_init, "\"%.80s\": a policy is named as in shutdown.lua", p->path);
@@ -228,7 +229,7 @@ static void tell_next(const struct file f[2])
 
 static int run(int argc, char **argv)
 {
-	struct parsed p = {.path = NULL};
+	struct parsed p = {.template = cfw_templates, .path = "shutdown.lua"};
 	struct file f[2] = {{.path = NULL}, {.path = NULL}};
 	int rc = parse(&p, argc, argv);
 	if (rc)
