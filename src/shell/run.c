@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "base/value.h"
 #include "core/core.h"
+#include "host/watch.h"
 #include "instance.h"
 #include "shell/command.h"
 #include "shell/control.h"
@@ -33,7 +34,6 @@
 #include "shell/sd.h"
 #include "shell/signals.h"
 #include "shell/tcp.h"
-#include "shell/watch.h"
 #include "shell/watchdog.h"
 #include "view/view.h"
 
@@ -191,8 +191,7 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 		cfw_passed_take(cfw_logger_log(r->logger));
 	r->page = r->own_page ? cfw_page_new() : r->link.guarded->page;
 	r->base = new_base();
-	r->watch = r->base ? cfw_watch_new(r->base, on_changed, r) : NULL;
-	if (!r->logger || !r->page || !r->watch)
+	if (!r->logger || !r->page || !r->base)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	if (r->opt->black_box && !(r->recorder = cfw_recorder_open(r->opt->black_box, r->link.crash, err))) {
 		if (!r->link.crash)
@@ -203,6 +202,8 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 	int rc = cfw_watchdog_open(r->page, err);
 	if (!rc)
 		rc = curfew_libevent_new(r->base, &r->loop, err);
+	if (!rc && !(r->watch = cfw_watch_new(&r->loop, on_changed, r)))
+		rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	if (!rc)
 		rc = catch_signals(r, err);
 	if (!rc && !(r->control = cfw_control_new(r->base, cfw_logger_log(r->logger), &r->curfew)))
@@ -254,13 +255,13 @@ static void close_all(struct cfw_run_state *r)
 	cfw_watchdog_close();
 	cfw_health_close(r->health);
 	cfw_control_free(r->control);
+	cfw_watch_free(r->watch);
 	if (r->loop.ops)
 		curfew_libevent_free(&r->loop);
 	if (r->reaper)
 		event_free(r->reaper);
 	cfw_sd_free(r->sd);
 	cfw_recorder_close(r->recorder);
-	cfw_watch_free(r->watch);
 	if (r->base)
 		event_base_free(r->base);
 	if (r->own_page)

@@ -7,11 +7,11 @@
 #include "base/page.h"
 #include "base/value.h"
 #include "core/core.h"
+#include "host/watch.h"
 #include "instance.h"
 #include "shell/control.h"
 #include "shell/health.h"
 #include "shell/run_impl.h"
-#include "shell/watch.h"
 
 /* S9.1: from the first stopping trigger on it says why not. */
 static bool is_ready(void *ud, char *why, size_t n)

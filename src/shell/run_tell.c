@@ -9,6 +9,7 @@
 
 #include "base/page.h"
 #include "core/core.h"
+#include "host/watch.h"
 #include "instance.h"
 #include "shell/control.h"
 #include "shell/display.h"
@@ -18,7 +19,6 @@
 #include "shell/run_impl.h"
 #include "shell/sd.h"
 #include "shell/signals.h"
-#include "shell/watch.h"
 #include "shell/watchdog.h"
 #include "view/view.h"
 

@@ -1,8 +1,7 @@
 #define _GNU_SOURCE
-#include "shell/watch.h"
+#include "host/watch.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdint.h>
@@ -12,11 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "adapters/loop.h"
 #include "base/alloc.h"
-#include "base/err.h"
+#include "base/time.h"
 
 /* Files have to stand still for so long: a burst of writes is one change. */
-static const struct timeval stillness = {0, 100000};
+#define STILLNESS (100 * CFW_MS)
 
 /* What a name leads to; all zero where that is nothing. */
 struct look {
@@ -32,13 +32,14 @@ struct file {
 };
 
 struct cfw_watch {
-	struct event_base *base;
+	struct curfew_loop loop;
 	void (*changed)(void *ud, const char *name);
 	void *ud;
 	struct file *files;
 	size_t n, cap;
-	int fd; /* -1: not watching */
-	struct event *readable, *timer;
+	int fd;       /* -1: not watching */
+	bool looking; /* the timer runs */
+	struct curfew_watch *readable;
 };
 
 static struct look look_at(const char *path)
@@ -81,20 +82,26 @@ static void add(const struct cfw_watch *w, const struct file *f)
 		watch_directory_of(w, real);
 }
 
+static void on_timer(void *ud);
+
+static void look_soon(struct cfw_watch *w)
+{
+	w->looking = !w->loop.ops->timer(w->loop.loop, w->loop.ops->now_ns(w->loop.loop) + STILLNESS, on_timer, w);
+}
+
 void cfw_watch_look(struct cfw_watch *w)
 {
-	if (w->fd >= 0 && !event_pending(w->timer, EV_TIMEOUT, NULL))
-		event_add(w->timer, &stillness);
+	if (w->fd >= 0 && !w->looking)
+		look_soon(w);
 }
 
 /* Something happened a moment ago: has a file changed, and stands still since the last look? */
-static void on_timer(evutil_socket_t fd, short what, void *ud)
+static void on_timer(void *ud)
 {
 	struct cfw_watch *w = ud;
 	const char *name = NULL;
 	bool moves = false;
-	(void)fd;
-	(void)what;
+	w->looking = false;
 	for (size_t i = 0; i < w->n; i++) {
 		struct file *f = &w->files[i];
 		struct look now = look_at(f->path);
@@ -106,7 +113,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ud)
 	if (!name)
 		return;
 	if (moves) {
-		event_add(w->timer, &stillness);
+		look_soon(w);
 		return;
 	}
 	for (size_t i = 0; i < w->n; i++) {
@@ -116,7 +123,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ud)
 	w->changed(w->ud, name);
 }
 
-static void on_event(evutil_socket_t fd, short what, void *ud)
+static void on_event(void *ud, int fd, unsigned what)
 {
 	char room[4096];
 	(void)what;
@@ -125,17 +132,21 @@ static void on_event(evutil_socket_t fd, short what, void *ud)
 	cfw_watch_look(ud);
 }
 
-struct cfw_watch *cfw_watch_new(struct event_base *base, void (*changed)(void *ud, const char *name), void *ud)
+struct cfw_watch *cfw_watch_new(const struct curfew_loop *loop, void (*changed)(void *ud, const char *name), void *ud)
 {
 	struct cfw_watch *w = calloc(1, sizeof *w);
-	if (!w)
-		return NULL;
-	*w = (struct cfw_watch){.base = base, .changed = changed, .ud = ud, .fd = -1};
-	w->timer = event_new(base, -1, 0, on_timer, w);
-	if (w->timer)
-		return w;
-	free(w);
-	return NULL;
+	if (w)
+		*w = (struct cfw_watch){.loop = *loop, .changed = changed, .ud = ud, .fd = -1};
+	return w;
+}
+
+static void end(struct cfw_watch *w)
+{
+	w->loop.ops->timer(w->loop.loop, CFW_NEVER, on_timer, w);
+	w->loop.ops->watch(w->loop.loop, &w->readable, -1, 0, NULL, NULL);
+	w->looking = false;
+	close(w->fd);
+	w->fd = -1;
 }
 
 void cfw_watch_free(struct cfw_watch *w)
@@ -143,7 +154,6 @@ void cfw_watch_free(struct cfw_watch *w)
 	if (!w)
 		return;
 	cfw_watch_enable(w, false);
-	event_free(w->timer);
 	for (size_t i = 0; i < w->n; i++)
 		free(w->files[i].path);
 	cfw_free(&cfw_alloc_std, w->files, w->cap * sizeof *w->files);
@@ -172,22 +182,16 @@ int cfw_watch_enable(struct cfw_watch *w, bool on)
 	if (on == (w->fd >= 0))
 		return 0;
 	if (!on) {
-		event_del(w->timer);
-		event_free(w->readable);
-		close(w->fd);
-		w->fd = -1;
+		end(w);
 		return 0;
 	}
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (w->fd < 0)
 		return CURFEW_ESYS;
-	w->readable = event_new(w->base, w->fd, EV_READ | EV_PERSIST, on_event, w);
-	if (!w->readable || event_add(w->readable, NULL)) {
-		if (w->readable)
-			event_free(w->readable);
-		close(w->fd);
-		w->fd = -1;
-		return CURFEW_ENOMEM;
+	int rc = w->loop.ops->watch(w->loop.loop, &w->readable, w->fd, CURFEW_READ, on_event, w);
+	if (rc) {
+		end(w);
+		return rc;
 	}
 	for (size_t i = 0; i < w->n; i++)
 		add(w, &w->files[i]);

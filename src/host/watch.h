@@ -1,17 +1,17 @@
 /* watch.h: the files that a policy was read from: told when they have changed and stand still again. Editors that write a new file
  * and rename it, and links that are turned to somewhere else, are seen: what is watched are the directories, what is compared is
  * what stands behind the names. */
-#ifndef CFW_SHELL_WATCH_H
-#define CFW_SHELL_WATCH_H
+#ifndef CFW_HOST_WATCH_H
+#define CFW_HOST_WATCH_H
 
 #include <stdbool.h>
 
-struct cfw_log;
 struct cfw_watch;
-struct event_base;
+struct curfew_loop;
 
-/* NULL when memory is gone. changed: called on the loop, once for all that changed within a moment; name: one of the files. */
-struct cfw_watch *cfw_watch_new(struct event_base *base, void (*changed)(void *ud, const char *name), void *ud);
+/* NULL when memory is gone. loop: copied; what is behind it lasts until _free. changed: called on the loop, once for all that changed
+ * within a moment; name: one of the files. */
+struct cfw_watch *cfw_watch_new(const struct curfew_loop *loop, void (*changed)(void *ud, const char *name), void *ud);
 void cfw_watch_free(struct cfw_watch *w); /* NULL is fine */
 /* One of the files, which is being read now; any number of times. */
 void cfw_watch_file(struct cfw_watch *w, const char *path);
