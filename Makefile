@@ -62,11 +62,11 @@ $(BUILD)/curfew.a: $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
 
 # The library: the house without its shell. Of the adapters the one that needs a library of its own is a header of the host's.
 SOVERSION := 0
-# Of the views it has the lines of the log.
-LIB_VIEW := log log_stop words
+# Of the views it has the lines of the log and what curfew_status says.
+LIB_VIEW := log log_stop words status waits waiting json
 LIB_OBJS := $(call objs,base) $(call objs,core) $(LIB_VIEW:%=$(BUILD)/view/%.o) $(call objs,host) $(call objs,policy) $(BUILD)/embedded.o \
             $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c)) $(filter-out %/libevent.o %/virtual.o,$(call objs,adapters))
-LIB_LIBS := $(shell pkg-config --libs lua5.4 2>/dev/null) -lpthread
+LIB_LIBS := $(shell pkg-config --libs lua5.4 jansson 2>/dev/null) -lpthread
 # One object, in which all that the header does not name is local.
 $(BUILD)/libcurfew.a: $(LIB_OBJS)
 	@rm -f $@ $(@:.a=.o)

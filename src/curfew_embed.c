@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "host/watch.h"
 #include "version.h"
 #include "view/view.h"
 
@@ -69,6 +70,56 @@ static void emit(void *ud, enum cfw_log_level level, const char *msg, const stru
 		e->opt.log(e->opt.log_ud, (enum curfew_log_level)level, msg, out, n);
 }
 
+/* ---- the policy's files ---- */
+
+static const struct cfw_log *log_of(const struct cfw_embed *e)
+{
+	return e->opt.log ? &e->log : NULL;
+}
+
+static void on_reloaded(void *ud, const struct cfw_value *value, const struct curfew_err *err)
+{
+	const struct cfw_embed *e = ud;
+	(void)value; /* both are in the log */
+	(void)err;
+	if (e->watch)
+		cfw_watch_look(e->watch);
+}
+
+static void on_changed(void *ud, const char *name)
+{
+	struct cfw_embed *e = ud;
+	struct curfew_err err = {0};
+	if (e->c->ended)
+		return;
+	cfw_log_at(log_of(e), CFW_INFO, "watch: %s has changed", name);
+	if (cfw_reload(e->c, on_reloaded, e, &err))
+		cfw_log_at(log_of(e), CFW_WARN, "watch: %s", err.msg);
+}
+
+static void on_source(void *ud, const char *path)
+{
+	const struct cfw_embed *e = ud;
+	cfw_watch_file(e->watch, path);
+}
+
+/* What of the settings is the program's part: it has a log of its own, and no listeners of ours. */
+static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_err *err)
+{
+	static const char *const absent[] = {"control", "health", "log", "stall_limit"};
+	const struct cfw_embed *e = ud;
+	bool reset = cfw_value_get_bool(conf, "reset", false);
+	(void)err;
+	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+		if (cfw_value_get(conf, absent[i]))
+			cfw_log_at(log_of(e), CFW_WARN, "curfew.configure: %s: it is of `curfew run`, this program has none",
+				   absent[i]);
+	const struct cfw_value *watch = cfw_value_get(conf, "watch");
+	if ((watch || reset) && cfw_watch_enable(e->watch, cfw_value_to_bool(watch)))
+		cfw_log_at(log_of(e), CFW_ERROR, "watch: the policy's files cannot be watched");
+	return 0;
+}
+
 /* ---- made and freed ---- */
 
 /* What a struct that the program filled in says, as this library has it. false: it is none, or says what this one does not know. */
@@ -109,7 +160,10 @@ static int check(struct cfw_embed *e, const struct curfew_options *o, struct cur
 static struct cfw_value *overrides_of(const struct curfew_options *o)
 {
 	struct cfw_value *v = cfw_value_map();
-	if (o->exit_timeout_ns && cfw_value_set(v, "exit_timeout", cfw_value_int((int64_t)o->exit_timeout_ns))) {
+	int bad = o->exit_timeout_ns ? cfw_value_set(v, "exit_timeout", cfw_value_int((int64_t)o->exit_timeout_ns)) : 0;
+	if (o->watch)
+		bad |= cfw_value_set(v, "watch", cfw_value_bool(true));
+	if (!v || bad) {
 		cfw_value_free(v);
 		return NULL;
 	}
@@ -127,6 +181,7 @@ void cfw_embed_free(struct cfw_embed *e)
 	free(e->hooks);
 	free(e->rules);
 	cfw_slots_clear(&e->requests);
+	cfw_watch_free(e->watch);
 	curfew_epoll_free(&e->own_loop);
 	free(e);
 }
@@ -144,7 +199,8 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 	if (check(e, options, err))
 		goto end;
 	overrides = overrides_of(&e->opt);
-	if (!overrides) {
+	e->watch = cfw_watch_new(e->opt.loop ? e->opt.loop : &e->own_loop, on_changed, e);
+	if (!overrides || !e->watch) {
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 		goto end;
 	}
@@ -153,7 +209,7 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 	struct cfw_options o = {
 		.size = sizeof o,
 		.loop = e->opt.loop ? e->opt.loop : &e->own_loop,
-		.log = e->opt.log ? &e->log : NULL,
+		.log = log_of(e),
 		.alloc = &e->alloc,
 		.own_children = e->opt.own_children,
 		.on_exit = on_exit_code,
@@ -161,6 +217,8 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 		.on_lame = on_lame,
 		.on_unlame = on_unlame,
 		.on_journal = on_journal,
+		.on_configure = on_configure,
+		.on_source = on_source,
 		.overrides = overrides,
 		.embed = e,
 		.ud = e,

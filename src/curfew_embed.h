@@ -33,6 +33,7 @@ struct cfw_embed {
 	struct cfw_alloc alloc;
 	struct cfw_log log;
 	struct curfew_loop own_loop; /* where the program has none */
+	struct cfw_watch *watch;     /* the policy's files */
 	uint64_t logged;             /* entries of the journal */
 	struct cfw_host_hook *hooks;
 	size_t nhooks, hooks_cap;

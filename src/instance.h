@@ -107,6 +107,9 @@ int curfew_server_signal(struct curfew *c, cfw_id server, int signo, struct curf
  * such server or no memory. */
 struct cfw_value *curfew_server_info(const struct curfew *c, uint32_t server, bool with_stats);
 
+/* What curfew_status says, as plain values; the caller frees. NULL when memory is gone. */
+struct cfw_value *curfew_status_value(const struct curfew *c);
+
 /* What came of something that was asked for; called once, from a later curfew_step or from curfew_free, never from within the call
  * that asked. value: what there is to say, NULL where that is nothing; err: NULL when it went well. Both only for the call. */
 typedef void curfew_answer_fn(void *ud, const struct cfw_value *value, const struct curfew_err *err);

@@ -135,6 +135,7 @@ struct curfew_options {
 	void *alloc_ud;
 	uint64_t exit_timeout_ns; /* S4.6; 0: what the policy says, or 5 s. Stronger than the policy */
 	bool own_children;        /* every child of the process is to be reaped, not only those that were started here (S9.3) */
+	bool watch;               /* reload by itself when a file of the policy has changed (S7.1). Stronger than the policy's "watch" */
 };
 
 /* NULL and *err: CURFEW_EINVAL, CURFEW_ENOMEM, CURFEW_ESYS. */
@@ -300,6 +301,10 @@ CURFEW_API void curfew_wake(struct curfew *c);               /* curfew_step soon
 CURFEW_API void curfew_exit_from_thread(struct curfew *c, int code); /* as curfew_exit, from any thread */
 CURFEW_API bool curfew_ended(const struct curfew *c, int *code);     /* on_exit was called, with this code; code may be NULL */
 CURFEW_API const char *curfew_state(const struct curfew *c); /* "new", "starting", "started", "stopping", …, as curfew.state */
+/* What it does at this moment, as JSON on one line: state, servers, and in a stop what it waits for, since when, until when: as
+ * /v1/status of curfew-control(7). Written to buf (size bytes, NUL-terminated unless size is 0) as far as there is room; its length is
+ * returned, as by snprintf(3). 0: no memory. */
+CURFEW_API size_t curfew_status(const struct curfew *c, char *buf, size_t size);
 
 #ifdef __cplusplus
 }

@@ -14,11 +14,6 @@
 #include "view/status.h"
 #include "view/view.h"
 
-static struct cfw_value *info(void *ud, cfw_id server)
-{
-	return curfew_server_info(ud, server, false);
-}
-
 static struct cfw_value *info_with_stats(void *ud, cfw_id server)
 {
 	return curfew_server_info(ud, server, true);
@@ -45,13 +40,9 @@ static void get_version(struct cfw_control_conn *c, struct cfw_control_request *
 
 static void get_status(struct cfw_control_conn *c, struct cfw_control_request *r)
 {
-	struct curfew *curfew = *c->ctl->curfew;
-	struct cfw_value *v = cfw_view_status(curfew_core(curfew), now(c), info, curfew);
+	struct cfw_value *v = curfew_status_value(*c->ctl->curfew);
 	(void)r;
-	if (v &&
-	    (cfw_value_set(v, "pid", cfw_value_int(getpid())) | cfw_value_set(v, "version", cfw_value_str(CURFEW_VERSION)) |
-	     cfw_value_set(v, "seq", cfw_value_int((int64_t)c->ctl->seen)) |
-	     cfw_value_set(v, "generations", curfew_generations(curfew)))) {
+	if (v && cfw_value_set(v, "seq", cfw_value_int((int64_t)c->ctl->seen))) {
 		cfw_value_free(v);
 		v = NULL;
 	}

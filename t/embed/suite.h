@@ -302,6 +302,62 @@ static void test_answers(void)
 	close_host(&h);
 }
 
+/* What is said in JSON, and a buffer that is too small for it. */
+static void test_status(void)
+{
+	struct host h;
+	struct server a;
+	char small[16], text[4096];
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	a.slow = true;
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "starting"));
+	size_t n = curfew_status(h.c, text, sizeof text);
+	ok(n == strlen(text) && n < sizeof text, "its length is told");
+	ok(text[0] == '{' && text[n - 1] == '}' && !strchr(text, '\n'), "one line of JSON");
+	ok(strstr(text, "\"state\": \"starting\"") || strstr(text, "\"state\":\"starting\""), "with the state");
+	ok(strstr(text, "\"name\":\"a\""), "and the servers");
+	ok(curfew_status(h.c, small, sizeof small) >= sizeof small, "of a buffer that is too small the length is told");
+	ok(strlen(small) == sizeof small - 1 && strncmp(small, text, 10) == 0, "and it is filled");
+	ok(curfew_status(h.c, NULL, 0) >= sizeof small, "none at all is fine");
+	curfew_trigger(h.c, "abort", NULL);
+	turn_until(&h, h.over);
+	close_host(&h);
+}
+
+/* options.watch: a save is a reload. */
+static void test_watch(void)
+{
+	char path[] = "/tmp/curfew-embed-XXXXXX", other[40];
+	struct host h;
+	static const char first[] = "local curfew = require 'curfew' curfew.configure { health = { listen = '127.0.0.1:0' } }";
+	static const char second[] =
+		"local curfew = require 'curfew' curfew.on('SIGUSR1', curfew.ignore) -- longer than the first was, whatever";
+	int fd = mkstemp(path);
+	if (fd < 0 || pwrite(fd, first, sizeof first - 1, 0) < 0)
+		tap_bail("a file for the policy");
+	close(fd);
+	struct server a;
+	open_with(&h, (struct curfew_options){.watch = true});
+	add(&h, &a, "a", NULL);
+	is_int(curfew_load_file(h.c, path, &h.err), 0, "a policy that is watched");
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	ok(strstr(h.log, "health: it is of `curfew run`"), "what only `curfew run` has is told, and no error");
+	snprintf(other, sizeof other, "%s.new", path);
+	FILE *f = fopen(other, "w");
+	if (!f || fputs(second, f) < 0 || fclose(f) || rename(other, path))
+		tap_bail("another file for the policy");
+	turn_until(&h, strstr(h.log, "generation 2"));
+	ok(strstr(h.log, "watch: ") && strstr(h.log, "generation 2 of the policy is in force"),
+	   "a file that is renamed over it is read");
+	curfew_stop(h.c);
+	is_int(end_of(&h), 0, "the stop");
+	close_host(&h);
+	unlink(path);
+}
+
 static void test_requests(void)
 {
 	struct host h;
@@ -722,6 +778,8 @@ int main(void)
 	test_life();
 	test_answers();
 	test_requests();
+	test_status();
+	test_watch();
 	test_hooks();
 	test_rules();
 	test_policy();
