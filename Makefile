@@ -2,6 +2,7 @@
 SAN ?=
 BUILD ?= build$(if $(SAN),-san)
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 V := $(shell sed -n 's/^\#define CURFEW_VERSION "\(.*\)"/\1/p' src/version.h)
 
@@ -121,7 +122,7 @@ $(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
 	@mkdir -p $(@D)
 	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(BUILD)/core.a $(BUILD)/base.a $(LDLIBS_ALL)
 
-.PHONY: all help deps run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers install uninstall clean
+.PHONY: all help deps run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
@@ -142,7 +143,7 @@ $(BUILD)/t/bound: t/lib/bound.c
 	$(call say,cc) $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $<
 # What holds a process to fractions of a second has the machine for itself.
 ALONE := t/run/forced.t
-test: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
+test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
 	$(if $(filter-out $(ALONE),$(T)),$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter-out $(ALONE),$(T)))
 	$(if $(filter $(ALONE),$(T)),$(PROVE) --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter $(ALONE),$(T)))
 
@@ -154,7 +155,7 @@ valgrind: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## the C tests and one whole r
 	$(PROVE) --exec '$(BUILD)/t/bound 900 $(VALGRIND) --child-silent-after-fork=yes' $(T_C)
 	$(PROVE) t/meta/valgrind.t
 
-C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch])
+C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch] examples/embed/*.c)
 LUA_ALL := $(wildcard lua/init/*.lua lua/curfew/*.lua lua/curfew/*/*.lua examples/*.lua t/*/*.lua tools/*.lua bench/*.lua)
 lint: check-layers lint-format lint-cppcheck lint-lua lint-tidy ## clang-format, cppcheck, luacheck and clang-tidy: all clean
 lint-format:
@@ -175,21 +176,38 @@ check-layers: $(ROOMS:%=$(BUILD)/%.a) $(BUILD)/curfew.a ## no include and no sym
 	lua5.4 tools/check-layers.lua src $(BUILD)
 
 MAN := $(wildcard man/*.[1-9])
-install: $(BUILD)/curfew ## the binary, man pages and examples, under DESTDIR and PREFIX (/usr/local)
+EXAMPLES := $(wildcard examples/*.lua examples/*.service examples/*.yaml)
+install: install-bin install-lib ## all of it, under DESTDIR and PREFIX (/usr/local); install-bin, install-lib: the command, the library
+install-bin: $(BUILD)/curfew
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/curfew/examples $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -m 755 $(BUILD)/curfew $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(wildcard examples/*.lua examples/*.service examples/*.yaml) $(DESTDIR)$(PREFIX)/share/curfew/examples
+	install -m 644 $(EXAMPLES) $(DESTDIR)$(PREFIX)/share/curfew/examples
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/curfew/meta $(wildcard lua/curfew/meta/*)
 	install -m 644 LICENSE README.md $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -D -m 644 completions/curfew.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/curfew
 	install -D -m 644 completions/_curfew $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_curfew
 	install -D -m 644 completions/curfew.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/curfew.fish
-	$(foreach m,$(MAN),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m)) $m &&) true
+	$(foreach m,$(filter-out %.3,$(MAN)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m)) $m &&) true
+install-lib: $(BUILD)/libcurfew.so.$(SOVERSION) $(BUILD)/libcurfew.a
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include $(wildcard src/include/*.h)
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(BUILD)/libcurfew.so.$(SOVERSION) $(BUILD)/libcurfew.a
+	ln -sf libcurfew.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libcurfew.so
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(V)|; s|@PRIVATE@|$(strip $(LIB_LIBS))|' src/curfew.pc.in \
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/curfew.pc
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/curfew/examples/embed $(wildcard examples/embed/*)
+	$(foreach m,$(filter %.3,$(MAN)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man3 $m &&) true
+	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
 
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/curfew $(foreach m,$(MAN),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m))
 	rm -rf $(DESTDIR)$(PREFIX)/share/curfew $(DESTDIR)$(PREFIX)/share/doc/curfew
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions/curfew zsh/site-functions/_curfew fish/vendor_completions.d/curfew.fish)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/include/,$(notdir $(wildcard src/include/*.h)))
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libcurfew.so.$(SOVERSION) libcurfew.so libcurfew.a pkgconfig/curfew.pc)
+
+check-install: $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(BUILD)/curfew $(BUILD)/t/bound ## build every C example against an installed curfew, with nothing but pkg-config
+	$(PROVE) --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' t/embed/installed.t
 
 clean: ## what was built
 	rm -rf $(BUILD)
