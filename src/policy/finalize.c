@@ -19,6 +19,11 @@ static int l_sentinel_gc(lua_State *L)
 		return 0;
 	lua_getfield(L, LUA_REGISTRYINDEX, FINISHED);
 	lua_getiuservalue(L, 1, 1);
+	lua_getfield(L, LUA_REGISTRYINDEX, LIVING);
+	lua_pushvalue(L, -2);
+	lua_pushnil(L);
+	lua_rawset(L, -3); /* Lua itself would leave it there until the object is gone for good */
+	lua_pop(L, 1);
 	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 	p->finalizers_n++;
 	cfw_policy_wake(p);

@@ -194,6 +194,13 @@ static void waiting_and_finalizers(void)
 	uint64_t began = cpu();
 	fake_free(f);
 	ok(cpu() - began < CFW_SEC, "freeing a policy whose finalizers loop comes to an end");
+	f = fake_new(LIMIT);
+	fake_load(f, "setmetatable({}, {__gc = function(t) say('once') end}) collectgarbage() c.sleep(1) "
+		     "setmetatable({}, {__gc = function(t) say('twice') setmetatable(t, getmetatable(t)) end}) "
+		     "collectgarbage() c.sleep(1)");
+	cfw_policy_leave(f->p);
+	is_str(said(f), "once;twice;twice;", "a finalizer runs once for each time that it was set, at the end too");
+	fake_free(f);
 }
 
 /* A stop leaves garbage alone for a moment; not for ever, and not where memory is short. */
