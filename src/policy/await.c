@@ -334,7 +334,7 @@ void cfw_rejections_step(struct cfw_policy *p)
 {
 	struct cfw_rejection *due = NULL, **at = &p->rejections, *r;
 	while ((r = *at)) {
-		if (p->ready && r->step_no == p->step_no) {
+		if (cfw_policy_ready(p) && r->step_no == p->step_no) {
 			at = &r->next;
 			continue;
 		}

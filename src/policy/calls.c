@@ -137,6 +137,18 @@ static struct cfw_task_call *stop_call(const struct cfw_policy *p, const struct 
 	return stops ? c : NULL;
 }
 
+cfw_id cfw_call_server(const struct cfw_task *t)
+{
+	const struct cfw_task_call *c = t->call;
+	return !c ? 0 : c->server ? c->server->id : c->hook.server;
+}
+
+bool cfw_call_may_be_late(const struct cfw_task *t)
+{
+	const struct cfw_task_call *c = stop_call(t->p, t);
+	return t->kind == CFW_TASK_HOOK || t->kind == CFW_TASK_SERVER || (c && c->late);
+}
+
 bool cfw_call_hurries(const struct cfw_task *t)
 {
 	const struct cfw_task_call *c = stop_call(t->p, t);
@@ -199,6 +211,7 @@ void cfw_open_calls(lua_State *L)
 void cfw_call_begins(const struct cfw_task *t)
 {
 	const struct cfw_policy *p = t->p;
+	t->call->late = cfw_guard_cuts(p);
 	if (t->call->hook.phase == CFW_PRE_STOP && p->ops->hook_begins)
 		p->ops->hook_begins(p->ud, t->call->hook.run);
 }

@@ -36,6 +36,7 @@ struct cfw_task_call {
 	struct curfew_err *refused; /* start returned nil and a message: malloc */
 	bool hurried, cancelled;    /* it was told so */
 	bool over;                  /* it is not waited for any more, and ends with its first slice */
+	bool late;                  /* it began when the stop's margin had come (S4.7) */
 };
 
 /* What both are given: a time in the table on the top, where there is one; how it stops. */

@@ -106,9 +106,24 @@ static int begin_finalizer(lua_State *L, struct cfw_task *t, lua_State *co)
 	return 1;
 }
 
+/* They belong to no request and no hook, so that nobody's budget ends them all: one that takes long is paid for with a pause. */
+enum { FINALIZERS_MOST = 64, PAUSE = 10 };
+
+void cfw_finalizer_ran(struct cfw_policy *p, uint64_t spent_ns)
+{
+	if (spent_ns < CFW_MS)
+		return;
+	p->finalizers_batch = 1;
+	p->finalizers_ns = cfw_time_add(cfw_policy_now(p), PAUSE * spent_ns);
+}
+
 void cfw_finalizers_step(struct cfw_policy *p)
 {
-	for (int i = 0; p->finalizers_n && i < 64; i++) {
+	if (!p->finalizers_n || cfw_policy_now(p) < p->finalizers_ns)
+		return;
+	unsigned batch = p->finalizers_batch ? p->finalizers_batch : 1;
+	p->finalizers_batch = batch < FINALIZERS_MOST ? 2 * batch : batch;
+	for (unsigned i = 0; p->finalizers_n && i < batch; i++) {
 		struct cfw_task *t = cfw_task_new(p, CFW_TASK_FINALIZER);
 		if (!t)
 			return;

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "policy/failure.h"
 #include "policy/state.h"
+#include "policy/task.h"
 
 /* Between two looks at the clock: some microseconds. */
 enum { COUNT = 1000 };
@@ -64,14 +65,26 @@ static uint64_t cut_at(const struct cfw_page *page)
 	return at;
 }
 
-/* Nothing, or what ends the slice now. What began after the margin (the late pre_stop hooks of S4.7) is not cut by it. */
+bool cfw_guard_cuts(const struct cfw_policy *p)
+{
+	return cfw_time_now() >= cut_at(p->page);
+}
+
+/* What begins a slice after the margin and is not cut by it: the hooks of S4.7, late ones with all that they have begun, functions of
+ * the stop, rules, what cleans up. All else that is left over has had its time. */
+static bool may_be_late(const struct cfw_policy *p)
+{
+	return p->asking || p->unlimited || !p->current || cfw_call_may_be_late(p->current);
+}
+
+/* Nothing, or what ends the slice now. */
 static enum cfw_end judge(struct cfw_policy *p)
 {
 	struct cfw_guard *g = &p->guard;
 	uint64_t now = cfw_time_now(), cut = cut_at(p->page);
 	if (p->page) /* a loop that waits for Lua is not stalled: budgets bound that */
 		atomic_store_explicit(&p->page->turned_ns, now, memory_order_relaxed);
-	if (now >= cut && g->began_ns < cut)
+	if (now >= cut && (g->began_ns < cut || !may_be_late(p)))
 		return CFW_END_MARGIN;
 	if (g->cpu_ns == CFW_NEVER) {
 		g->cpu_ns = cpu_now();

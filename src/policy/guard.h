@@ -85,6 +85,7 @@ struct cfw_task *cfw_guard_may_wait(lua_State *L);
 /* Leave for good. Return what it returns, if it does. */
 int cfw_guard_leave(lua_State *L, enum cfw_end why);
 bool cfw_guard_dead(const struct cfw_policy *p);
+bool cfw_guard_cuts(const struct cfw_policy *p); /* the margin of a stop has come */
 /* For C that may run long: returns, or leaves the slice for good when its budget is spent. */
 void cfw_guard_check(lua_State *L);
 void cfw_guard_hurry(struct cfw_policy *p); /* the same at the script's next instruction */

@@ -53,7 +53,8 @@ struct cfw_policy *cfw_policy_new(const struct cfw_policy_ops *ops, void *ud, st
 	p->alloc = p->config.alloc ? *p->config.alloc : cfw_alloc_std;
 	for (int i = 0; i < CFW_ENTRIES; i++)
 		p->entry[i] = LUA_NOREF;
-	p->ready_end = &p->ready;
+	p->ready.end = &p->ready.first;
+	p->urgent.end = &p->urgent.first;
 	p->loads_end = &p->loads;
 	p->emits_end = &p->emits;
 	cfw_timers_init(&p->timers);
@@ -195,14 +196,28 @@ static void end_hurry(struct cfw_policy *p, uint64_t now_ns)
 	lua_gc(p->L, LUA_GCRESTART);
 }
 
+/* Of the hooks that are ready the first one of another server than the last: one that has many is no reason for others to wait. */
+static struct cfw_task **next_urgent(struct cfw_policy *p)
+{
+	struct cfw_task **at = &p->urgent.first;
+	while (*at && cfw_call_server(*at) == p->urgent_server)
+		at = &(*at)->next;
+	if (!*at)
+		at = &p->urgent.first;
+	p->urgent_server = cfw_call_server(*at);
+	return at;
+}
+
 static struct cfw_task *next_ready(struct cfw_policy *p)
 {
-	struct cfw_task *t = p->ready;
-	if (!t)
+	struct cfw_queue *q = p->urgent.first && (p->urgent_next || !p->ready.first) ? &p->urgent : &p->ready;
+	p->urgent_next = q == &p->ready;
+	if (!q->first)
 		return NULL;
-	p->ready = t->next;
-	if (!p->ready)
-		p->ready_end = &p->ready;
+	struct cfw_task **at = q == &p->urgent ? next_urgent(p) : &q->first, *t = *at;
+	*at = t->next;
+	if (q->end == &t->next)
+		q->end = at;
 	return t;
 }
 
@@ -231,9 +246,10 @@ void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns)
 
 uint64_t cfw_policy_deadline(const struct cfw_policy *p)
 {
-	if (p->ready || p->emits || p->released || p->finalizers_n)
+	if (cfw_policy_ready(p) || p->emits || p->released)
 		return 0;
-	return cfw_timers_deadline(&p->timers);
+	uint64_t at = cfw_timers_deadline(&p->timers);
+	return p->finalizers_n ? cfw_time_min(at, p->finalizers_ns) : at;
 }
 
 void cfw_policy_abandon_current(struct cfw_policy *p, int code)

@@ -89,7 +89,7 @@ void cfw_policy_retire(struct cfw_policy *p, const cfw_token *spared, size_t n)
 unsigned cfw_policy_use(const struct cfw_policy *p)
 {
 	unsigned use = cfw_servers_run(p) ? CFW_USE_SERVERS : 0;
-	if (p->requests_n || p->rejections || p->ready)
+	if (p->requests_n || p->rejections || cfw_policy_ready(p))
 		return use | CFW_USE_WORK;
 	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
 		const struct cfw_task *t = cfw_task_get(p, id);

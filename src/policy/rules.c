@@ -32,6 +32,7 @@ struct ask {
 	struct cfw_rule rule; /* a copy: a rule may add rules */
 	int table_ref;        /* the trigger as a table, made for the first rule that is a function */
 	struct cfw_decision decision;
+	uint64_t left_ns; /* CPU time for all rules of scripts together: a trigger is decided on soon */
 };
 
 static void set_int(lua_State *L, const char *key, lua_Integer n)
@@ -151,8 +152,11 @@ static int call_rule(lua_State *L)
 	push_table(L, a);
 	lua_State *co = cfw_thread_get(p, L, &ref);
 	lua_xmove(L, co, 2);
-	struct cfw_budget budget = {p->config.hook_cpu_limit_ns, p->config.hook_cpu_limit_ns, "hook_cpu_limit", false};
+	uint64_t limit = p->config.hook_cpu_limit_ns;
+	struct cfw_budget budget = {a->rule.fallback ? limit : cfw_time_min(limit, a->left_ns), limit, "hook_cpu_limit", false};
+	p->guard.spent_ns = 0;
 	enum cfw_end end = cfw_guard_run(p, co, 1, &budget, &nres);
+	a->left_ns = cfw_time_left(p->guard.spent_ns, a->left_ns);
 	if (end == CFW_END_OK && nres) {
 		lua_pushvalue(co, -nres);
 		lua_xmove(co, L, 1);
@@ -183,6 +187,10 @@ static bool ask_rules(struct ask *a, bool fallback, bool any)
 		a->rule = p->rules[i];
 		if (a->rule.fallback != fallback || a->rule.any != any || !matches(&a->rule, a))
 			continue;
+		if (!a->left_ns && !fallback) {
+			complain(a, "it was not asked: newer ones have used up their time", NULL, NULL);
+			return false;
+		}
 		char *text = NULL;
 		if (cfw_guard_protect(p, call_rule, a, &text))
 			complain(a, "it failed", text ? text : "not enough memory", NULL);
@@ -194,6 +202,7 @@ static bool ask_rules(struct ask *a, bool fallback, bool any)
 struct cfw_decision cfw_policy_ask(struct cfw_policy *p, const struct cfw_trigger *t, const char *text, const char *traceback)
 {
 	struct ask a = {.p = p, .t = t, .text = text, .traceback = traceback, .table_ref = LUA_NOREF};
+	a.left_ns = cfw_time_add(p->config.hook_cpu_limit_ns, p->config.hook_cpu_limit_ns);
 	a.name = t->kind == CFW_T_CUSTOM && text ? text : cfw_trigger_name(t->kind, t->signo);
 	struct cfw_task *current = p->current;
 	p->current = NULL;

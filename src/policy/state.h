@@ -34,6 +34,10 @@ struct cfw_owned {
 /* The functions that the Lua layer gave for calling a script's: c.on_call and the like. */
 enum cfw_entry { CFW_ENTRY_HOOK, CFW_ENTRY_SERVER, CFW_ENTRY_SERVE, CFW_ENTRY_TRIGGER, CFW_ENTRIES };
 
+struct cfw_queue {
+	struct cfw_task *first, **end;
+};
+
 struct cfw_policy {
 	const struct cfw_policy_ops *ops;
 	void *ud;
@@ -73,11 +77,15 @@ struct cfw_policy {
 	struct cfw_task *current;
 	struct cfw_task_call *hooks[CFW_HOOK_BUCKETS]; /* those of hooks, by the number of their run */
 	struct cfw_slots tasks, timed, requests, subs; /* tasks: of struct cfw_task *; timed: of struct cfw_timed * */
-	struct cfw_task *ready, **ready_end;
+	struct cfw_queue ready, urgent; /* urgent: the promises of a stop; by turns with the rest, however many those are */
+	bool urgent_next;
+	cfw_id urgent_server;                /* whose hook was the last */
 	struct cfw_task *loads, **loads_end; /* main scripts that wait for their turn */
 	bool loading;                        /* one of them runs */
 	bool start_asked;                    /* S3.7: load_limit is over */
 	size_t busy_tasks, timers_n, requests_n, finalizers_n;
+	unsigned finalizers_batch; /* so many at once: fewer after one that took long */
+	uint64_t finalizers_ns;    /* none before */
 	struct cfw_timers timers;
 	uint64_t step_no;
 	bool stepping, released; /* released: some request is to be looked at again */
@@ -104,6 +112,11 @@ struct cfw_policy {
 	size_t rules_n, rules_cap;
 };
 
+static inline bool cfw_policy_ready(const struct cfw_policy *p)
+{
+	return p->ready.first || p->urgent.first;
+}
+
 /* state.c */
 int cfw_state_open(struct cfw_policy *p, struct curfew_err *err);
 void cfw_state_close(struct cfw_policy *p);
@@ -126,7 +139,8 @@ void cfw_open_sandbox(lua_State *L);   /* sandbox.c: after the libraries: what o
 void cfw_open_sandboxed(lua_State *L); /* its part of curfew.core */
 void cfw_open_finalizers(lua_State *L);
 void cfw_finalizers_step(struct cfw_policy *p);
-void cfw_finalizers_end(struct cfw_policy *p); /* run what is left, within a bound */
+void cfw_finalizer_ran(struct cfw_policy *p, uint64_t spent_ns); /* one has run for so long, of CPU time */
+void cfw_finalizers_end(struct cfw_policy *p);                   /* run what is left, within a bound */
 void cfw_open_coroutine(lua_State *L);
 void cfw_open_strings(lua_State *L); /* strings.c, tables.c: what could run for long in one call */
 void cfw_open_tables(lua_State *L);

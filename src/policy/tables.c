@@ -29,15 +29,55 @@ static bool has_length(lua_State *L)
 	return lua_istable(L, 1) || luaL_getmetafield(L, 1, "__len") != LUA_TNIL;
 }
 
+/* The argument as an integer from here on: what is looked at is what Lua's own function gets. */
+static lua_Integer settle(lua_State *L, int arg)
+{
+	lua_Integer n = luaL_checkinteger(L, arg);
+	lua_pushinteger(L, n);
+	lua_replace(L, arg);
+	return n;
+}
+
+/* Its length is what a function says, which may say something else the next time: asked once. n: of insert, the new length. */
+static int shift_asked(lua_State *L, bool insert, lua_Integer pos, lua_Integer n)
+{
+	if (insert) {
+		luaL_argcheck(L, pos >= 1 && pos <= n, 2, "position out of bounds");
+		for (lua_Integer i = n; i > pos; i--) {
+			lua_geti(L, 1, i - 1);
+			lua_seti(L, 1, i);
+			cfw_guard_check(L);
+		}
+		lua_settop(L, 3);
+		lua_seti(L, 1, pos);
+		return 0;
+	}
+	luaL_argcheck(L, pos == n || (pos >= 1 && pos <= n + 1), 2, "position out of bounds");
+	lua_geti(L, 1, pos);
+	for (lua_Integer i = pos; i < n; i++) {
+		lua_geti(L, 1, i + 1);
+		lua_seti(L, 1, i);
+		cfw_guard_check(L);
+	}
+	lua_pushnil(L);
+	lua_seti(L, 1, n > pos ? n : pos);
+	return 1;
+}
+
 /* insert and remove shift from a place to the end. */
 static int l_shift(lua_State *L)
 {
 	const char *what = lua_tostring(L, lua_upvalueindex(2));
 	int top = lua_gettop(L);
-	bool shifts = *what == 'i' ? top == 3 : top == 2;
-	if (shifts && has_length(L) && lua_isinteger(L, 2)) {
+	bool insert = *what == 'i', shifts = top == (insert ? 3 : 2);
+	if (shifts && has_length(L)) {
 		lua_settop(L, top);
-		check_range(L, what, lua_tointeger(L, 2), luaL_len(L, 1));
+		lua_Integer pos = settle(L, 2), n = luaL_len(L, 1) + insert;
+		check_range(L, what, pos, n);
+		bool asked = luaL_getmetafield(L, 1, "__len") != LUA_TNIL;
+		lua_settop(L, top);
+		if (asked)
+			return shift_asked(L, insert, pos, n);
 	}
 	lua_settop(L, top);
 	return call_own(L);
@@ -45,8 +85,8 @@ static int l_shift(lua_State *L)
 
 static int l_move(lua_State *L)
 {
-	if (lua_isinteger(L, 2) && lua_isinteger(L, 3))
-		check_range(L, "move", lua_tointeger(L, 2), lua_tointeger(L, 3));
+	if (lua_gettop(L) >= 3)
+		check_range(L, "move", settle(L, 2), settle(L, 3));
 	return call_own(L);
 }
 
@@ -57,6 +97,10 @@ static int l_concat(lua_State *L)
 		lua_settop(L, top);
 		lua_Integer to = lua_isnoneornil(L, 4) ? luaL_len(L, 1) : lua_tointeger(L, 4);
 		check_range(L, "concat", lua_isnoneornil(L, 3) ? 1 : lua_tointeger(L, 3), to);
+		lua_settop(L, top > 4 ? top : 4);
+		lua_pushinteger(L, to); /* not asked for again */
+		lua_replace(L, 4);
+		return call_own(L);
 	}
 	lua_settop(L, top);
 	return call_own(L);

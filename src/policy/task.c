@@ -49,13 +49,21 @@ struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind)
 	return t;
 }
 
+/* What a stop has promised, hooks and functions that stop a server, does not stand in line behind what scripts have begun by the
+ * thousand (S4.12). */
+static struct cfw_queue *queue_of(const struct cfw_task *t)
+{
+	return t->kind == CFW_TASK_HOOK || t->kind == CFW_TASK_SERVER ? &t->p->urgent : &t->p->ready;
+}
+
 void cfw_task_ready(struct cfw_task *t)
 {
 	struct cfw_policy *p = t->p;
 	t->state = CFW_TASK_READY;
 	t->next = NULL;
-	*p->ready_end = t;
-	p->ready_end = &t->next;
+	struct cfw_queue *q = queue_of(t);
+	*q->end = t;
+	q->end = &t->next;
 	cfw_policy_wake(p);
 }
 
@@ -69,14 +77,14 @@ void cfw_task_unhold(struct cfw_task *t)
 
 static void unqueue(struct cfw_task *t)
 {
-	struct cfw_policy *p = t->p;
-	struct cfw_task **at = &p->ready;
+	struct cfw_queue *q = queue_of(t);
+	struct cfw_task **at = &q->first;
 	while (*at && *at != t)
 		at = &(*at)->next;
 	if (*at)
 		*at = t->next;
-	if (p->ready_end == &t->next)
-		p->ready_end = at;
+	if (q->end == &t->next)
+		q->end = at;
 }
 
 /* The number of its policy stays above that of the turn. */
@@ -282,6 +290,8 @@ void cfw_task_run(struct cfw_task *t)
 	}
 	p->current = NULL;
 	cfw_memory_charge(t);
+	if (t->kind == CFW_TASK_FINALIZER)
+		cfw_finalizer_ran(p, p->guard.spent_ns);
 	bool worn = cfw_request_charge(p, t->request, p->guard.spent_ns);
 	keep_chain(t);
 	if (t->end == CFW_END_WAIT && t->state == CFW_TASK_RUNNING) /* its slice was over, and that is all */

@@ -165,6 +165,9 @@ void cfw_events_free(struct cfw_policy *p); /* subscriptions, and what was not t
 void cfw_call_results(struct cfw_task *t, int nres);
 void cfw_call_begins(const struct cfw_task *t); /* of a hook: just before its first slice */
 bool cfw_call_is_over(const struct cfw_task *t);
+cfw_id cfw_call_server(const struct cfw_task *t); /* of a hook or a server's function: whose; 0: a global hook */
+/* After the margin it may go on: a call of the stop, or what a late one has begun. */
+bool cfw_call_may_be_late(const struct cfw_task *t);
 /* It works for a stop that is in a hurry, or is to be cancelled: it sleeps for a moment at most. */
 bool cfw_call_hurries(const struct cfw_task *t);
 void cfw_call_end(struct cfw_task *t);

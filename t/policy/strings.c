@@ -107,7 +107,18 @@ static void bounded(void)
 		{"pcall(string.find, ('a'):rep(1000000), '.-b') while true do end", "passed hook_cpu_limit"},
 		{"coroutine.wrap(function() string.find(('a'):rep(1000000), '.-b') end)()", "passed hook_cpu_limit"},
 		{"table.move({}, 1, math.maxinteger - 1, 2)", "a range of more than"},
+		{"table.move({}, 1, 2 ^ 53, 2)", "a range of more than"},
+		{"table.move({}, '1', '9007199254740992', 2)", "a range of more than"},
 		{"table.insert(setmetatable({}, {__len = function() return 1 << 50 end}), 1, 1)", "a range of more than"},
+		{"table.insert(setmetatable({}, {__len = function() return 1 << 50 end}), 1.0, 1)", "a range of more than"},
+		{"table.remove(setmetatable({}, {__len = function() return 1 << 50 end}), '1')", "a range of more than"},
+		{"local n = 0 local t = setmetatable({}, {__len = function() n = n + 1 return n == 1 and 1 or 1 << 53 end}) "
+		 "table.insert(t, 1, 1) n = 0 table.remove(t, 1) n, t[1] = 0, 1 table.concat(t) error 'done'",
+		 "done"}, /* its length is asked for once */
+		{"local p = setmetatable({}, {__len = function() return 3 end}) p[1], p[2], p[3] = 'a', 'b', 'c' "
+		 "assert(table.remove(p, 1) == 'a' and p[1] == 'b' and p[2] == 'c' and not p[3]) p[3] = 'd' "
+		 "table.insert(p, 1, 'z') assert(table.concat(p, '', 1, 4) == 'zbcd') error 'done'",
+		 "done"},
 		{"table.remove(setmetatable({}, {__len = function() return 1 << 50 end}), 1)", "a range of more than"},
 		{"table.concat(setmetatable({}, {__index = {}, __len = function() return 1 << 50 end}))",
 		 "a range of more than"},
