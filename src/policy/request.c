@@ -21,8 +21,28 @@ struct cfw_conversation *cfw_request_get(const struct cfw_policy *p, cfw_id id)
 	return id ? cfw_slots_get(&p->requests, id) : NULL;
 }
 
+/* "GET /x" or "tcp". */
+static const char *what_of(const struct cfw_conversation *r, char *buf, size_t n)
+{
+	if (!r->x || r->x->kind != CFW_X_HTTP)
+		return "tcp connection";
+	snprintf(buf, n, "%s %s", cfw_value_get_str(r->x->request, "method", "?"),
+		 cfw_value_get_str(r->x->request, "path", "?"));
+	return buf;
+}
+
+/* S6.3: whoever wrote the handler has forgotten something. */
+static void note_unanswered(const struct cfw_policy *p, const struct cfw_conversation *r)
+{
+	char what[256];
+	if (r->x && r->x->kind == CFW_X_HTTP && !r->begun && !r->ended && !p->ending)
+		cfw_log_with(cfw_policy_log(p), CFW_WARN, "a request has ended without a reply", "request",
+			     what_of(r, what, sizeof what), NULL);
+}
+
 static void release(struct cfw_policy *p, cfw_id id, struct cfw_conversation *r)
 {
+	note_unanswered(p, r);
 	struct cfw_exchange *x = r->x;
 	cfw_slots_del(&p->requests, id);
 	p->requests_n--;
@@ -53,16 +73,6 @@ void cfw_request_drop(struct cfw_policy *p, cfw_id id)
 		return;
 	r->live--;
 	cfw_request_settle(p, id);
-}
-
-/* "GET /x" or "tcp". */
-static const char *what_of(const struct cfw_conversation *r, char *buf, size_t n)
-{
-	if (!r->x || r->x->kind != CFW_X_HTTP)
-		return "tcp connection";
-	snprintf(buf, n, "%s %s", cfw_value_get_str(r->x->request, "method", "?"),
-		 cfw_value_get_str(r->x->request, "path", "?"));
-	return buf;
 }
 
 void cfw_policy_request_counts(const struct cfw_policy *p, cfw_id server, uint64_t *errors, uint64_t *limits)

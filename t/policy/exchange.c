@@ -233,7 +233,16 @@ static void failures(void)
 	does(CFW_X_HTTP, "pcall(error, 'x') local t = c.spawn(error, 'y') t:await() x:reply(200)", "reply 200 ;release;",
 	     "S6.2: what is caught or awaited is no failure");
 	struct conversation c;
-	struct fake *f = fake_new(0);
+	struct fake *f = serve(&c, CFW_X_HTTP, "c.sleep(1)");
+	is_str(fake_text(&c.did), "release;", "S6.3: no reply: who has the connection answers 500");
+	ok(has(logged(f), "without a reply") && has(logged(f), "request=GET /x"), "S6.3: which is logged");
+	fake_free(f);
+	forget(&c);
+	f = serve(&c, CFW_X_HTTP, "x:reply(200)");
+	ok(!has(logged(f), "without a reply"), "S6.3: as nothing is that was answered");
+	fake_free(f);
+	forget(&c);
+	f = fake_new(0);
 	struct cfw_policy_config config;
 	cfw_policy_config_default(&config);
 	config.strict = true;
