@@ -77,6 +77,13 @@ static bool may_be_late(const struct cfw_policy *p)
 	return p->asking || p->unlimited || !p->current || cfw_call_may_be_late(p->current);
 }
 
+/* Shortly before the forced end nothing goes on: so that the loop turns, and the end is one of its own. */
+static bool is_the_end(const struct cfw_policy *p, uint64_t now)
+{
+	uint64_t at = p->page ? atomic_load_explicit(&p->page->deadline_ns, memory_order_relaxed) : CFW_NEVER;
+	return at != CFW_NEVER && now >= at - cfw_time_min(at, 10 * CFW_MS);
+}
+
 /* Nothing, or what ends the slice now. */
 static enum cfw_end judge(struct cfw_policy *p)
 {
@@ -85,6 +92,8 @@ static enum cfw_end judge(struct cfw_policy *p)
 	if (p->page) /* a loop that waits for Lua is not stalled: budgets bound that */
 		atomic_store_explicit(&p->page->turned_ns, now, memory_order_relaxed);
 	if (now >= cut && (g->began_ns < cut || !may_be_late(p)))
+		return CFW_END_MARGIN;
+	if (is_the_end(p, now) && !p->unlimited)
 		return CFW_END_MARGIN;
 	if (g->cpu_ns == CFW_NEVER) {
 		g->cpu_ns = cpu_now();

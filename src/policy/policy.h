@@ -96,6 +96,7 @@ struct cfw_policy_config {
 	/* S10.4: the state has an allow-list of the library, and what else of this map (cfw_options.sandbox) is its to keep: env,
 	 * modules, read. NULL: it is trusted. Looked at when the state is made. */
 	const struct cfw_value *sandbox;
+	char *const *args; /* the global arg of the scripts, from arg[0] on, NULL-terminated; NULL: there is none */
 	/* S8.2: after a crash. What the main script spawns begins only when it is awaited, its timers never fire, operations with a
 	 * callback are not begun; hooks and what they begin are as ever. */
 	bool afterlife;

@@ -60,6 +60,14 @@ static int open_all(lua_State *L)
 {
 	const struct cfw_policy *p = lua_touserdata(L, 1);
 	cfw_open_libs(L);
+	if (p->config.args) {
+		lua_newtable(L);
+		for (lua_Integer i = 0; p->config.args[i]; i++) {
+			lua_pushstring(L, p->config.args[i]);
+			lua_rawseti(L, -2, i);
+		}
+		lua_setglobal(L, "arg");
+	}
 	if (p->config.sandbox)
 		cfw_open_sandbox(L);
 	return 0;
