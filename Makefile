@@ -78,6 +78,17 @@ $(BUILD)/libcurfew.so.$(SOVERSION): $(LIB_OBJS) src/libcurfew.map
 $(BUILD)/libcurfew.so: $(BUILD)/libcurfew.so.$(SOVERSION)
 	$(call say,ln) ln -sf $(<F) $@
 
+# The module of Lua's own interpreter, which has the symbols of Lua itself.
+$(BUILD)/lua/curfew.so: $(BUILD)/module/curfew.o $(below_run:%=$(BUILD)/%.a)
+	@mkdir -p $(@D)
+	$(call say,ld) $(CC) -shared $(LDFLAGS_ALL) -Wl,--exclude-libs,ALL -o $@ $^ $(LDLIBS_ALL)
+
+# And the library for a program in Lua that has a loop of its own.
+$(BUILD)/lua/curfew/host.so: $(BUILD)/module/host.o $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(call say,ld) $(CC) -shared $(LDFLAGS_ALL) -Wl,--version-script=src/module/host.map -o $@ $(filter %.o,$^) $(LIB_LIBS)
+module: $(BUILD)/lua/curfew.so $(BUILD)/lua/curfew/host.so ## the modules for lua5.4: build/lua
+
 # Everything under lua/ is embedded, as bytecode with its debug information.
 $(BUILD)/embedded.c: tools/embed.lua $(LUA_SRC)
 	@mkdir -p $(@D)
@@ -122,7 +133,7 @@ $(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
 	@mkdir -p $(@D)
 	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(BUILD)/core.a $(BUILD)/base.a $(LDLIBS_ALL)
 
-.PHONY: all help deps run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall clean
+.PHONY: all help deps module install-lua run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
@@ -143,7 +154,7 @@ $(BUILD)/t/bound: t/lib/bound.c
 	$(call say,cc) $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $<
 # What holds a process to fractions of a second has the machine for itself.
 ALONE := t/run/forced.t
-test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
+test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a module $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
 	$(if $(filter-out $(ALONE),$(T)),$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter-out $(ALONE),$(T)))
 	$(if $(filter $(ALONE),$(T)),$(PROVE) --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter $(ALONE),$(T)))
 
@@ -177,7 +188,7 @@ check-layers: $(ROOMS:%=$(BUILD)/%.a) $(BUILD)/curfew.a ## no include and no sym
 
 MAN := $(wildcard man/*.[1-9])
 EXAMPLES := $(wildcard examples/*.lua examples/*.service examples/*.yaml)
-install: install-bin install-lib ## all of it, under DESTDIR and PREFIX (/usr/local); install-bin, install-lib: the command, the library
+install: install-bin install-lib install-lua ## all of it, under DESTDIR and PREFIX (/usr/local); install-bin, install-lib, install-lua: the command, the library, the module
 install-bin: $(BUILD)/curfew
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/curfew/examples $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -m 755 $(BUILD)/curfew $(DESTDIR)$(PREFIX)/bin
@@ -199,11 +210,17 @@ install-lib: $(BUILD)/libcurfew.so.$(SOVERSION) $(BUILD)/libcurfew.a
 	$(foreach m,$(filter %.3,$(MAN)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man3 $m &&) true
 	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
 
+LUA_CMOD ?= $(PREFIX)/lib/lua/5.4
+install-lua: module
+	install -D -m 644 -t $(DESTDIR)$(LUA_CMOD) $(BUILD)/lua/curfew.so
+	install -D -m 644 -t $(DESTDIR)$(LUA_CMOD)/curfew $(BUILD)/lua/curfew/host.so
+
 uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/curfew $(foreach m,$(MAN),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m))
 	rm -rf $(DESTDIR)$(PREFIX)/share/curfew $(DESTDIR)$(PREFIX)/share/doc/curfew
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions/curfew zsh/site-functions/_curfew fish/vendor_completions.d/curfew.fish)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/include/,$(notdir $(wildcard src/include/*.h)))
+	rm -f $(DESTDIR)$(LUA_CMOD)/curfew.so $(DESTDIR)$(LUA_CMOD)/curfew/host.so
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libcurfew.so.$(SOVERSION) libcurfew.so libcurfew.a pkgconfig/curfew.pc)
 
 check-install: $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(BUILD)/curfew $(BUILD)/t/bound ## build every C example against an installed curfew, with nothing but pkg-config

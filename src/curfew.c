@@ -47,6 +47,7 @@ static int open_rooms(struct curfew *c, struct curfew_err *err)
 		return CURFEW_EINVAL;
 	cfw_policy_config_default(&c->policy_config);
 	c->policy_config.sandbox = c->opt.sandbox;
+	c->policy_config.args = c->opt.args;
 	cfw_after_begin(c);
 	c->gen = cfw_gen_new(c, &c->policy_config, err);
 	if (!c->gen)

@@ -28,6 +28,7 @@ static void read_policy_config(const struct cfw_value *v, struct cfw_policy_conf
 void cfw_configure_policy(const struct curfew *c, const struct cfw_value *conf, struct cfw_policy_config *config)
 {
 	config->sandbox = c->opt.sandbox;
+	config->args = c->opt.args;
 	if (conf)
 		read_policy_config(conf, config);
 	if (c->overrides)
@@ -71,6 +72,7 @@ int cfw_configure(struct curfew *c, const struct cfw_value *conf, bool reset, st
 		if (reset)
 			cfw_policy_config_default(&c->policy_config);
 		c->policy_config.sandbox = c->opt.sandbox;
+		c->policy_config.args = c->opt.args;
 		read_policy_config(v, &c->policy_config);
 		if (c->gen && !reset) {
 			c->gen->config = c->policy_config;

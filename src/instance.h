@@ -73,6 +73,7 @@ struct cfw_options {
 	 * that require looks in), ignore (triggers that may be answered so), configure (keys), env (variables): lists of strings; limits:
 	 * the most that a policy may say of a setting, where that is more than the default. Must outlive the instance. */
 	const struct cfw_value *sandbox;
+	char *const *args; /* the global arg of scripts, from arg[0] on, NULL-terminated, not copied; NULL: there is none */
 	const struct curfew_crash *crash; /* NULL: none. Must outlive the instance */
 	/* Texts of scripts: told as they are read from files; and asked for first, found where they were kept. Both may be NULL. */
 	void (*keep_source)(void *ud, const char *key, const char *path, const char *src, size_t n);

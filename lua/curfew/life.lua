@@ -10,6 +10,9 @@ function life.start(callback)
 	return async.request("curfew.start", "start", nil, nil, callback)
 end
 
+-- The same, as a script's last word: what `lua5.4 script.lua` needs to say is said by it, and `curfew run script.lua` says it anyway.
+life.run = life.start
+
 -- Stop all servers. The process ends after it, unless opts.exit is false.
 function life.stop(opts, callback)
 	if type(opts) == "function" then

@@ -144,6 +144,7 @@ static int open_instance(struct cfw_run_state *r, struct curfew_err *err)
 		.overrides = r->opt->overrides,
 		.crash = r->link.crash,
 		.sandbox = r->opt->sandbox,
+		.args = r->opt->args,
 		.ud = r,
 	};
 	cfw_run_tell(&o);

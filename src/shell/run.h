@@ -18,6 +18,7 @@ struct cfw_run_options {
 	char *const *command;              /* after "--", NULL-terminated; NULL: none */
 	const struct cfw_value *overrides; /* keys of curfew.configure that the command line gave; may be NULL */
 	const struct cfw_value *sandbox;   /* S10.4: cfw_options.sandbox; NULL: policies are trusted */
+	char *const *args;                 /* cfw_options.args; NULL: none */
 	int log_format, log_level;         /* -1: not given, the policy may say */
 	enum cfw_when timeline;            /* after the stop, on stderr; auto: on a terminal */
 	bool display;                      /* live, on a terminal */

@@ -325,6 +325,11 @@ function curfew.configure(settings) end
 ---@return true?, string?, string?
 function curfew.start(callback) end
 
+---The same, as the last line of a script that `lua5.4 script.lua` can run as well.
+---@param callback? fun(ok: true?, message: string?, code: string?)
+---@return true?, string?, string?
+function curfew.run(callback) end
+
 ---@param options? { exit?: boolean }|fun(ok: true?, message: string?, code: string?)
 ---@param callback? fun(ok: true?, message: string?, code: string?)
 ---@return true?, string?, string?
