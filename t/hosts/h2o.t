@@ -56,14 +56,14 @@ is_deeply [ $h->left_behind ], [], 'nothing is left';
 SKIP: {
 	skip 'curl has no HTTP/2', 3 if `curl -V` !~ /HTTP2/;
 	$h = host();
-	my $pid = open my $curl, '-|', "curl -sv --http2-prior-knowledge --max-time 20 http://$h->{at}/slow http://$h->{at}/ 2>&1" or die;
-	wait_until(sub { $h->ended_now or (-e "/proc/$pid" and http_get($h->{at}, '/')) });
+	my $pid = open my $curl, '-|', "curl -sv --http2-prior-knowledge --max-time 20 http://$h->{at}/slow 2>&1" or die;
+	my $out = '';
+	wait_until(sub { sysread $curl, $out, 65536, length $out; $out =~ m{^> GET /slow}m });
 	$h->signal('TERM');
-	my $out = do { local $/; <$curl> };
+	1 while sysread $curl, $out, 65536, length $out;
 	close $curl;
-	is $?, 0, 'HTTP/2: both requests of one client are answered' or diag $out;
-	my @replies = $out =~ m{^< HTTP/2 200}mg;
-	is @replies, 2, 'each with 200';
+	is $?, 0, 'HTTP/2: a request that is under way when the stop begins is answered, and curl is content' or diag $out;
+	like $out, qr{^< HTTP/2 200}m, 'with 200';
 	is $h->wait_exit, 0, 'code 0';
 }
 
