@@ -178,7 +178,7 @@ MAN := $(wildcard man/*.[1-9])
 install: $(BUILD)/curfew ## the binary, man pages and examples, under DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/curfew/examples $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -m 755 $(BUILD)/curfew $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(wildcard examples/*.lua examples/*.service examples/*.yaml) $(DESTDIR)$(PREFIX)/share/curfew/examples
+	install -m 644 $(wildcard examples/*.lua examples/*.service examples/*.yaml examples/*.cfg) $(DESTDIR)$(PREFIX)/share/curfew/examples
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/curfew/meta $(wildcard lua/curfew/meta/*)
 	install -m 644 LICENSE README.md $(DESTDIR)$(PREFIX)/share/doc/curfew
 	install -D -m 644 completions/curfew.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/curfew
