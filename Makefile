@@ -187,7 +187,7 @@ check-layers: $(ROOMS:%=$(BUILD)/%.a) $(BUILD)/curfew.a ## no include and no sym
 	lua5.4 tools/check-layers.lua src $(BUILD)
 
 MAN := $(wildcard man/*.[1-9])
-EXAMPLES := $(wildcard examples/*.lua examples/*.service examples/*.yaml)
+EXAMPLES := $(wildcard examples/*.lua examples/*.service examples/*.yaml examples/*.cfg)
 install: install-bin install-lib install-lua ## all of it, under DESTDIR and PREFIX (/usr/local); install-bin, install-lib, install-lua: the command, the library, the module
 install-bin: $(BUILD)/curfew
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/curfew/examples $(DESTDIR)$(PREFIX)/share/doc/curfew
