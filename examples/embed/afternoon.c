@@ -15,7 +15,8 @@ enum { MOST = 200 };
 static struct pollfd fds[MOST]; /* each descriptor in the place of its number */
 static curfew_id requests[MOST], server;
 static struct curfew *c;
-static int listener, code = -1;
+static int listener;
+static int code = -1;
 
 static void on_exit_code(void *ud, int exit_code, bool kill)
 {

@@ -456,10 +456,44 @@ for name in api:gmatch "%.It (curfew_[%w_]+) Ta" do
 	tap.ok(read("src/view/metrics.c"):find('"' .. name .. '"', 1, true), name .. " of curfew-control(7) is there")
 end
 
+-- ---- the library
+
+local overview, functions = read "man/curfew.3", 0
+for name in read("src/include/curfew.h"):gmatch "\nCURFEW_API [^(]-([%w_]+)%(" do
+	functions = functions + 1
+	tap.ok(overview:find("Fn " .. name .. "%f[^%w_]"), name .. " is in curfew(3)")
+end
+tap.ok(functions >= 30, "curfew.h has functions")
+local named = words(overview, "Fn")
+local header = read "src/include/curfew.h"
+for name in pairs(named) do
+	tap.ok(header:find(name, 1, true) or name:find "_attach$" or not name:find "^curfew_", name .. " of curfew(3) is there")
+end
+-- What the page of an afternoon shows is what the example is.
+local afternoon = read("examples/embed/afternoon.c"):gsub("%s+", " ")
+local shown = 0
+for block in read("man/curfew-embed.7"):gmatch "%.Bd [^\n]+\n(.-)%.Ed" do
+	if block:find "curfew_[%w_]+%(" then
+		for line in block:gmatch "[^\n]+" do
+			local code = line:gsub("\\e", "\\"):gsub("/%*.-%*/", ""):gsub("^%s+", ""):gsub("%s+$", "")
+			if #code > 3 and not code:find "^#" then
+				shown = shown + 1
+				local bare = code:gsub("^return ", ""):gsub(";$", "")
+				tap.ok(afternoon:find(code, 1, true) or afternoon:find((bare:gsub("^if ", "")), 1, true), "afternoon.c: " .. code)
+			end
+		end
+	end
+end
+tap.ok(shown >= 15, "the page shows code")
+local host = read "src/module/host.c"
+for name in host:gmatch '{"([%w_]+)", l_[%w_]+}' do
+	tap.ok(read("man/curfew-embed.7"):find("Fn h:" .. name .. "%f[^%w_]"), "h:" .. name .. " is in curfew-embed(7)")
+end
+
 -- ---- form
 
 for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-plan.1", "man/curfew-test.1", "man/curfew-policy.5",
-	"man/curfew-control.7" } do
+	"man/curfew-control.7", "man/curfew.3", "man/curfew-embed.7" } do
 	local lint = io.popen("mandoc -Tlint -W warning " .. page .. " 2>&1")
 	local said = lint:read "a"
 	lint:close()
