@@ -771,9 +771,183 @@ static void test_own(void)
 	close_host(&h);
 }
 
+/* ---- the rules, one by one: two servers in C, b after a, each with a pre_stop hook in C, and what a policy says ---- */
+
+struct row {
+	const char *rule, *policy;
+	/* What happens, in order: a signal's name, exit:N, closed:N (of b), any other trigger by its name. First "-" while the servers
+	 * start, and do not end to; "slow": neither stops by itself; "hang": nor does the hook of b end. */
+	const char *acts;
+	int code;
+	const char *told; /* from the first act on, without lame:…; NULL: any */
+};
+
+#define GRACEFUL "pre_stop:b stop:b pre_stop:a stop:a"
+#define ABORT    "pre_stop:a! pre_stop:b! abort:a abort:b"
+
+static const struct row rows[] = {
+	{"S2.1", "", "SIGTERM", 0, GRACEFUL},
+	{"S2.1", "", "SIGINT", 0, GRACEFUL},
+	{"S2.1", "", "SIGQUIT", 0, GRACEFUL},
+	{"S2.2", "", "SIGHUP", 1, ABORT},
+	{"S2.3", "", "exit:0", 0, GRACEFUL},
+	{"S2.4", "", "exit:5", 5, ABORT},
+	{"S2.5", "curfew.on('custom:x', function() curfew.after(0, function() error 'late' end) return curfew.ignore end)",
+	 "custom:x", 1, ABORT},
+	{"S2.6", "curfew.on('custom:x', function() curfew.spawn(function() error 'x' end) return curfew.ignore end)",
+	 "custom:x", 1, ABORT},
+	{"S2.7", "", "closed:3", 255, "pre_stop:a! pre_stop:b! abort:a"},
+	{"S2.9", "", "stop", 0, GRACEFUL},
+	{"S2.9", "", "abort", 1, ABORT},
+	{"S2.11", "curfew.on('SIGTERM', curfew.graceful(3)) curfew.on('SIGTERM', function() end)", "SIGTERM", 3, GRACEFUL},
+	{"S2.11", "curfew.on('*', curfew.graceful(4))", "SIGHUP", 4, GRACEFUL},
+	{"S2.12", "curfew.on('SIGTERM', function() error 'no' end)", "SIGTERM", 0, GRACEFUL},
+	{"S2.12", "curfew.on('SIGTERM', function() while true do end end)", "SIGTERM", 0, GRACEFUL},
+	{"S2.12", "curfew.on('SIGTERM', function() curfew.sleep(1) end)", "SIGTERM", 0, GRACEFUL},
+	{"S2.12", "curfew.on('SIGTERM', curfew.restart)", "SIGTERM", 0, GRACEFUL},
+	{"S2.13", "curfew.on('SIGUSR1', function(t) return t.count < 3 and curfew.ignore or curfew.graceful(t.count) end)",
+	 "SIGUSR1 SIGUSR1 SIGUSR1", 3, GRACEFUL},
+	{"S2.14", "curfew.on('custom:x', function() curfew.after(0, function() error(nil) end) return curfew.ignore end)",
+	 "custom:x", 1, ABORT},
+	{"S2.18", "", "exit:256", 1, ABORT},
+	{"S2.18", "", "exit:-1", 255, ABORT},
+	{"S3.3", "", "- SIGHUP", 1, NULL},
+	{"S4.3", "curfew.on('SIGUSR1', curfew.graceful(9))", "slow SIGUSR1 exit:3", 9, NULL},
+	{"S4.4", "", "slow SIGTERM SIGTERM", 255, "pre_stop:b stop:b pre_stop:a abort:a abort:b"},
+	{"S4.5", "", "slow SIGTERM exit:9", 9, "pre_stop:b stop:b pre_stop:a! abort:a abort:b"},
+	{"S4.7", "", "slow SIGTERM", 255, "pre_stop:b stop:b pre_stop:a abort:a abort:b"},
+	{"S4.8", "", "hang SIGTERM", 255, NULL},
+	{"S4.9", "curfew.find 'b':pre_stop(function() error 'no' end)", "SIGTERM", 1, GRACEFUL},
+	{"S4.9", "curfew.find 'b':pre_stop(function() while true do end end)", "SIGTERM", 1, GRACEFUL},
+	{"S4.9", "curfew.find 'b':pre_stop(function() os.exit(0) end)", "SIGTERM", 0, GRACEFUL},
+	{"S4.9", "curfew.find 'b':pre_stop(function() os.exit(7) end)", "SIGTERM", 7, NULL},
+	{"S4.10", "curfew.find 'b':pre_stop(function() curfew.after(0, function() error 'x' end) curfew.sleep '20ms' end)",
+	 "SIGTERM", 1, NULL},
+	{"S4.13", "curfew.find 'b':pre_stop(function() curfew.sleep '50ms' end)", "SIGTERM closed:0", 1,
+	 "pre_stop:b pre_stop:a stop:a"},
+	{"S4.14", "curfew.on('SIGUSR1', curfew.kill(6))", "SIGUSR1", 1006, "abort:a abort:b"},
+	{"S5.1",
+	 "curfew.on('custom:x', function() curfew.spawn(function() os.exit(2) error 'never' end) return curfew.ignore end)",
+	 "custom:x", 2, ABORT},
+	{"S5.2",
+	 "curfew.on('custom:x', function() curfew.spawn(function() pcall(os.exit, 2) while true do end end) return "
+	 "curfew.ignore end)",
+	 "custom:x", 2, ABORT},
+};
+
+static void act(struct host *h, const struct server *b, const char *word)
+{
+	int n;
+	if (sscanf(word, "exit:%d", &n) == 1)
+		curfew_exit(h->c, n);
+	else if (sscanf(word, "closed:%d", &n) == 1)
+		curfew_server_closed(h->c, b->id, n);
+	else if (curfew_trigger(h->c, word, &h->err))
+		tap_bail("%s: %s", word, h->err.msg);
+}
+
+/* What was told, without what is told beside. */
+static const char *short_told(void)
+{
+	static char text[sizeof told];
+	char copy[sizeof told];
+	text[0] = '\0';
+	snprintf(copy, sizeof copy, "%s", told);
+	for (char *rest = copy, *word; (word = strtok_r(rest, " ", &rest));) {
+		if (!strncmp(word, "lame:", 5))
+			continue;
+		char *trigger = !strncmp(word, "pre_stop:", 9) ? strrchr(word, ':') : NULL; /* another test's */
+		bool abort = trigger && strchr(trigger, '!');
+		if (trigger)
+			*trigger = '\0';
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s%s", text[0] ? " " : "", word, abort ? "!" : "");
+	}
+	return text;
+}
+
+static void test_row(const struct row *r)
+{
+	struct host h;
+	struct server a, b;
+	struct hook ka = {.how = AT_ONCE}, kb = {.how = AT_ONCE};
+	char acts[80], policy[400], *rest = acts, *word;
+	bool hurts = strstr(r->acts, "slow") || strstr(r->acts, "hang") || r->acts[0] == '-';
+	snprintf(acts, sizeof acts, "%s", r->acts);
+	open_with(&h, (struct curfew_options){.exit_timeout_ns = hurts ? SEC / 2 : 20 * SEC});
+	add(&h, &a, "a", NULL);
+	add(&h, &b, "b", "a");
+	if (strstr(acts, "hang"))
+		kb.how = LATER;
+	add_hook(&h, &ka, "a", a.id, CURFEW_PRE_STOP);
+	add_hook(&h, &kb, "b", b.id, CURFEW_PRE_STOP);
+	b.slow = acts[0] == '-'; /* its start */
+	snprintf(policy, sizeof policy, "local curfew = require 'curfew' %s", r->policy);
+	if (curfew_load(h.c, "=rule", policy, strlen(policy), &h.err))
+		tap_bail("%s: %s", r->rule, h.err.msg);
+	curfew_start(h.c);
+	turn_until(&h, acts[0] == '-' ? strstr(told, "start:b") != NULL : is_state(&h, "started"));
+	a.slow = b.slow = strstr(r->acts, "slow") != NULL;
+	told[0] = '\0';
+	while ((word = strtok_r(rest, " ", &rest)))
+		if (*word != '-' && strcmp(word, "slow") && strcmp(word, "hang")) {
+			act(&h, &b, word);
+			for (int i = 0; i < 3; i++)
+				turn(&h); /* each by itself */
+		}
+	if (!is_int(end_of(&h), r->code, "%s: %s: %s: its code", r->rule, r->acts, r->policy))
+		tap_diag("%s", h.log);
+	if (r->told && !is_str(short_told(), r->told, "%s: %s: in this order", r->rule, r->acts))
+		tap_diag("%s", told);
+	close_host(&h);
+}
+
+/* The rules that a policy is no part of, or more than that. */
+static void test_rest(void)
+{
+	struct host h;
+	struct server a;
+	static const char bad[] = "local curfew = require 'curfew' curfew.sleep '1ms' error 'it fails'";
+	static const char twice[] =
+		"local curfew = require 'curfew' curfew.on('custom:again', function() curfew.spawn(function() "
+		"curfew.stop { exit = false } curfew.start() end) return curfew.ignore end)";
+	open_host(&h);
+	curfew_start(h.c);
+	is_int(end_of(&h), 0, "S2.8: nothing is left to do");
+	ok(strstr(h.log, "idle"), "S2.8: which is the trigger idle");
+	close_host(&h);
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	curfew_load(h.c, "=bad", bad, sizeof bad - 1, &h.err);
+	curfew_start(h.c);
+	is_int(end_of(&h), 2, "S3.7: a main script that fails before its first start is code 2");
+	ok(!strstr(told, "start:a"), "S3.7: and no server has started");
+	close_host(&h);
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	curfew_load(h.c, "=twice", twice, sizeof twice - 1, &h.err);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	told[0] = '\0';
+	curfew_trigger(h.c, "custom:again", &h.err);
+	turn_until(&h, strstr(told, "start:a"));
+	ok(strstr(told, "stop:a") && !h.over, "S3.4: a stop without an end, and a start after it");
+	turn_until(&h, is_state(&h, "started"));
+	curfew_signal(h.c, SIGTERM, 1);
+	is_int(end_of(&h), 0, "S3.4: and an end after that");
+	close_host(&h);
+}
+
+static void test_contract(void)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		test_row(&rows[i]);
+	test_rest();
+}
+
 int main(void)
 {
 	loop_open();
+	test_contract();
 	test_own();
 	test_life();
 	test_answers();
