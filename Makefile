@@ -221,6 +221,7 @@ uninstall: ## what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions/curfew zsh/site-functions/_curfew fish/vendor_completions.d/curfew.fish)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/include/,$(notdir $(wildcard src/include/*.h)))
 	rm -f $(DESTDIR)$(LUA_CMOD)/curfew.so $(DESTDIR)$(LUA_CMOD)/curfew/host.so
+	-rmdir $(DESTDIR)$(LUA_CMOD)/curfew 2>/dev/null
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libcurfew.so.$(SOVERSION) libcurfew.so libcurfew.a pkgconfig/curfew.pc)
 
 check-install: $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(BUILD)/curfew $(BUILD)/t/bound ## build every C example against an installed curfew, with nothing but pkg-config

@@ -39,7 +39,7 @@ sub run {
 	my ($r, @command) = @_;
 	$r->{pid} = fork // die "fork: $!";
 	if (!$r->{pid}) {
-		chdir $dir or POSIX::_exit(99);
+		chdir($r->{in} // $dir) or POSIX::_exit(99);
 		open STDIN, '<', '/dev/null' or POSIX::_exit(99);
 		open STDOUT, '>', $r->{out} or POSIX::_exit(99);
 		open STDERR, '>&', \*STDOUT or POSIX::_exit(99);
@@ -165,9 +165,8 @@ SKIP: {
 # luv
 SKIP: {
 	skip 'no luv', 6 if (sh("lua5.4 -e 'require \"luv\"'"))[0];
-	my $r = { out => "$dir/luv.out" };
-	my $examples = "$FindBin::Bin/../../examples/embed";
-	run($r, 'lua5.4', "$examples/luv.lua", '0', "$examples/greet.lua");
+	my $r = { out => "$dir/luv.out", in => "$FindBin::Bin/../../examples/embed" };
+	run($r, 'lua5.4', 'luv_host.lua', '0', 'greet.lua');
 	my $at = wait_for($r, qr/^listening on (\S+)$/m);
 	ok($at, 'on luv') or diag out($r);
 	my $early = connect_to($at);

@@ -1,7 +1,7 @@
--- luv.lua: curfew in a program on luv's loop: greets who says a name, and ends when all are greeted.
+-- luv_host.lua: curfew in a program on luv's loop: greets who says a name, and ends when all are greeted.
 --
 --   apt-get install lua-luv
---   lua5.4 luv.lua 7777 greet.lua
+--   lua5.4 luv_host.lua 7777 greet.lua
 local uv = require "luv"
 local host = require "curfew.host"
 
