@@ -101,6 +101,9 @@ NODE
 	my ($code, $said) = sh($dir, $curfew, 'init', 'web.lua');
 	is(files($dir), 'web.lua web_test.lua', 'another name');
 	like(slurp("$dir/web_test.lua"), qr/t:load "web\.lua"/, 'which the test knows');
+	($code, $said) = sh($dir, $curfew, 'test', 'web.lua');
+	is($code, 1, 'a policy is not its own test');
+	like($said, qr/^# Is it a policy\? Its tests are in another file, which loads it: web_test\.lua$/m, 'and where it is, is told') or diag $said;
 	spew("$dir/web.lua", 'mine');
 	($code, $said) = sh($dir, $curfew, 'init', 'web.lua');
 	is($code, 1, 'a policy that is there: refused');
