@@ -78,6 +78,22 @@ $(BUILD)/libcurfew.so.$(SOVERSION): $(LIB_OBJS) src/libcurfew.map
 $(BUILD)/libcurfew.so: $(BUILD)/libcurfew.so.$(SOVERSION)
 	$(call say,ln) ln -sf $(<F) $@
 
+# The dynamic module for nginx: what its configure (Debian: nginx-dev) makes of src/hosts/nginx/config, with flags of its own. One
+# file for each version of nginx.
+NGINX_SRC ?= /usr/share/nginx/src
+NGINX_MODULES ?= /usr/lib/nginx/modules
+NGINX_LIBRARY ?= libcurfew.so.$(SOVERSION)
+NGINX_MODULE := $(BUILD)/nginx/ngx_curfew_module.so
+NGINX_PARTS := $(wildcard src/hosts/nginx/*) src/include/curfew.h
+$(NGINX_MODULE): $(NGINX_PARTS)
+	$(if $(wildcard $(NGINX_SRC)/configure),,$(error nginx's build is not there ($(NGINX_SRC)): make deps installs nginx-dev))
+	@rm -rf $(BUILD)/nginx && mkdir -p $(BUILD)/nginx
+	$(call say,nginx) tools/nginx-module $(NGINX_SRC) $(abspath src/hosts/nginx) $(abspath $(BUILD)/nginx) '$(NGINX_LIBRARY)' \
+		$(if $(VERBOSE),,>$(BUILD)/nginx/log 2>&1 || { cat $(BUILD)/nginx/log; exit 1; })
+nginx-module: $(NGINX_MODULE) $(BUILD)/libcurfew.so ## the dynamic module for the nginx that is installed (needs nginx-dev)
+install-nginx: $(NGINX_MODULE) ## the same, in nginx's folder of modules (NGINX_MODULES)
+	install -D -m 644 -t $(DESTDIR)$(NGINX_MODULES) $(NGINX_MODULE)
+
 # Everything under lua/ is embedded, as bytecode with its debug information.
 $(BUILD)/embedded.c: tools/embed.lua $(LUA_SRC)
 	@mkdir -p $(@D)
@@ -122,7 +138,7 @@ $(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
 	@mkdir -p $(@D)
 	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(BUILD)/core.a $(BUILD)/base.a $(LDLIBS_ALL)
 
-.PHONY: all help deps run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall clean
+.PHONY: all help deps run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall nginx-module install-nginx clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
