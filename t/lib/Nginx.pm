@@ -58,7 +58,7 @@ sub write_conf {
 	my ($self, %o) = @_;
 	$self->{$_} = $o{$_} for keys %o;
 	my $dir = "$self->{dir}";
-	spew("$dir/policy.lua", $self->{policy}) if defined $self->{policy};
+	spew("$dir/policy.lua", $self->{policy} =~ s/\bPORT\b/$self->{port}/gr) if defined $self->{policy};
 	my $load = join '', map { "load_module $_;\n" } @{ $self->{load} || [] }, $self->{plain} ? () : $MODULE, @{ $self->{after} || [] };
 	my $ours = $self->{plain} ? '' : "curfew_library $LIBRARY;\n"
 		. (defined $self->{policy} ? "curfew_policy policy.lua;\n" : '') . ($self->{curfew} // '');
@@ -95,7 +95,7 @@ http {
 		location = /hello { return 200 "hello\\n"; }
 		location = /state { add_header X-State \$curfew_state always; return 200 "\$curfew_state \$pid\\n"; }
 		location = /status { curfew_status; }
-		location = /slow { limit_rate 400k; alias $dir/html/big; }
+		location = /slow { limit_rate 2m; alias $dir/html/big; }
 		$server
 	}
 }

@@ -478,7 +478,9 @@ void ngx_curfew_worker_exit(void)
 	struct curfew *c = w.c;
 	if (!c)
 		return;
-	w.c = NULL; /* signals that come now wake nobody */
+	if (ngx_terminate && w.left)
+		ngx_exiting = 0; /* what is cut off is no leak: nginx would alert */
+	w.c = NULL;              /* signals that come now wake nobody */
 	w.ended = true;
 	if (w.conn) { /* its descriptor is the instance's */
 		if (w.conn->read->active)
@@ -489,8 +491,9 @@ void ngx_curfew_worker_exit(void)
 	}
 	if (w.guard.timer_set)
 		ngx_del_timer(&w.guard);
-	if (w.tail.posted)
+	if (w.tail.posted) { /* a macro of several statements, as ngx_post_event is */
 		ngx_delete_posted_event(&w.tail);
+	}
 	ngx_curfew_bound(CURFEW_NEVER);
 	ngx_curfew_lib.free(c);
 }
