@@ -164,7 +164,8 @@ sub workers {
 		next unless $ppid == $master;
 		push @pids, $pid if (slurp("/proc/$pid/cmdline") // '') =~ /^nginx: worker process/;
 	}
-	return sort { $a <=> $b } @pids;
+	@pids = sort { $a <=> $b } @pids;
+	return @pids;
 }
 
 sub signal { my ($self, $sig) = @_; $self->{signalled} //= time; kill $sig, $self->{pid}; return $self }

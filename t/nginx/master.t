@@ -77,6 +77,7 @@ L
 		kill $_, $n->{pid} for qw(CHLD IO USR1 ALRM);
 	}
 	$n->signal('QUIT');
+	$n->wait_log(qr/all workers are asked to stop/); # a HUP that comes with the QUIT may be the first of the two
 	for (1 .. 50) {
 		kill $_, $n->{pid} for qw(HUP CHLD IO ALRM);
 	}

@@ -63,7 +63,6 @@ subtest 'five reloads, in both modes' => sub {
 		}
 		$n->signal('QUIT');
 		is($n->wait_exit, 0, 'a stop');
-		is(scalar(grep { $_ eq $_[0] } $n->marks), 12, "$_[0] 12 times") for map { local @_ = $_; @_ } ();
 		my %count;
 		$count{$_}++ for $n->marks;
 		is_deeply(\%count, { x => 12, 'pre x' => 12, 'post x' => 12 }, 'each hook once a worker') or diag $n->log;
@@ -156,7 +155,6 @@ subtest 'a binary upgrade' => sub {
 		$n->wait_marks(qr/^x/, 4);
 		kill 'QUIT', $old;
 		ok(wait_until(sub { !$n->workers($old) }), 'QUIT to the old one ends its workers');
-		is(scalar(grep { $_ eq $_[0] } $n->marks), 2, $_[0]) for ();
 		is_deeply([ sort grep { /^p/ } $n->marks ], [ ('post x') x 2, ('pre x') x 2 ], 'with their hooks');
 		is(($n->get('/hello'))[0], 200, 'the new ones serve');
 		ok(wait_until(sub { !-e "$n->{pidfile}.oldbin" }), 'the old master has ended');
