@@ -159,12 +159,13 @@ $(BUILD)/t/bound: t/lib/bound.c
 	$(call say,cc) $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $<
 # What holds a process to fractions of a second has the machine for itself.
 ALONE := t/run/forced.t
-test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
+test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(if $(wildcard $(NGINX_SRC)/configure),$(if $(SAN),,nginx-module)) $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
 	$(if $(filter-out $(ALONE),$(T)),$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter-out $(ALONE),$(T)))
 	$(if $(filter $(ALONE),$(T)),$(PROVE) --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter $(ALONE),$(T)))
 
-bench: $(BUILD)/curfew $(BENCH) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
+bench: $(BUILD)/curfew $(BENCH) $(if $(wildcard $(NGINX_SRC)/configure),nginx-module) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
 	BUILD=$(BUILD) bench/run $(if $(RIVALS),--rivals) $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,BUILD=$(BUILD) bench/nginx)
 
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect
 valgrind: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## the C tests and one whole run under valgrind
