@@ -110,6 +110,30 @@ L
 	is_deeply([ $n->marks ], ['pre'], 'and not asked anew');
 };
 
+subtest 'a leader that has left' => sub {
+	my $n = nginx(workers => 2, curfew => "curfew_exit_timeout 30s;\n", policy => <<"L");
+$prelude
+nginx:pre_stop(function(ctx) mark(ctx.leader and "leads" or "follows") end)
+nginx:post_stop(function(ctx)
+	while not ctx.leader and not curfew.fs.exists(os.getenv "CURFEW_TEST" .. "/go") do curfew.sleep "10ms" end
+	mark(ctx.leader and "post leads" or "post follows")
+end)
+L
+	my ($one) = $n->workers;
+	kill 'QUIT', $one;
+	$n->wait_marks(qr/^post leads/);
+	ok(wait_until(sub { my @w = $n->workers; @w == 2 and !grep { $_ == $one } @w }), 'a stop of its own');
+	$n->wait_log(qr/worker process $one exited/);
+	$n->signal('QUIT');
+	$n->wait_marks(qr/^post leads/, 2);
+	$n->wait_log(qr/worker process (?!$one)\d+ exited/);
+	spew("$n->{dir}/go", '');
+	is($n->wait_exit, 0, 'and one of all');
+	is_deeply([ sort $n->marks ], [ 'follows', 'leads', 'leads', 'post follows', 'post leads', 'post leads' ],
+		'one leads in each, and nobody after it has gone') or diag $n->log;
+	$n->sound;
+};
+
 subtest 'leaders of worker mode' => sub {
 	my $n = nginx(workers => 4, policy => "$prelude\ncurfew.pre_stop(function(ctx) mark(ctx.leader and 'leads' or 'follows') end)\n");
 	$n->signal('QUIT');

@@ -47,14 +47,17 @@ struct ngx_curfew_slot {
 
 struct ngx_curfew_shared {
 	ngx_atomic_t leader; /* the process that does what is to be done once; 0: not yet elected */
+	ngx_atomic_t led;    /* it has been there to the end of the stop of all */
 	ngx_atomic_t asked;  /* how many times the master has asked for a stop */
 	struct ngx_curfew_slot slots[NGX_MAX_PROCESSES];
 };
 
 /* NULL, with errno. Gone with the pool of the cycle; workers have theirs by the fork. */
 struct ngx_curfew_shared *ngx_curfew_shared_new(ngx_pool_t *pool);
-/* Is this process the one? The first to ask is, for the life of the cycle; should it die, the next to ask. */
+/* Is this process the one? The first to ask is; should it die before it has ended its stop, the next to ask. */
 bool ngx_curfew_lead(struct ngx_curfew_shared *s);
+/* Its stop has ended: that of all workers of the cycle, after which nobody else leads, or its own. */
+void ngx_curfew_lead_end(struct ngx_curfew_shared *s, bool all);
 uint64_t ngx_curfew_now_ns(void);
 
 /* ---- worker.c ---- */

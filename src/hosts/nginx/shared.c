@@ -28,9 +28,19 @@ bool ngx_curfew_lead(struct ngx_curfew_shared *s)
 	ngx_atomic_uint_t leader = s->leader;
 	if (leader == (ngx_atomic_uint_t)ngx_pid)
 		return true;
-	if (leader && (kill((pid_t)leader, 0) == 0 || ngx_errno != ESRCH))
+	if (leader && (s->led || kill((pid_t)leader, 0) == 0 || ngx_errno != ESRCH))
 		return false;
 	return ngx_atomic_cmp_set(&s->leader, leader, (ngx_atomic_uint_t)ngx_pid) != 0;
+}
+
+void ngx_curfew_lead_end(struct ngx_curfew_shared *s, bool all)
+{
+	if (s->leader != (ngx_atomic_uint_t)ngx_pid)
+		return;
+	if (all)
+		s->led = 1;
+	else
+		ngx_atomic_cmp_set(&s->leader, (ngx_atomic_uint_t)ngx_pid, 0);
 }
 
 uint64_t ngx_curfew_now_ns(void)

@@ -33,7 +33,8 @@ static struct worker {
 	bool up;       /* all has started once */
 	bool wanted;   /* somebody outside has asked for the end */
 	bool together; /* the master waits for all, and says QUIT then */
-	bool go;       /* it has */
+	bool go;       /* it has, or somebody has said it to this worker alone */
+	bool all;      /* the master has said QUIT, TERM or the like, to all workers */
 	bool fast;     /* the master has said TERM */
 	bool lame;
 	bool stopping; /* the server has been told to stop */
@@ -239,6 +240,7 @@ static void on_code(void *ud, int code, bool at_once)
 {
 	(void)ud, (void)at_once; /* nginx's fast end flushes logs, and no more */
 	w.ended = true;
+	ngx_curfew_lead_end(w.conf.shared, w.all);
 	tell_master(NGX_CURFEW_DONE);
 	if (!w.up && !w.wanted) {
 		w.lame = false;
@@ -353,7 +355,7 @@ static void look_asked(void)
 	w.asked = asked;
 	if (w.wanted)
 		return;
-	w.together = true;
+	w.all = w.together = true;
 	raise_signal(SIGQUIT);
 }
 
@@ -363,6 +365,8 @@ static void look(void)
 		return;
 	ngx_curfew_signals_look();
 	look_asked();
+	if (ngx_terminate || (ngx_quit && (!w.left || ngx_exiting))) /* else it is ours, not yet looked at */
+		w.all = true;
 	if (ngx_terminate && !w.ended) {
 		ngx_terminate = 0;
 		term_fast();
