@@ -176,7 +176,7 @@ C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch] examples/emb
 LUA_ALL := $(wildcard lua/init/*.lua lua/curfew/*.lua lua/curfew/*/*.lua examples/*.lua t/*/*.lua tools/*.lua bench/*.lua)
 lint: check-layers lint-format lint-cppcheck lint-lua lint-tidy ## clang-format, cppcheck, luacheck and clang-tidy: all clean
 lint-format:
-	@clang-format --dry-run -Werror $(C_ALL)
+	@clang-format --dry-run -Werror $(C_ALL) $(wildcard src/hosts/*/*.[ch])
 # Not its opinion on what is initialized or null: it does not see through sys/queue.h and lists; clang-tidy does.
 lint-cppcheck:
 	@cppcheck -q -j2 --std=c11 --error-exitcode=1 --enable=performance,portability --inline-suppr -Isrc -It/lib $(CPPCHECK_NOT:%=--suppress=%) \

@@ -286,11 +286,16 @@ static int l_leader(lua_State *L)
 void cfw_open_registry(lua_State *L)
 {
 	static const luaL_Reg funcs[] = {
-		{"server_new", l_server_new},   {"server_after", l_server_after},
-		{"server_find", l_server_find}, {"server_info", l_server_info},
-		{"hook_new", l_hook_new},       {"request", l_request},
-		{"service", l_service},         {"extend", l_extend},
-		{"deadline", l_deadline},       {"leader", l_leader},
+		{"server_new", l_server_new},
+		{"server_after", l_server_after},
+		{"server_find", l_server_find},
+		{"server_info", l_server_info},
+		{"hook_new", l_hook_new},
+		{"request", l_request},
+		{"service", l_service},
+		{"extend", l_extend},
+		{"deadline", l_deadline},
+		{"leader", l_leader},
 		{NULL, NULL},
 	};
 	cfw_open_convert(L);

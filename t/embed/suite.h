@@ -593,8 +593,9 @@ static bool follow(void *ud)
 
 static void test_leader(void)
 {
-	static const char policy[] = "local curfew = require 'curfew' "
-				     "curfew.find 'a':pre_stop(function(ctx) curfew.log.info('leader', ctx.leader, ctx.leader) end)";
+	static const char policy[] =
+		"local curfew = require 'curfew' "
+		"curfew.find 'a':pre_stop(function(ctx) curfew.log.info('leader', ctx.leader, ctx.leader) end)";
 	for (int i = 0; i < 2; i++) {
 		struct host h;
 		struct server a;

@@ -22,10 +22,10 @@ struct signal_entry {
 extern struct signal_entry signals[];
 
 enum {
-	TICK_US = 100000,       /* between two looks at what nothing wakes us for */
-	MS = 1000000,           /* in ns */
-	PATIENCE_MS = 2000,     /* for a worker to begin: it may be blocked, or its policy has ignored the signal */
-	OVERDUE_MS = 500        /* past the end that it has told */
+	TICK_US = 100000,   /* between two looks at what nothing wakes us for */
+	MS = 1000000,       /* in ns */
+	PATIENCE_MS = 2000, /* for a worker to begin: it may be blocked, or its policy has ignored the signal */
+	OVERDUE_MS = 500    /* past the end that it has told */
 };
 
 static struct {
@@ -142,7 +142,7 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 {
 	sigset_t all, old;
 	int saved = ngx_errno;
-	if (ngx_process != NGX_PROCESS_MASTER || !m.conf || ngx_last_process == 0) {
+	if (ngx_process != NGX_PROCESS_MASTER || !m.conf) {
 		m.original(signo, info, context);
 		return;
 	}
@@ -173,7 +173,8 @@ static void patch(ngx_log_t *log)
 	struct signal_entry *s;
 	size_t i;
 	if (signals[0].signo != SIGHUP || ngx_strcmp(signals[0].signame, "SIGHUP") != 0) {
-		ngx_log_error(NGX_LOG_ERR, log, 0, "curfew: this nginx has another table of signals: the master's stay its own");
+		ngx_log_error(NGX_LOG_ERR, log, 0,
+			      "curfew: this nginx has another table of signals: the master's stay its own");
 		return;
 	}
 	for (s = signals; s->signo; s++)

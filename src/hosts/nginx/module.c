@@ -15,7 +15,10 @@ static ngx_conf_enum_t modes[] = {
 	{ngx_string("worker"), NGX_CURFEW_WORKER}, {ngx_string("master"), NGX_CURFEW_MASTER}, {ngx_null_string, 0}};
 
 #define DIRECTIVE(name, type, set, field, post)                                                                                \
-	{ngx_string(name), NGX_MAIN_CONF | NGX_DIRECT_CONF | (type), set, 0, offsetof(struct ngx_curfew_conf, field), post}
+	{                                                                                                                      \
+		ngx_string(name), NGX_MAIN_CONF | NGX_DIRECT_CONF | (type), set, 0, offsetof(struct ngx_curfew_conf, field),   \
+			post                                                                                                   \
+	}
 static ngx_command_t commands[] = {
 	DIRECTIVE("curfew_library", NGX_CONF_TAKE1, set_library, library, NULL),
 	DIRECTIVE("curfew_policy", NGX_CONF_TAKE1, set_policy, policy, NULL),
@@ -34,13 +37,13 @@ ngx_module_t ngx_curfew_module = {
 	&context,
 	commands,
 	NGX_CORE_MODULE,
-	NULL,         /* init_master: nginx never calls it */
+	NULL, /* init_master: nginx never calls it */
 	init_module,
 	init_process,
-	NULL,         /* init_thread */
-	NULL,         /* exit_thread */
+	NULL, /* init_thread */
+	NULL, /* exit_thread */
 	exit_process,
-	NULL,         /* exit_master */
+	NULL, /* exit_master */
 	NGX_MODULE_V1_PADDING,
 };
 
@@ -97,7 +100,8 @@ static char *set_library(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 		return "must come before \"curfew_policy\"";
 	conf->library = args[1];
 	if (open && ngx_strcmp(open, args[1].data) != 0)
-		ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "curfew: %s stays in use; another library needs a binary upgrade", open);
+		ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "curfew: %s stays in use; another library needs a binary upgrade",
+				   open);
 	return NGX_CONF_OK;
 }
 
@@ -143,7 +147,8 @@ static ngx_int_t check_policy(ngx_conf_t *cf, const struct ngx_curfew_conf *conf
 	struct curfew_options o = {.size = sizeof o, .on_exit = on_code};
 	struct curfew_err err = {0};
 	struct curfew *c = ngx_curfew_lib.new(&o, &err);
-	int rc = c ? ngx_curfew_lib.load(c, (char *)conf->policy.data, (char *)conf->text.data, conf->text.len, &err) : err.code;
+	int rc =
+		c ? ngx_curfew_lib.load(c, (char *)conf->policy.data, (char *)conf->text.data, conf->text.len, &err) : err.code;
 	if (rc)
 		ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "curfew: %s", err.msg);
 	ngx_curfew_lib.free(c);

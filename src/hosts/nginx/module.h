@@ -19,7 +19,7 @@
 
 extern ngx_module_t ngx_curfew_module;
 
-enum { NGX_CURFEW_FAST, NGX_CURFEW_GRACEFUL };  /* curfew_term */
+enum { NGX_CURFEW_FAST, NGX_CURFEW_GRACEFUL }; /* curfew_term */
 enum { NGX_CURFEW_WORKER, NGX_CURFEW_MASTER }; /* curfew_mode */
 
 /* Of a cycle, and of its pool. Each string ends with NUL besides its length. */
@@ -66,7 +66,7 @@ ngx_int_t ngx_curfew_worker_init(ngx_cycle_t *cycle, const struct ngx_curfew_con
 void ngx_curfew_worker_exit(void);
 void ngx_curfew_worker_quit(void);
 void ngx_curfew_worker_term(int signo); /* or INT, that this process alone was sent */
-void ngx_curfew_worker_wake(void); /* from a signal handler */
+void ngx_curfew_worker_wake(void);      /* from a signal handler */
 
 /* For http.c: the instance of this process, or NULL; and whether replies are to end their connections. */
 const struct curfew *ngx_curfew_instance(void);
