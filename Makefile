@@ -89,6 +89,22 @@ $(BUILD)/lua/curfew/host.so: $(BUILD)/module/host.o $(LIB_OBJS)
 	$(call say,ld) $(CC) -shared $(LDFLAGS_ALL) -Wl,--version-script=src/module/host.map -o $@ $(filter %.o,$^) $(LIB_LIBS)
 module: $(BUILD)/lua/curfew.so $(BUILD)/lua/curfew/host.so ## the modules for lua5.4: build/lua
 
+# The dynamic module for nginx: what its configure (Debian: nginx-dev) makes of src/hosts/nginx/config, with flags of its own. One
+# file for each version of nginx.
+NGINX_SRC ?= /usr/share/nginx/src
+NGINX_MODULES ?= /usr/lib/nginx/modules
+NGINX_LIBRARY ?= libcurfew.so.$(SOVERSION)
+NGINX_MODULE := $(BUILD)/nginx/ngx_curfew_module.so
+NGINX_PARTS := $(wildcard src/hosts/nginx/*) src/include/curfew.h
+$(NGINX_MODULE): $(NGINX_PARTS)
+	$(if $(wildcard $(NGINX_SRC)/configure),,$(error nginx's build is not there ($(NGINX_SRC)): make deps installs nginx-dev))
+	@rm -rf $(BUILD)/nginx && mkdir -p $(BUILD)/nginx
+	$(call say,nginx) tools/nginx-module $(NGINX_SRC) $(abspath src/hosts/nginx) $(abspath $(BUILD)/nginx) '$(NGINX_LIBRARY)' \
+		$(if $(VERBOSE),,>$(BUILD)/nginx/log 2>&1 || { cat $(BUILD)/nginx/log; exit 1; })
+nginx-module: $(NGINX_MODULE) $(BUILD)/libcurfew.so ## the dynamic module for the nginx that is installed (needs nginx-dev)
+install-nginx: $(NGINX_MODULE) ## the same, in nginx's folder of modules (NGINX_MODULES)
+	install -D -m 644 -t $(DESTDIR)$(NGINX_MODULES) $(NGINX_MODULE)
+
 # Everything under lua/ is embedded, as bytecode with its debug information.
 $(BUILD)/embedded.c: tools/embed.lua $(LUA_SRC)
 	@mkdir -p $(@D)
@@ -133,7 +149,7 @@ $(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
 	@mkdir -p $(@D)
 	$(call say,cc) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.c,$^) $(BUILD)/core.a $(BUILD)/base.a $(LDLIBS_ALL)
 
-.PHONY: all help deps module install-lua run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall clean
+.PHONY: all help deps module install-lua run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall nginx-module install-nginx clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
@@ -154,12 +170,13 @@ $(BUILD)/t/bound: t/lib/bound.c
 	$(call say,cc) $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $<
 # What holds a process to fractions of a second has the machine for itself.
 ALONE := t/run/forced.t
-test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a module $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
+test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a module $(if $(wildcard $(NGINX_SRC)/configure),$(if $(SAN),,nginx-module)) $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
 	$(if $(filter-out $(ALONE),$(T)),$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter-out $(ALONE),$(T)))
 	$(if $(filter $(ALONE),$(T)),$(PROVE) --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter $(ALONE),$(T)))
 
-bench: $(BUILD)/curfew $(BENCH) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
+bench: $(BUILD)/curfew $(BENCH) $(if $(wildcard $(NGINX_SRC)/configure),nginx-module) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
 	BUILD=$(BUILD) bench/run $(if $(RIVALS),--rivals) $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,BUILD=$(BUILD) bench/nginx)
 
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect
 valgrind: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## the C tests and one whole run under valgrind
@@ -170,7 +187,7 @@ C_ALL := $(wildcard src/*.[ch] src/*/*.[ch] t/*/*.[ch] bench/*.[ch] examples/emb
 LUA_ALL := $(wildcard lua/init/*.lua lua/curfew/*.lua lua/curfew/*/*.lua examples/*.lua t/*/*.lua tools/*.lua bench/*.lua)
 lint: check-layers lint-format lint-cppcheck lint-lua lint-tidy ## clang-format, cppcheck, luacheck and clang-tidy: all clean
 lint-format:
-	@clang-format --dry-run -Werror $(C_ALL)
+	@clang-format --dry-run -Werror $(C_ALL) $(wildcard src/hosts/*/*.[ch])
 # Not its opinion on what is initialized or null: it does not see through sys/queue.h and lists; clang-tidy does.
 lint-cppcheck:
 	@cppcheck -q -j2 --std=c11 --error-exitcode=1 --enable=performance,portability --inline-suppr -Isrc -It/lib $(CPPCHECK_NOT:%=--suppress=%) \

@@ -351,6 +351,12 @@ static void op_loaded(void *ud, const struct curfew_err *err)
 	cfw_wake(c);
 }
 
+static bool op_leader(void *ud)
+{
+	const struct curfew *c = instance(ud);
+	return !c->embed || !c->embed->opt.leader || c->embed->opt.leader(c->embed->opt.ud);
+}
+
 static const char *op_life(void *ud)
 {
 	const struct curfew *c = instance(ud);
@@ -394,6 +400,7 @@ const struct cfw_policy_ops cfw_curfew_policy_ops = {
 	.cut = op_cut,
 	.hook_done = op_hook_done,
 	.loaded = op_loaded,
+	.leader = op_leader,
 	.life = op_life,
 	.socket = op_socket,
 };

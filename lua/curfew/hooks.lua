@@ -65,6 +65,8 @@ function meta.__index(self, key)
 			return hurried
 		end
 		return cancelled
+	elseif key == "leader" then -- asked for each time: it may have died
+		return c.leader()
 	elseif key == "deadline" then -- as things stand: this hook or another may have moved it
 		local run = rawget(self, "run")
 		return run and c.deadline(run) or rawget(self, "given")

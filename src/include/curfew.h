@@ -135,7 +135,10 @@ struct curfew_options {
 	void *alloc_ud;
 	uint64_t exit_timeout_ns; /* S4.6; 0: what the policy says, or 5 s. Stronger than the policy */
 	bool own_children;        /* every child of the process is to be reaped, not only those that were started here (S9.3) */
-	bool watch;               /* reload by itself when a file of the policy has changed (S7.1). Stronger than the policy's "watch" */
+	bool watch; /* reload by itself when a file of the policy has changed (S7.1). Stronger than the policy's "watch" */
+	/* Of several processes that run this policy side by side: does this one do what is to be done once? ctx.leader of a script asks,
+	 * from within a hook, any number of times. NULL: yes. It calls nothing of the instance. */
+	bool (*leader)(void *ud);
 };
 
 /* NULL and *err: CURFEW_EINVAL, CURFEW_ENOMEM, CURFEW_ESYS. */

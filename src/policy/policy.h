@@ -82,7 +82,8 @@ struct cfw_policy_ops {
 	void (*hook_done)(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback);
 	/* The main script (of that load) has ended; err NULL when well. Queued. */
 	void (*loaded)(void *ud, const struct curfew_err *err);
-	const char *(*life)(void *ud);                    /* curfew.state */
+	bool (*leader)(void *ud);      /* of those that run this policy side by side: is this the one? NULL: yes */
+	const char *(*life)(void *ud); /* curfew.state */
 	const char *(*socket)(void *ud, const char *key); /* reserved for the control API; may return NULL */
 };
 

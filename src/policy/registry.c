@@ -275,14 +275,28 @@ static int l_extend(lua_State *L)
 	return 1;
 }
 
+/* leader() -> is it this process that does what is to be done once? */
+static int l_leader(lua_State *L)
+{
+	const struct cfw_policy *p = cfw_policy_of(L);
+	lua_pushboolean(L, !p->ops->leader || p->ops->leader(p->ud));
+	return 1;
+}
+
 void cfw_open_registry(lua_State *L)
 {
 	static const luaL_Reg funcs[] = {
-		{"server_new", l_server_new},   {"server_after", l_server_after},
-		{"server_find", l_server_find}, {"server_info", l_server_info},
-		{"hook_new", l_hook_new},       {"request", l_request},
-		{"service", l_service},         {"extend", l_extend},
-		{"deadline", l_deadline},       {NULL, NULL},
+		{"server_new", l_server_new},
+		{"server_after", l_server_after},
+		{"server_find", l_server_find},
+		{"server_info", l_server_info},
+		{"hook_new", l_hook_new},
+		{"request", l_request},
+		{"service", l_service},
+		{"extend", l_extend},
+		{"deadline", l_deadline},
+		{"leader", l_leader},
+		{NULL, NULL},
 	};
 	cfw_open_convert(L);
 	luaL_setfuncs(L, funcs, 0);

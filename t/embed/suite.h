@@ -582,6 +582,39 @@ static void test_bad(void)
 	ok(*curfew_version() != '\0', "the version: %s", curfew_version());
 }
 
+/* ---- one of several processes ---- */
+
+static bool follow(void *ud)
+{
+	(void)ud;
+	tell("asked");
+	return false;
+}
+
+static void test_leader(void)
+{
+	static const char policy[] =
+		"local curfew = require 'curfew' "
+		"curfew.find 'a':pre_stop(function(ctx) curfew.log.info('leader', ctx.leader, ctx.leader) end)";
+	for (int i = 0; i < 2; i++) {
+		struct host h;
+		struct server a;
+		open_with(&h, (struct curfew_options){.exit_timeout_ns = 20 * SEC, .leader = i ? follow : NULL});
+		add(&h, &a, "a", NULL);
+		is_int(curfew_load(h.c, "=leader", policy, sizeof policy - 1, &h.err), 0, "a policy that asks who leads");
+		curfew_start(h.c);
+		turn_until(&h, is_state(&h, "started"));
+		told[0] = '\0';
+		curfew_stop(h.c);
+		is_int(end_of(&h), 0, "a stop");
+		if (!ok(strstr(h.log, i ? "leader false false" : "leader true true"),
+			i ? "ctx.leader is what the program says" : "ctx.leader: one alone leads"))
+			tap_diag("%s", h.log);
+		is_int(strncmp(told, "lame:a:1 asked asked", 20) == 0, i, "which is asked each time that a script does");
+		close_host(&h);
+	}
+}
+
 /* ---- allocations ---- */
 
 static size_t taken;
@@ -958,6 +991,7 @@ int main(void)
 	test_rules();
 	test_policy();
 	test_bad();
+	test_leader();
 	test_alloc();
 	test_signals();
 	test_exit();

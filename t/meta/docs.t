@@ -490,10 +490,24 @@ for name in host:gmatch '{"([%w_]+)", l_[%w_]+}' do
 	tap.ok(read("man/curfew-embed.7"):find("Fn h:" .. name .. "%f[^%w_]"), "h:" .. name .. " is in curfew-embed(7)")
 end
 
+-- ---- nginx: directives and the variable
+
+local nginx = read "man/curfew-nginx.7"
+local nginx_source = read "src/hosts/nginx/module.c" .. read "src/hosts/nginx/http.c"
+local directives = 0
+for name in nginx_source:gmatch '[(N]%(?"(curfew_%l[%l_]+)"' do
+	directives = directives + 1
+	tap.ok(nginx:find("\n.It Ic " .. name, 1, true) or nginx:find(".Va $" .. name, 1, true), "curfew-nginx(7) has " .. name)
+end
+tap.ok(directives >= 9, "the module's directives were found")
+for name in nginx:gmatch "%.It Ic (curfew_[%l_]+)" do
+	tap.ok(nginx_source:find('"' .. name .. '"', 1, true), name .. " of curfew-nginx(7) is there")
+end
+
 -- ---- form
 
 for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-plan.1", "man/curfew-test.1", "man/curfew-policy.5",
-	"man/curfew-control.7", "man/curfew.3", "man/curfew-embed.7" } do
+	"man/curfew-control.7", "man/curfew.3", "man/curfew-embed.7", "man/curfew-nginx.7" } do
 	local lint = io.popen("mandoc -Tlint -W warning " .. page .. " 2>&1")
 	local said = lint:read "a"
 	lint:close()

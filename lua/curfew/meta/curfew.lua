@@ -195,6 +195,7 @@ function server:stats() end
 ---@field elapsed number Seconds since the stop began.
 ---@field result "stopped"|"cut"|"failed"? In post_stop.
 ---@field hurried boolean Somebody has hurried the stop.
+---@field leader boolean Of the processes that run this policy side by side (nginx's workers), it is this one that does what is to be done once.
 ---@field cancelled boolean The stop is to be cancelled, as soon as the hooks that run have ended.
 local ctx = {}
 

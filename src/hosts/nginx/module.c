@@ -1,0 +1,207 @@
+/* module.c: the directives, and the calls that nginx makes. */
+#include "module.h"
+
+static void *create_conf(ngx_cycle_t *cycle);
+static char *init_conf(ngx_cycle_t *cycle, void *data);
+static ngx_int_t init_module(ngx_cycle_t *cycle);
+static ngx_int_t init_process(ngx_cycle_t *cycle);
+static void exit_process(ngx_cycle_t *cycle);
+static char *set_library(ngx_conf_t *cf, ngx_command_t *cmd, void *data);
+static char *set_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *data);
+
+static ngx_conf_enum_t terms[] = {
+	{ngx_string("fast"), NGX_CURFEW_FAST}, {ngx_string("graceful"), NGX_CURFEW_GRACEFUL}, {ngx_null_string, 0}};
+static ngx_conf_enum_t modes[] = {
+	{ngx_string("worker"), NGX_CURFEW_WORKER}, {ngx_string("master"), NGX_CURFEW_MASTER}, {ngx_null_string, 0}};
+
+#define DIRECTIVE(name, type, set, field, post)                                                                                \
+	{                                                                                                                      \
+		ngx_string(name), NGX_MAIN_CONF | NGX_DIRECT_CONF | (type), set, 0, offsetof(struct ngx_curfew_conf, field),   \
+			post                                                                                                   \
+	}
+static ngx_command_t commands[] = {
+	DIRECTIVE("curfew_library", NGX_CONF_TAKE1, set_library, library, NULL),
+	DIRECTIVE("curfew_policy", NGX_CONF_TAKE1, set_policy, policy, NULL),
+	DIRECTIVE("curfew_exit_timeout", NGX_CONF_TAKE1, ngx_conf_set_msec_slot, exit_timeout, NULL),
+	DIRECTIVE("curfew_term", NGX_CONF_TAKE1, ngx_conf_set_enum_slot, term, terms),
+	DIRECTIVE("curfew_mode", NGX_CONF_TAKE1, ngx_conf_set_enum_slot, mode, modes),
+	DIRECTIVE("curfew_watch", NGX_CONF_FLAG, ngx_conf_set_flag_slot, watch, NULL),
+	DIRECTIVE("curfew_lame_duck", NGX_CONF_FLAG, ngx_conf_set_flag_slot, lame_duck, NULL),
+	ngx_null_command,
+};
+
+static ngx_core_module_t context = {ngx_string("curfew"), create_conf, init_conf};
+
+ngx_module_t ngx_curfew_module = {
+	NGX_MODULE_V1,
+	&context,
+	commands,
+	NGX_CORE_MODULE,
+	NULL, /* init_master: nginx never calls it */
+	init_module,
+	init_process,
+	NULL, /* init_thread */
+	NULL, /* exit_thread */
+	exit_process,
+	NULL, /* exit_master */
+	NGX_MODULE_V1_PADDING,
+};
+
+/* ---- the configuration ---- */
+
+static void forget(void *data)
+{
+	ngx_curfew_master_forget(data);
+}
+
+static void *create_conf(ngx_cycle_t *cycle)
+{
+	struct ngx_curfew_conf *conf = ngx_pcalloc(cycle->pool, sizeof *conf);
+	ngx_pool_cleanup_t *cln = ngx_pool_cleanup_add(cycle->pool, 0);
+	if (!conf || !cln)
+		return NULL;
+	cln->handler = forget;
+	cln->data = conf;
+	conf->exit_timeout = NGX_CONF_UNSET_MSEC;
+	conf->term = NGX_CONF_UNSET_UINT;
+	conf->mode = NGX_CONF_UNSET_UINT;
+	conf->watch = NGX_CONF_UNSET;
+	conf->lame_duck = NGX_CONF_UNSET;
+	return conf;
+}
+
+/* What can fail is done here: a reload is refused then, where init_module could only end the master. */
+static char *init_conf(ngx_cycle_t *cycle, void *data)
+{
+	struct ngx_curfew_conf *conf = data;
+	ngx_conf_init_msec_value(conf->exit_timeout, 0);
+	ngx_conf_init_uint_value(conf->term, NGX_CURFEW_FAST);
+	ngx_conf_init_uint_value(conf->mode, NGX_CURFEW_WORKER);
+	ngx_conf_init_value(conf->watch, 0);
+	ngx_conf_init_value(conf->lame_duck, 1);
+	if (!conf->policy.len)
+		return NGX_CONF_OK;
+	conf->shared = ngx_curfew_shared_new(cycle->pool);
+	if (conf->shared)
+		return NGX_CONF_OK;
+	ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "curfew: no shared memory");
+	return NGX_CONF_ERROR;
+}
+
+static char *set_library(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
+{
+	struct ngx_curfew_conf *conf = data;
+	ngx_str_t *args = cf->args->elts;
+	const char *open = ngx_curfew_lib_path();
+	(void)cmd;
+	if (conf->library.data)
+		return "is duplicate";
+	if (conf->policy.data)
+		return "must come before \"curfew_policy\"";
+	conf->library = args[1];
+	if (open && ngx_strcmp(open, args[1].data) != 0)
+		ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "curfew: %s stays in use; another library needs a binary upgrade",
+				   open);
+	return NGX_CONF_OK;
+}
+
+/* The file as bytes, with a NUL behind them. */
+static ngx_int_t read_policy(ngx_conf_t *cf, const ngx_str_t *path, ngx_str_t *text)
+{
+	enum { MOST = 64 << 20 };
+	ngx_file_info_t info;
+	ngx_file_t file;
+	ssize_t n = NGX_ERROR;
+	ngx_memzero(&file, sizeof file);
+	file.name = *path;
+	file.log = cf->log;
+	file.fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+	if (file.fd == NGX_INVALID_FILE) {
+		ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, "curfew: cannot read the policy \"%V\"", path);
+		return NGX_ERROR;
+	}
+	if (ngx_fd_info(file.fd, &info) == NGX_FILE_ERROR || !ngx_is_file(&info) || ngx_file_size(&info) > MOST) {
+		ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "curfew: the policy \"%V\" is no file of at most 64 MB", path);
+	} else {
+		text->len = (size_t)ngx_file_size(&info);
+		text->data = ngx_pnalloc(cf->pool, text->len + 1);
+		if (text->data)
+			n = text->len ? ngx_read_file(&file, text->data, text->len, 0) : 0;
+		if (n != (ssize_t)text->len)
+			ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "curfew: the policy \"%V\" changed as it was read", path);
+		else
+			text->data[text->len] = '\0';
+	}
+	ngx_close_file(file.fd);
+	return n == (ssize_t)text->len ? NGX_OK : NGX_ERROR;
+}
+
+static void on_code(void *ud, int code, bool at_once)
+{
+	(void)ud, (void)code, (void)at_once; /* it never runs */
+}
+
+/* Does it compile? It runs in the workers only. */
+static ngx_int_t check_policy(ngx_conf_t *cf, const struct ngx_curfew_conf *conf)
+{
+	struct curfew_options o = {.size = sizeof o, .on_exit = on_code};
+	struct curfew_err err = {0};
+	struct curfew *c = ngx_curfew_lib.new(&o, &err);
+	int rc =
+		c ? ngx_curfew_lib.load(c, (char *)conf->policy.data, (char *)conf->text.data, conf->text.len, &err) : err.code;
+	if (rc)
+		ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "curfew: %s", err.msg);
+	ngx_curfew_lib.free(c);
+	return rc ? NGX_ERROR : NGX_OK;
+}
+
+static char *set_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
+{
+	struct ngx_curfew_conf *conf = data;
+	ngx_str_t *args = cf->args->elts;
+	const char *why, *library = conf->library.data ? (char *)conf->library.data : NGX_CURFEW_LIBRARY;
+	(void)cmd;
+	if (conf->policy.data)
+		return "is duplicate";
+	if (!args[1].len)
+		return "has no path";
+	conf->policy = args[1];
+	if (ngx_conf_full_name(cf->cycle, &conf->policy, 1) != NGX_OK)
+		return NGX_CONF_ERROR;
+	why = ngx_curfew_lib_open(library);
+	if (why) {
+		ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "curfew: cannot open the library: %s", why);
+		return NGX_CONF_ERROR;
+	}
+	if (read_policy(cf, &conf->policy, &conf->text) != NGX_OK || check_policy(cf, conf) != NGX_OK)
+		return NGX_CONF_ERROR;
+	return NGX_CONF_OK;
+}
+
+/* ---- processes ---- */
+
+static struct ngx_curfew_conf *conf_of(ngx_cycle_t *cycle)
+{
+	return (struct ngx_curfew_conf *)ngx_get_conf(cycle->conf_ctx, ngx_curfew_module);
+}
+
+static ngx_int_t init_module(ngx_cycle_t *cycle)
+{
+	ngx_curfew_master_init(cycle, conf_of(cycle));
+	return NGX_OK;
+}
+
+/* Cache managers and loaders come here as well: they serve nobody. */
+static ngx_int_t init_process(ngx_cycle_t *cycle)
+{
+	const struct ngx_curfew_conf *conf = conf_of(cycle);
+	if (!conf->policy.len || (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE))
+		return NGX_OK;
+	return ngx_curfew_worker_init(cycle, conf);
+}
+
+static void exit_process(ngx_cycle_t *cycle)
+{
+	(void)cycle;
+	ngx_curfew_worker_exit();
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/perl
+# conf.t: the directives; nginx -t refuses a bad policy with file and line.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Curfew;
+use Nginx;
+use Test::More;
+
+Nginx::require_module();
+
+sub tried {
+	my (%o) = @_;
+	my $n = nginx(unstarted => 1, policy => "local x = 1\n", %o);
+	my ($code, $said) = $n->command('-t');
+	return ($code, $said . $n->log, $n);
+}
+sub refused {
+	my ($name, $re, %o) = @_;
+	my ($code, $said) = tried(%o);
+	is($code, 1, "$name: refused") or diag $said;
+	like($said, $re, 'with the reason');
+}
+
+my ($code, $said) = tried(curfew => "curfew_exit_timeout 20s;\ncurfew_term graceful;\ncurfew_mode master;\ncurfew_lame_duck off;\ncurfew_watch on;\n");
+is($code, 0, 'all directives') or diag $said;
+($code, $said) = tried(policy => undef);
+is($code, 0, 'the module without a policy') or diag $said;
+
+refused('a policy that does not compile', qr{curfew: \S+/policy\.lua:3: .*near.* in \S+/nginx\.conf:\d+}, policy => "local a = 1\n\nlocal = 2\n");
+refused('a string that does not end', qr{policy\.lua:2: unfinished string}, policy => "\nx = 'abc\n");
+refused('bytecode', qr{policy}, policy => "\x1bLua\x54\0");
+refused('no such file', qr{cannot read the policy "\S+/none\.lua".*No such file}, policy => undef, curfew => "curfew_policy none.lua;\n");
+refused('a directory', qr{is no file}, policy => undef, curfew => "curfew_policy html;\n");
+refused('two policies', qr{"curfew_policy" directive is duplicate}, curfew => "curfew_policy policy.lua;\n");
+refused('a library that comes too late', qr{must come before "curfew_policy"}, policy => undef,
+	main => "curfew_policy policy2.lua;\n", curfew => '') if 0;
+refused('a wrong word', qr{invalid value "slow"}, curfew => "curfew_term slow;\n");
+refused('a wrong time', qr{invalid value}, curfew => "curfew_exit_timeout soon;\n");
+{
+	my $n = nginx(unstarted => 1, policy => "local x = 1\n");
+	my $conf = slurp("$n->{dir}/nginx.conf");
+	spew("$n->{dir}/nginx.conf", $conf =~ s/^curfew_library.*$/curfew_library \/nonexistent\/libcurfew.so.0;/mr);
+	my ($rc, $out) = $n->command('-t');
+	is($rc, 1, 'a library that is not there: refused');
+	like($out . $n->log, qr{cannot open the library: /nonexistent}, 'with the reason');
+	spew("$n->{dir}/nginx.conf", $conf =~ s/^(curfew_library.*\n)(curfew_policy.*\n)/$2$1/mr =~ s/^curfew_policy/curfew_library $Nginx::LIBRARY;\ncurfew_policy/mr);
+	($rc, $out) = $n->command('-t');
+	is($rc, 1, 'a library that comes late, or twice: refused');
+	like($out . $n->log, qr{"curfew_library" directive is duplicate}, 'with the reason');
+}
+{
+	my $mark = File::Temp->new(TMPDIR => 1, TEMPLATE => 'curfew-t-XXXXXX');
+	my ($rc, $out) = tried(policy => "io.open('$mark', 'w'):write 'ran'\n");
+	is($rc, 0, '-t of a policy that writes a file as it runs');
+	is(slurp("$mark"), '', 'does not run it');
+}
+
+# A policy that is read by the master alone: workers, who may not read it, have it.
+SKIP: {
+	skip 'only root may give up rights', 3 unless $> == 0;
+	my $n = nginx(unstarted => 1, user => 'user www-data;', policy => Nginx::prelude() . "nginx:pre_stop(function() mark 'pre' end)\n");
+	chmod 0600, "$n->{dir}/policy.lua";
+	$n->start;
+	is(($n->get('/state'))[0], 200, 'a policy of root, mode 0600') or diag $n->log;
+	$n->signal('QUIT');
+	is($n->wait_exit, 0, 'a stop');
+	is_deeply([ $n->marks ], ['pre'], 'its hooks run in workers without any rights') or diag $n->log;
+}
+
+done_testing;
