@@ -247,7 +247,7 @@ static int turn_until_done(struct tests *t, struct curfew_err *err)
 		return 0;
 	const char *why = t->said.len ? t->said.data : "it ended by itself: a test calls no os.exit";
 	size_t n = strlen(t->path);
-	if (n < 9 || strcmp(t->path + n - 9, "_test.lua") == 0)
+	if (n < 5 || (n >= 9 && strcmp(t->path + n - 9, "_test.lua") == 0))
 		return cfw_err_set(err, CURFEW_ELUA, "%s", why);
 	return cfw_err_set(err, CURFEW_ELUA, "%s\nIs it a policy? Its tests are in another file, which loads it: %.*s_test.lua",
 			   why, (int)n - 4, t->path);
