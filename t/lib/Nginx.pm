@@ -129,6 +129,7 @@ sub start {
 		wait_until(sub { $self->{pid} = $self->master }) or die "nginx did not start:\n" . $self->log;
 	}
 	wait_until(sub { $self->get('/hello') or $self->gone }) or die "nginx does not answer:\n" . $self->log;
+	wait_until(sub { $self->are_up or $self->gone }) or die "not all workers came up:\n" . $self->log;
 	die "nginx has ended:\n" . $self->log if $self->gone;
 	return $self;
 }
@@ -155,6 +156,16 @@ sub get { my ($self, $path, %o) = @_; my ($status, $body, $head) = http_get("127
 sub marks { my ($self) = @_; return split /\n/, slurp("$self->{dir}/marks") // '' }
 
 # The workers: children of the master that still run and call themselves so.
+# All workers are there, and have the module's signals: one that is asked to stop before that does it by itself.
+sub are_up {
+	my ($self) = @_;
+	return 1 if $self->{single} || $self->{daemon};
+	my @workers = $self->workers;
+	return if @workers < $self->{workers};
+	return 1 if $self->{plain} || !defined $self->{policy} || $self->log =~ /serves without the policy|failed to start/;
+	my $chld = 1 << 16; # SIGCHLD is the one that they give back
+	return !grep { my ($caught) = (slurp("/proc/$_/status") // '') =~ /^SigCgt:\s+(\w+)/m; !$caught or hex(substr $caught, -8) & $chld } @workers;
+}
 sub workers {
 	my ($self, $master) = @_;
 	$master //= $self->{pid};
