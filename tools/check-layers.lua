@@ -41,7 +41,8 @@ local sees = {
 }
 -- The pure machine: no I/O, no clock. <stdio.h> is for snprintf, which the symbols prove.
 local core_headers = "assert inttypes limits stdalign stdarg stdbool stddef stdint stdio stdnoreturn string"
--- Only this file enters a policy's Lua; module/ is called by a Lua of others, and calls back into that. (lua_call does not: a C function that a script called is inside already.)
+-- Only this file enters a policy's Lua; module/ is called by a Lua of others, and calls back into that. (lua_call does not: a
+-- C function that a script called is inside already.)
 local guard, enters = "policy/guard.c", { "lua_pcallk?", "lua_resume", "luaL_dostring", "luaL_dofile" }
 
 local function lines_of(command)

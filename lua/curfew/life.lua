@@ -10,7 +10,7 @@ function life.start(callback)
 	return async.request("curfew.start", "start", nil, nil, callback)
 end
 
--- The same, as a script's last word: what `lua5.4 script.lua` needs to say is said by it, and `curfew run script.lua` says it anyway.
+-- The same, as a script's last word, for `lua5.4 script.lua`; `curfew run script.lua` would start without it.
 life.run = life.start
 
 -- Stop all servers. The process ends after it, unless opts.exit is false.
