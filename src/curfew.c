@@ -131,6 +131,7 @@ static void answer_all(struct curfew *c)
 		if (c->waiters[i].fn)
 			c->waiters[i].fn(c->waiters[i].ud, NULL, &err);
 	c->nwaiters = 0;
+	cfw_trial_end(c, &err);
 }
 
 void curfew_free(struct curfew *c)

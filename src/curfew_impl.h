@@ -92,6 +92,7 @@ struct curfew {
 	uint32_t generations;      /* numbers given out */
 	uint32_t builds;           /* begun */
 	bool reload_asked;
+	struct cfw_trial *trial; /* a policy that is to be tried; NULL */
 	struct cfw_load *loads;
 	size_t nloads, loads_cap, nretired;
 	uint32_t *hook_marks; /* by slot: in the page */
@@ -216,7 +217,9 @@ int cfw_swap(struct curfew *c, struct cfw_value **what, struct curfew_err *err);
 void cfw_retired_sweep(struct curfew *c); /* those at rest are freed */
 
 /* curfew_reload.c */
-void cfw_reload_step(struct curfew *c); /* once a step */
+void cfw_reload_step(struct curfew *c);                             /* once a step */
+int cfw_trial_load(struct cfw_gen *g, struct curfew_err *err);      /* into one that is built for it */
+void cfw_trial_end(struct curfew *c, const struct curfew_err *err); /* who asked hears it; NULL: it would load */
 uint64_t cfw_reload_deadline(const struct curfew *c);
 
 /* curfew_load.c */

@@ -110,7 +110,7 @@ static void succeed(struct curfew *c, struct cfw_value *servers)
 
 /* ---- the build ---- */
 
-static int begin_build(struct curfew *c, struct curfew_err *err)
+static int begin_build(struct curfew *c, bool trial, struct curfew_err *err)
 {
 	struct cfw_policy_config config;
 	cfw_policy_config_default(&config);
@@ -129,6 +129,8 @@ static int begin_build(struct curfew *c, struct curfew_err *err)
 	st->kept = kept;
 	cfw_policy_stage(g->policy);
 	int rc = cfw_policy_keep(g->policy, kept) ? cfw_err_set(err, CURFEW_ENOMEM, "out of memory") : 0;
+	if (!rc && trial)
+		return cfw_trial_load(g, err);
 	for (size_t i = 0; !rc && i < c->nloads; i++) {
 		rc = cfw_load_again(g, &c->loads[i], err);
 		st->queued += i > 0;
@@ -184,8 +186,8 @@ static int go_on(struct curfew *c, struct cfw_value **what, struct curfew_err *e
 		return cfw_err_set(err, CURFEW_ETIMEOUT,
 				   "the new policy was not loaded within start_timeout: it still waits for something");
 	}
-	int rc = wait_settled(c, err);
-	return rc ? rc : cfw_swap(c, what, err);
+	int rc = st->trial ? 0 : wait_settled(c, err);
+	return rc || st->trial ? rc : cfw_swap(c, what, err);
 }
 
 void cfw_reload_step(struct curfew *c)
@@ -196,17 +198,27 @@ void cfw_reload_step(struct curfew *c)
 	if (c->spent)
 		cfw_stage_free(c, c->spent);
 	c->spent = NULL;
-	if (c->ended || (!c->reload_asked && !c->next))
+	if (c->ended || (!c->reload_asked && !c->next && !c->trial))
 		return;
-	if (!c->next) {
+	bool trial = c->next ? c->next->stage->trial : !c->reload_asked;
+	if (!c->next && trial) {
+		rc = begin_build(c, true, &err);
+	} else if (!c->next) {
 		if (c->opt.on_reload)
 			c->opt.on_reload(c->opt.ud, CURFEW_RELOAD_BEGINS);
 		c->reload_asked = false;
 		c->builds++;
-		rc = begin_build(c, &err);
+		rc = begin_build(c, false, &err);
 	}
 	if (!rc)
 		rc = go_on(c, &what, &err);
+	if (trial) {
+		if (rc <= 0 && c->next)
+			cfw_gen_refuse(c->next);
+		if (rc <= 0)
+			cfw_trial_end(c, rc ? &err : NULL);
+		return;
+	}
 	if (rc < 0) {
 		cfw_value_free(what);
 		refuse(c, &err);
@@ -220,7 +232,7 @@ void cfw_reload_step(struct curfew *c)
 uint64_t cfw_reload_deadline(const struct curfew *c)
 {
 	if (!c->next)
-		return c->reload_asked || c->spent ? 0 : CFW_NEVER;
+		return c->reload_asked || c->trial || c->spent ? 0 : CFW_NEVER;
 	const struct cfw_stage *st = c->next->stage;
 	return st->settled_by ? st->settled_by : st->until_ns;
 }

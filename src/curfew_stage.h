@@ -49,6 +49,7 @@ struct cfw_stage {
 	struct cfw_value *conf;
 	struct cfw_value *kept; /* what curfew.kept had when the build began */
 	uint64_t ruled;
+	bool trial;          /* it is thrown away in the end */
 	unsigned loading;    /* scripts that have not ended */
 	unsigned queued;     /* of those, not begun */
 	unsigned blocked;    /* that wait for what begins after the swap */

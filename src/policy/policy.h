@@ -125,6 +125,10 @@ static inline unsigned cfw_token_tag(cfw_token token)
 /* S7.1. Before anything is loaded: what its scripts begin at top level waits for cfw_policy_release, but for what they await; their
  * slices are short ones, one a step. */
 void cfw_policy_stage(struct cfw_policy *p);
+/* The error that its main script has where it waits for a command. */
+#define CFW_STAGED_WAITS                                                                                                       \
+	"a reload runs nothing before the new policy is in force, so its main script cannot wait for a command: give a "       \
+	"callback, or begin it in curfew.spawn"
 void cfw_policy_release(struct cfw_policy *p);
 /* S7.3: timers, tasks and subscriptions that belong to no request, hook or server end here, and nothing of the kind begins any
  * more. The tasks that wait for one of these tokens may hear the answer; they end when they wait again. */

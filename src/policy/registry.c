@@ -240,9 +240,7 @@ static int l_service(lua_State *L)
 	struct cfw_task *t = callback ? NULL : cfw_guard_may_wait(L);
 	cfw_convert_take(L, 2, name, 0);
 	if (t && p->staged && !strcmp(name, "exec")) /* S7.1 */
-		return cfw_raise(
-			L, "a reload runs nothing before the new policy is in force, so its main script cannot wait for a "
-			   "command: give a callback, or begin it in curfew.spawn");
+		return cfw_raise(L, CFW_STAGED_WAITS);
 	if (!t)
 		return service_callback(L, name);
 	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);

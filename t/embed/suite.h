@@ -582,6 +582,74 @@ static void test_bad(void)
 	ok(*curfew_version() != '\0', "the version: %s", curfew_version());
 }
 
+/* ---- would it load ---- */
+
+static void on_tried(void *ud, const struct curfew_err *err)
+{
+	struct host *h = ud;
+	tell("tried:%s", err ? "no" : "yes");
+	h->err = err ? *err : (struct curfew_err){0};
+}
+
+static int try_policy(struct host *h, const char *src)
+{
+	told[0] = '\0';
+	int rc = curfew_try(h->c, "policy.lua", src, strlen(src), on_tried, h, &h->err);
+	turn_until(h, rc || strstr(told, "tried:"));
+	return rc;
+}
+
+static void test_try(void)
+{
+	static const char *const bad[][2] = {
+		{"\nlocal = 1", "policy.lua:2: "},
+		{"\n\nerror 'on purpose'", "policy.lua:3: on purpose"},
+		{"require 'curfew'.on('SIGTRM', function() end)", "policy.lua:1: "},
+		{"require 'curfew'.configure { exit_timeot = '1s' }", "policy.lua:1: "},
+		{"for _ = 1, 2 do require 'curfew'.process { name = 'x', command = { 'true' } } end", "policy.lua:1: "},
+	};
+	static const char good[] = "local curfew = require 'curfew' curfew.find 'a':pre_stop(function() end) "
+				   "curfew.process { name = 'p', command = { '/nonexistent' } } "
+				   "curfew.spawn(function() error 'it runs' end) "
+				   "curfew.exec { 'sleep', '1000' } error 'and goes on'";
+	struct host h;
+	struct server a;
+	open_host(&h);
+	add(&h, &a, "a", NULL);
+	is_int(try_policy(&h, good), 0, "a policy is tried before the start");
+	if (!is_str(told, "tried:yes", "and would load: nothing begins that it begins at top level"))
+		tap_diag("%s", h.err.msg);
+	curfew_start(h.c);
+	turn_until(&h, is_state(&h, "started"));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		is_int(try_policy(&h, bad[i][0]), 0, "a bad one is tried");
+		is_str(told, "tried:no", "and would not load");
+		if (!ok(strstr(h.err.msg, bad[i][1]), "S7.1: with file and line"))
+			tap_diag("%s", h.err.msg);
+	}
+	try_policy(&h, good);
+	is_str(told, "tried:yes", "a good one is tried once more");
+	is_int(curfew_try(h.c, "x", "", 0, on_tried, &h, &h.err), 0, "one is asked for");
+	is_int(curfew_try(h.c, "x", "", 0, on_tried, &h, &h.err), CURFEW_ESTATE, "and another one at once: refused");
+	is_int(curfew_reload(h.c, on_tried, &h, &h.err), 0, "a reload meanwhile");
+	told[0] = '\0';
+	turn_until(&h, strstr(told, "yes tried:yes"));
+	is_str(told, "tried:yes tried:yes", "is done besides");
+	ok(!strstr(h.log, "refused") && !strstr(h.log, "it runs"), "the log has nothing of all that");
+	told[0] = '\0';
+	curfew_stop(h.c);
+	is_int(end_of(&h), 0, "the stop");
+	is_str(told, "lame:a:1 stop:a", "is that of the policy in force");
+	is_int(curfew_try(h.c, "x", "", 0, on_tried, &h, &h.err), CURFEW_ESTATE, "and nothing is tried after it");
+	close_host(&h);
+
+	open_host(&h);
+	is_int(curfew_try(h.c, "x", "", 0, on_tried, &h, &h.err), 0, "one that is not waited for");
+	told[0] = '\0';
+	close_host(&h);
+	is_str(told, "tried:no", "is answered by curfew_free");
+}
+
 /* ---- one of several processes ---- */
 
 static bool follow(void *ud)
@@ -991,6 +1059,7 @@ int main(void)
 	test_rules();
 	test_policy();
 	test_bad();
+	test_try();
 	test_leader();
 	test_alloc();
 	test_signals();
