@@ -52,9 +52,24 @@ refused('a wrong time', qr{invalid value}, curfew => "curfew_exit_timeout soon;\
 }
 {
 	my $mark = File::Temp->new(TMPDIR => 1, TEMPLATE => 'curfew-t-XXXXXX');
-	my ($rc, $out) = tried(policy => "io.open('$mark', 'w'):write 'ran'\n");
-	is($rc, 0, '-t of a policy that writes a file as it runs');
-	is(slurp("$mark"), '', 'does not run it');
+	my ($rc, $out) = tried(policy => "local curfew = require 'curfew'\n"
+		. "local function mark() io.open('$mark', 'w'):write 'ran' end curfew.spawn(mark) curfew.after(0, mark) curfew.exec({ 'sh', '-c', 'echo ran >$mark' }, mark)\n");
+	is($rc, 0, '-t of a policy that begins things');
+	is(slurp("$mark"), '', 'does not begin them');
+}
+
+# What only shows as it is loaded.
+refused('a trigger that is none', qr{curfew: \S+/policy\.lua:2: .*SIGTRM}, policy => "local curfew = require 'curfew'\ncurfew.on('SIGTRM', curfew.ignore)\n");
+refused('a name that is none', qr{policy\.lua:2: .*htpt.*did you mean}s, policy => "local curfew = require 'curfew'\ncurfew.htpt {}\n");
+refused('an error', qr{policy\.lua:1: on purpose}, policy => "error 'on purpose'\n");
+refused('servers that wait for each other', qr{policy\.lua:2: .*servers that wait for each other: b -> a -> b},
+	policy => "local c = require 'curfew'\nlocal a = c.server { name = 'a' } local b = c.server { name = 'b' } a:after(b) b:after(a)\n");
+{
+	my ($rc, $out) = tried(policy => "local c = require 'curfew'\nassert(c.find 'nginx', 'no nginx') c.find('nginx'):pre_stop(function() end)\n");
+	is($rc, 0, 'nginx is there as it is tried') or diag $out;
+	($rc, $out) = tried(policy => "while true do end\n");
+	is($rc, 1, 'a policy that loops as it loads: refused');
+	like($out, qr{policy\.lua:1}, 'with its line');
 }
 
 # A policy that is read by the master alone: workers, who may not read it, have it.

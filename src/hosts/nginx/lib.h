@@ -15,6 +15,7 @@
 	X(load)                                                                                                                \
 	X(load_file)                                                                                                           \
 	X(start)                                                                                                               \
+	X(try)                                                                                                                 \
 	X(server_new)                                                                                                          \
 	X(server_started)                                                                                                      \
 	X(server_stopped)                                                                                                      \

@@ -1,6 +1,9 @@
 /* module.c: the directives, and the calls that nginx makes. */
 #include "module.h"
 
+#include <grp.h>
+#include <poll.h>
+
 static void *create_conf(ngx_cycle_t *cycle);
 static char *init_conf(ngx_cycle_t *cycle, void *data);
 static ngx_int_t init_module(ngx_cycle_t *cycle);
@@ -68,24 +71,6 @@ static void *create_conf(ngx_cycle_t *cycle)
 	conf->watch = NGX_CONF_UNSET;
 	conf->lame_duck = NGX_CONF_UNSET;
 	return conf;
-}
-
-/* What can fail is done here: a reload is refused then, where init_module could only end the master. */
-static char *init_conf(ngx_cycle_t *cycle, void *data)
-{
-	struct ngx_curfew_conf *conf = data;
-	ngx_conf_init_msec_value(conf->exit_timeout, 0);
-	ngx_conf_init_uint_value(conf->term, NGX_CURFEW_FAST);
-	ngx_conf_init_uint_value(conf->mode, NGX_CURFEW_WORKER);
-	ngx_conf_init_value(conf->watch, 0);
-	ngx_conf_init_value(conf->lame_duck, 1);
-	if (!conf->policy.len)
-		return NGX_CONF_OK;
-	conf->shared = ngx_curfew_shared_new(cycle->pool);
-	if (conf->shared)
-		return NGX_CONF_OK;
-	ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "curfew: no shared memory");
-	return NGX_CONF_ERROR;
 }
 
 static char *set_library(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
@@ -176,6 +161,102 @@ static char *set_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 	if (read_policy(cf, &conf->policy, &conf->text) != NGX_OK || check_policy(cf, conf) != NGX_OK)
 		return NGX_CONF_ERROR;
 	return NGX_CONF_OK;
+}
+
+/* ---- the trial ---- */
+
+enum { TRIAL_S = 20 }; /* load_limit, five seconds of CPU time, comes first */
+
+struct trial {
+	bool over;
+	struct curfew_err err;
+};
+
+static void on_tried(void *ud, const struct curfew_err *err)
+{
+	struct trial *t = ud;
+	t->over = true;
+	if (err)
+		t->err = *err;
+}
+
+/* In a child of our own, with a worker's rights: what a script does as it loads is done there, and to nobody else. */
+static void run_trial(ngx_cycle_t *cycle, const struct ngx_curfew_conf *conf, int out)
+{
+	const ngx_core_conf_t *core = (ngx_core_conf_t *)ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+	struct curfew_options o = {.size = sizeof o, .on_exit = on_code};
+	struct curfew_server_options server = {.size = sizeof server, .name = "nginx"};
+	struct trial t;
+	struct pollfd p;
+	struct curfew *c;
+	ngx_memzero(&t, sizeof t);
+	signal(SIGALRM, SIG_DFL);
+	alarm(TRIAL_S);
+	if (geteuid() == 0 &&
+	    (setgid(core->group) || (core->username && initgroups(core->username, core->group)) || setuid(core->user)))
+		_exit(0);
+	c = ngx_curfew_lib.new(&o, &t.err);
+	if (c && ngx_curfew_lib.server_new(c, &server, &t.err) &&
+	    ngx_curfew_lib.try(c, (char *)conf->policy.data, (char *)conf->text.data, conf->text.len, on_tried, &t, &t.err) ==
+		    0) {
+		p = (struct pollfd){.fd = ngx_curfew_lib.fd(c), .events = POLLIN};
+		while (!t.over && (poll(&p, 1, -1) >= 0 || ngx_errno == EINTR))
+			ngx_curfew_lib.step(c);
+	}
+	if (t.err.code && write(out, t.err.msg, ngx_strlen(t.err.msg)) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+/* NGX_OK, or NGX_ERROR and said why. */
+static ngx_int_t try_policy(ngx_cycle_t *cycle, const struct ngx_curfew_conf *conf)
+{
+	char why[1024];
+	size_t n = 0;
+	ssize_t got;
+	int ends[2], status = 0;
+	pid_t pid;
+	if (pipe(ends))
+		return NGX_OK;
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		run_trial(cycle, conf, ends[1]);
+	}
+	close(ends[1]);
+	while (pid > 0 && n < sizeof why - 1 &&
+	       ((got = read(ends[0], why + n, sizeof why - 1 - n)) > 0 || (got < 0 && ngx_errno == EINTR)))
+		n += got > 0 ? (size_t)got : 0;
+	why[n] = '\0';
+	close(ends[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && ngx_errno == EINTR)
+		;
+	if (!n && WIFSIGNALED(status))
+		n = (size_t)snprintf(why, sizeof why, "%s: it has not loaded within %d seconds", conf->policy.data, TRIAL_S);
+	if (!n)
+		return NGX_OK;
+	ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "curfew: %s", why);
+	return NGX_ERROR;
+}
+
+/* What can fail is done here: a reload is refused then, where init_module could only end the master. */
+static char *init_conf(ngx_cycle_t *cycle, void *data)
+{
+	struct ngx_curfew_conf *conf = data;
+	ngx_conf_init_msec_value(conf->exit_timeout, 0);
+	ngx_conf_init_uint_value(conf->term, NGX_CURFEW_FAST);
+	ngx_conf_init_uint_value(conf->mode, NGX_CURFEW_WORKER);
+	ngx_conf_init_value(conf->watch, 0);
+	ngx_conf_init_value(conf->lame_duck, 1);
+	if (!conf->policy.len)
+		return NGX_CONF_OK;
+	if (try_policy(cycle, conf) != NGX_OK)
+		return NGX_CONF_ERROR;
+	conf->shared = ngx_curfew_shared_new(cycle->pool);
+	if (conf->shared)
+		return NGX_CONF_OK;
+	ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno, "curfew: no shared memory");
+	return NGX_CONF_ERROR;
 }
 
 /* ---- processes ---- */
