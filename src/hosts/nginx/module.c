@@ -250,7 +250,7 @@ static char *init_conf(ngx_cycle_t *cycle, void *data)
 	ngx_conf_init_value(conf->lame_duck, 1);
 	if (!conf->policy.len)
 		return NGX_CONF_OK;
-	if (try_policy(cycle, conf) != NGX_OK)
+	if (ngx_test_config && try_policy(cycle, conf) != NGX_OK)
 		return NGX_CONF_ERROR;
 	conf->shared = ngx_curfew_shared_new(cycle->pool);
 	if (conf->shared)
