@@ -196,16 +196,26 @@ static void end_hurry(struct cfw_policy *p, uint64_t now_ns)
 	lua_gc(p->L, LUA_GCRESTART);
 }
 
-/* Of the hooks that are ready the first one of another server than the last: one that has many is no reason for others to wait. */
-static struct cfw_task **next_urgent(struct cfw_policy *p)
+/* After a slice that took long: what else of this server is ready goes behind the others. */
+static void demote(struct cfw_policy *p, cfw_id server)
 {
-	struct cfw_task **at = &p->urgent.first;
-	while (*at && cfw_call_server(*at) == p->urgent_server)
-		at = &(*at)->next;
-	if (!*at)
-		at = &p->urgent.first;
-	p->urgent_server = cfw_call_server(*at);
-	return at;
+	struct cfw_queue *q = &p->urgent, last;
+	last.end = &last.first;
+	struct cfw_task **at = &q->first, *t;
+	while ((t = *at)) {
+		if (cfw_call_server(t) != server) {
+			at = &t->next;
+			continue;
+		}
+		*at = t->next;
+		*last.end = t;
+		last.end = &t->next;
+	}
+	*last.end = NULL;
+	if (last.end == &last.first)
+		return;
+	*at = last.first;
+	q->end = last.end;
 }
 
 static struct cfw_task *next_ready(struct cfw_policy *p)
@@ -214,10 +224,10 @@ static struct cfw_task *next_ready(struct cfw_policy *p)
 	p->urgent_next = q == &p->ready;
 	if (!q->first)
 		return NULL;
-	struct cfw_task **at = q == &p->urgent ? next_urgent(p) : &q->first, *t = *at;
-	*at = t->next;
-	if (q->end == &t->next)
-		q->end = at;
+	struct cfw_task *t = q->first;
+	q->first = t->next;
+	if (!q->first)
+		q->end = &q->first;
 	return t;
 }
 
@@ -233,7 +243,12 @@ void cfw_policy_step(struct cfw_policy *p, uint64_t now_ns)
 	cfw_finalizers_step(p);
 	cfw_timers_run(&p->timers, now_ns);
 	for (int i = 0; i < BATCH && cfw_time_now() - began < BATCH_NS && (t = next_ready(p)); i++) {
+		bool urgent = !p->urgent_next; /* as next_ready has left it */
+		cfw_id server = cfw_call_server(t);
+		uint64_t ran_ns = cfw_time_now();
 		cfw_task_run(t);
+		if (urgent && p->urgent.first && cfw_time_now() - ran_ns >= CFW_MS)
+			demote(p, server);
 		cfw_memory_relieve(p);
 		if (p->staged)
 			break; /* the others' turn */

@@ -22,6 +22,7 @@ struct cfw_rule {
 	char *custom; /* CFW_T_CUSTOM */
 	int ref;      /* a function, or a decision that stands for itself */
 	char *where;
+	uint64_t spent_ns, seen_ns; /* CPU time that it has used and not regained; when it was asked last */
 };
 
 /* One question under way. */
@@ -179,6 +180,15 @@ static bool matches(const struct cfw_rule *r, const struct ask *a)
 	return r->kind != CFW_T_CUSTOM || (a->text && !strcmp(r->custom, a->text));
 }
 
+/* A rule that takes long is asked for a tenth of the time: who raises triggers by the hundred holds up nobody (S4.12). */
+static bool may_be_asked(struct cfw_rule *r, const struct cfw_policy *p)
+{
+	uint64_t now = cfw_policy_now(p), regained = (now - r->seen_ns) / 10;
+	r->spent_ns = cfw_time_left(r->seen_ns ? regained : 0, r->spent_ns);
+	r->seen_ns = now;
+	return r->fallback || r->spent_ns < p->config.hook_cpu_limit_ns;
+}
+
 /* Rules of one level that are for every trigger, or that name this one: the newest first. */
 static bool ask_rules(struct ask *a, bool fallback, bool any)
 {
@@ -191,10 +201,16 @@ static bool ask_rules(struct ask *a, bool fallback, bool any)
 			complain(a, "it was not asked: newer ones have used up their time", NULL, NULL);
 			return false;
 		}
+		if (!may_be_asked(&p->rules[i], p)) {
+			complain(a, "it was not asked: it has used up its time", NULL, NULL);
+			continue;
+		}
+		p->guard.spent_ns = 0;
 		char *text = NULL;
 		if (cfw_guard_protect(p, call_rule, a, &text))
 			complain(a, "it failed", text ? text : "not enough memory", NULL);
 		free(text);
+		p->rules[i].spent_ns += p->guard.spent_ns; /* a rule may add others, none goes */
 	}
 	return a->decision.what != CFW_D_NONE;
 }

@@ -79,7 +79,6 @@ struct cfw_policy {
 	struct cfw_slots tasks, timed, requests, subs; /* tasks: of struct cfw_task *; timed: of struct cfw_timed * */
 	struct cfw_queue ready, urgent; /* urgent: the promises of a stop; by turns with the rest, however many those are */
 	bool urgent_next;
-	cfw_id urgent_server;                /* whose hook was the last */
 	struct cfw_task *loads, **loads_end; /* main scripts that wait for their turn */
 	bool loading;                        /* one of them runs */
 	bool start_asked;                    /* S3.7: load_limit is over */

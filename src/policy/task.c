@@ -51,9 +51,14 @@ struct cfw_task *cfw_task_new(struct cfw_policy *p, enum cfw_task_kind kind)
 
 /* What a stop has promised, hooks and functions that stop a server, does not stand in line behind what scripts have begun by the
  * thousand (S4.12). */
+bool cfw_task_is_urgent(const struct cfw_task *t)
+{
+	return t->kind == CFW_TASK_HOOK || t->kind == CFW_TASK_SERVER;
+}
+
 static struct cfw_queue *queue_of(const struct cfw_task *t)
 {
-	return t->kind == CFW_TASK_HOOK || t->kind == CFW_TASK_SERVER ? &t->p->urgent : &t->p->ready;
+	return cfw_task_is_urgent(t) ? &t->p->urgent : &t->p->ready;
 }
 
 void cfw_task_ready(struct cfw_task *t)
@@ -176,7 +181,8 @@ struct cfw_budget cfw_task_budget(const struct cfw_task *t)
 	if (t->kind == CFW_TASK_MAIN && !t->p->start_asked)
 		return (struct cfw_budget){cfw_time_left(t->load_spent_ns, c->load_limit_ns), c->load_limit_ns, "load_limit",
 					   false};
-	struct cfw_budget budget = {c->hook_cpu_limit_ns, c->hook_cpu_limit_ns, "hook_cpu_limit", false};
+	struct cfw_budget budget = {cfw_time_left(t->turns_ns, c->hook_cpu_limit_ns), c->hook_cpu_limit_ns, "hook_cpu_limit",
+				    false};
 	const struct cfw_conversation *r = cfw_request_get(t->p, t->request);
 	if (r && c->request_cpu_limit_ns != CFW_NEVER) {
 		uint64_t left = cfw_time_left(r->cpu_ns, c->request_cpu_limit_ns);
@@ -294,7 +300,9 @@ void cfw_task_run(struct cfw_task *t)
 		cfw_finalizer_ran(p, p->guard.spent_ns);
 	bool worn = cfw_request_charge(p, t->request, p->guard.spent_ns);
 	keep_chain(t);
-	if (t->end == CFW_END_WAIT && t->state == CFW_TASK_RUNNING) /* its slice was over, and that is all */
+	bool goes_on = t->end == CFW_END_WAIT && t->state == CFW_TASK_RUNNING; /* its turn was over, and that is all */
+	t->turns_ns = goes_on && !p->staged ? t->turns_ns + p->guard.spent_ns : 0;
+	if (goes_on)
 		cfw_task_ready(t);
 	if (t->end == CFW_END_WAIT && worn) {
 		wear_out(t);

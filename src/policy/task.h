@@ -70,6 +70,7 @@ struct cfw_task {
 	lua_State **chain; /* coroutines of the script between co and the wait, innermost first */
 	size_t chain_n;
 	cfw_id timed, sub; /* of a callback: the timer or subscription that lends its function */
+	uint64_t turns_ns; /* CPU time of the turns since it last waited */
 	uint64_t load_spent_ns;
 	bool limit;     /* its failure is one of a limit: CPU, memory or stack */
 	int64_t memory; /* charged to it; what runs for a request is charged to that */
@@ -163,7 +164,8 @@ void cfw_events_free(struct cfw_policy *p); /* subscriptions, and what was not t
 /* calls.c */
 /* Look at the nres results on t->co of a server's function. */
 void cfw_call_results(struct cfw_task *t, int nres);
-void cfw_call_begins(const struct cfw_task *t); /* of a hook: just before its first slice */
+void cfw_call_begins(const struct cfw_task *t);    /* of a hook: just before its first slice */
+bool cfw_task_is_urgent(const struct cfw_task *t); /* a hook, or a function of a server */
 bool cfw_call_is_over(const struct cfw_task *t);
 cfw_id cfw_call_server(const struct cfw_task *t); /* of a hook or a server's function: whose; 0: a global hook */
 /* After the margin it may go on: a call of the stop, or what a late one has begun. */

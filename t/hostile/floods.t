@@ -27,15 +27,24 @@ for (
 	['hooks of its own', 'for i = 1, 200 do evil:pre_stop(function() curfew.spawn(function() while true do end end) while true do end end) end'],
 	['tasks that were there before', 'curfew.subscribe("stop", function() end) for i = 1, 1000 do curfew.spawn(function() while curfew.state ~= "stopping" do curfew.sleep(0.05) end while true do end end) end'],
 	['rules that loop', 'for i = 1, 1000 do curfew.on("SIGTERM", function() while true do end end) end'],
+	['triggers by the hundred', 'curfew.on("custom:x", function() while true do end end) curfew.after(0.05, function() for i = 1, 200 do curfew.trigger "custom:x" end curfew.log.info "> flooded" end)', 'flooded'],
+	['triggers whose rule takes just less than its limit', 'curfew.on("custom:x", function() busy(0.09) return curfew.ignore end) curfew.after(0.05, function() for i = 1, 200 do curfew.trigger "custom:x" end curfew.log.info "> flooded" end)', 'flooded'],
+	['triggers by its hook', 'curfew.on("custom:x", function() while true do end end) evil:pre_stop(function() for i = 1, 1000 do curfew.trigger "custom:x" end end)'],
+	['tasks that fail', 'curfew.on("rejection", function() busy(0.09) return curfew.ignore end) curfew.after(0.05, function() for i = 1, 200 do curfew.spawn(error, "x") end curfew.log.info "> flooded" end)', 'flooded'],
+	['two servers with many hooks, in an abort', 'for k = 1, 2 do local z = curfew.server { name = "z" .. k, start = function() end, stop = function() end } for i = 1, 40 do z:pre_stop(function() while true do end end) end end', undef, 'HUP'],
+	['many servers with a hook that loops', 'for k = 1, 50 do local z = curfew.server { name = "z" .. k, start = function() end, stop = function() end } z:pre_stop(function() while true do end end) end'],
+	['the same in an abort', 'for k = 1, 50 do local z = curfew.server { name = "z" .. k, start = function() end, stop = function() end } z:pre_stop(function() while true do end end) end', undef, 'HUP'],
 	['rules for everything', 'for i = 1, 1000 do curfew.on("*", function() while true do end end) end'],
 ) {
-	my ($name, $flood) = @$_;
+	my ($name, $flood, $mark, $signal) = @$_;
 	my $r = curfew(before => ['--exit-timeout', '3s'], policy => "$TWO$flood\n");
-	$r->wait_log(qr/started 2 servers/);
-	$r->signal('TERM');
+	$r->wait_log(qr/started \d+ servers/);
+	$r->wait_log(qr/> $mark/) if $mark;
+	$r->signal($signal // 'TERM');
 	my $code = $r->wait_exit;
 	ok($code == 0 || $code == 1 || $code == 255, "$name: the end, within its timeout ($code)");
-	is(join(', ', @{ $r->marks }[0, 1]), 'begun, went on', "$name: the other server's pre_stop hook ran") or diag $r->log =~ s/traceback="[^\n]*//gr;
+	my @marks = grep { $_ ne 'flooded' } @{ $r->marks };
+	is(join(', ', @marks[0, 1]), 'begun, went on', "$name: the other server's pre_stop hook ran") or diag $r->log =~ s/traceback="[^\n]*//gr;
 	unlike($r->log, qr/the loop stalled|the exit timeout has come\b.*\n.*killed/, "$name: the loop turned");
 }
 
