@@ -185,9 +185,16 @@ static void reply(struct curfew *c, const struct cfw_action *a)
 		cfw_waiter_answer(c, a->request, &err);
 		return;
 	}
-	cfw_err_set(&err, a->outcome == CFW_CUT ? CURFEW_ETIMEOUT : CURFEW_ESTATE, "%s%s%s", server.name ? server.name : "",
-		    server.name ? ": " : "",
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(c->core, &stop);
+	bool overtaken = a->outcome == CFW_CUT && server.name && stop.running;
+	cfw_err_set(&err,
+		    overtaken               ? CURFEW_ECANCELED
+		    : a->outcome == CFW_CUT ? CURFEW_ETIMEOUT
+					    : CURFEW_ESTATE,
+		    "%s%s%s", server.name ? server.name : "", server.name ? ": " : "",
 		    text && text->text      ? text->text
+		    : overtaken             ? "a stop of all has come in between"
 		    : a->outcome == CFW_CUT ? "passed its time"
 		    : server.name           ? "not ready in time"
 					    : "failed");

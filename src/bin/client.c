@@ -224,6 +224,13 @@ static int refused(const struct cfw_client *c, const struct answer *a)
 		cfw_buf_put_safe(&b, message, strlen(message));
 	else
 		cfw_buf_printf(&b, "the answer has status %d", a->status);
+	if (c->json && v) {
+		struct cfw_buf whole; /* as it came, for programs */
+		cfw_buf_init(&whole);
+		cfw_view_put_json(&whole, v);
+		printf("%s\n", whole.data ? whole.data : "");
+		cfw_buf_clear(&whole);
+	}
 	fprintf(stderr, "curfew %s: %s\n", c->command->name, b.data ? b.data : "refused");
 	cfw_buf_clear(&b);
 	cfw_value_free(v);

@@ -46,6 +46,23 @@ int cfw_journal_reserve(struct cfw_core *c, size_t n)
 	return 0;
 }
 
+/* Any number of them may come, from scripts and from outside: what servers and hooks do has as many places as all of these. */
+static bool of_any_number(const struct cfw_journal_entry *e)
+{
+	switch (e->what) {
+	case CFW_J_TRIGGER:
+	case CFW_J_DECISION:
+	case CFW_J_REFUSED:
+	case CFW_J_LATE:
+	case CFW_J_EXTEND:
+	case CFW_J_HURRY:
+	case CFW_J_SKIP:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool of_one_thing(const struct cfw_journal_entry *e)
 {
 	switch (e->what) {
@@ -75,7 +92,7 @@ void cfw_journal_put(struct cfw_core *c, const struct cfw_journal_entry *entry)
 	uint64_t seq = ++r->seq;
 	if (r->in_stop) {
 		size_t mine = (size_t)(seq - r->stop_seq - r->dropped_in_stop);
-		if (mine >= places - (of_one_thing(entry) ? LAST_PLACES : 0)) {
+		if (mine >= places - (of_one_thing(entry) ? LAST_PLACES : 0) || (of_any_number(entry) && mine >= places / 2)) {
 			r->dropped_in_stop++;
 			return;
 		}

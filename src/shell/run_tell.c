@@ -133,6 +133,10 @@ static void on_journal(void *ud)
 		r->logged = from - 1;
 	cfw_logger_hold(r->logger, true);
 	while ((e = cfw_core_journal(core, r->logged + 1))) {
+		if (e->seq > r->logged + 1)
+			cfw_log_at(cfw_logger_log(r->logger), CFW_WARN,
+				   "%llu events are left out of log and timeline: more came than they hold",
+				   (unsigned long long)(e->seq - r->logged - 1));
 		r->logged = e->seq;
 		struct cfw_journal_entry mine = *e; /* what follows may move it */
 		cfw_view_log(core, &mine, cfw_logger_log(r->logger), curfew_text, r->curfew);

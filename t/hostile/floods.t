@@ -48,6 +48,25 @@ for (
 	unlike($r->log, qr/the loop stalled|the exit timeout has come\b.*\n.*killed/, "$name: the loop turned");
 }
 
+# What servers and hooks do is told, whatever number of triggers there is.
+{
+	my $r = curfew(before => ['--black-box', 'box'], policy => <<'LUA');
+local curfew = require "curfew"
+local a = curfew.server { name = "a", start = function() end, stop = function() end }
+curfew.on("custom:x", curfew.ignore)
+a:pre_stop(function() end, { name = "first" })
+curfew.pre_stop(function() for i = 1, 2000 do curfew.trigger "custom:x" end end, { name = "many" })
+a:post_stop(function() end, { name = "last" })
+LUA
+	$r->wait_log(qr/started 1 server/);
+	$r->signal('TERM');
+	is($r->wait_exit, 0, 'a stop with two thousand triggers');
+	like($r->log, qr/pre_stop "many" .*took.*a: pre_stop "first" .*took.*a: stopped/s, 'its hooks and servers are logged') or diag substr $r->log, -3000;
+	like($r->log, qr/WARN  \d+ events are left out of log and timeline/, 'and that some of the rest is not');
+	my $timeline = `$Curfew::BIN timeline --file $r->{dir}/box`;
+	unlike($timeline, qr/cut/, 'no hook that ended is drawn as cut') or diag $timeline;
+	like($timeline, qr/pre_stop first.*post_stop last/s, 'and all are there');
+}
 # One request's.
 {
 	my $r = curfew(before => ['--exit-timeout', '3s'], policy => <<'LUA');
