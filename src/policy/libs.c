@@ -71,6 +71,22 @@ static int l_dofile(lua_State *L)
 	return end_dofile(L, 0, 0);
 }
 
+/* Where a module was looked for, as package.searchpath says it: it may be written there later, and who watches is to see that. */
+static void note_absent(lua_State *L, const char *tried)
+{
+	const struct cfw_policy *p = cfw_policy_of(L);
+	char path[4096];
+	const char *at = tried, *end;
+	while (p->ops->on_source && at && (at = strstr(at, "no file '")) && (end = strchr(at += 9, '\''))) {
+		if ((size_t)(end - at) < sizeof path) {
+			memcpy(path, at, (size_t)(end - at));
+			path[end - at] = '\0';
+			p->ops->on_source(p->ud, path);
+		}
+		at = end;
+	}
+}
+
 /* package.searchers[2]: a Lua file, as text. */
 static int search_lua(lua_State *L)
 {
@@ -84,8 +100,10 @@ static int search_lua(lua_State *L)
 		if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
 			return luaL_error(L, "'package.path' must be a string");
 		lua_call(L, 2, 2);
-		if (lua_isnil(L, -2))
+		if (lua_isnil(L, -2)) {
+			note_absent(L, lua_tostring(L, -1));
 			return 1; /* where it was looked for */
+		}
 		lua_pop(L, 1);
 	}
 	const char *file = lua_tostring(L, -1);

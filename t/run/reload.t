@@ -479,6 +479,20 @@ for my $how (['--watch', '', ['--watch']], ['configure', 'curfew.configure { wat
 	is(stop_it($r), 0, 'and it stops well');
 }
 
+# A module that is not there yet when the policy asks for it.
+{
+	my $r = run_it('curfew.server { name = "s" }' . " $UP", before => ['--watch']);
+	$r->wait_log(qr/> up/);
+	rename_in($r, 'policy.lua', $HEAD . 'local m = require "later" mark("later", m) curfew.server { name = "s" }');
+	$r->wait_log(qr/reload: refused.*module 'later' not found/s);
+	spew("$r->{dir}/later.lua", 'return = 1');
+	$r->wait_log(qr/later\.lua:1: /);
+	spew("$r->{dir}/later.lua", 'return "came"');
+	$r->wait_log(qr/> later came/);
+	pass('a module that is written after the policy that asks for it is seen, and mended, too');
+	is(stop_it($r), 0, 'and it stops well');
+}
+
 # Who asks after the files were read hears of them as they are now, not of the build before.
 {
 	my $r = run_it('curfew.server { name = "s" } curfew.on("reload", function() mark "asked" return curfew.reload end)' . " $UP", before => ['--control', 'c.sock']);
