@@ -37,6 +37,7 @@ struct cfw_embed {
 	uint64_t logged;             /* entries of the journal */
 	struct cfw_host_hook *hooks;
 	size_t nhooks, hooks_cap;
+	uint32_t calling; /* the run of the hook that is inside its function; 0 */
 	struct cfw_host_rule *rules;
 	size_t nrules, rules_cap;
 	struct cfw_slots requests;
@@ -48,6 +49,7 @@ extern const struct cfw_kind cfw_host_kind;
 
 /* curfew_hooks.c */
 void cfw_host_hook_call(struct curfew *c, const struct cfw_hook_call *call);
+void cfw_host_hook_exits(struct curfew *c); /* S4.9: exit(3) within a hook completes it */
 void cfw_host_hook_cut(struct curfew *c, cfw_id hook, uint32_t run);
 /* Before a swap, which drops all hooks: those of servers that stay, and the global ones, are staged in front of the new policy's. */
 int cfw_host_hooks_stage(struct cfw_gen *g, struct curfew_err *err);

@@ -85,7 +85,16 @@ void cfw_host_hook_call(struct curfew *c, const struct cfw_hook_call *call)
 	};
 	cfw_hook_begins(c, call->run);
 	h->run = call->run;
+	uint32_t before = c->embed->calling;
+	c->embed->calling = call->run;
 	h->fn(h->ud, &view);
+	c->embed->calling = before;
+}
+
+void cfw_host_hook_exits(struct curfew *c)
+{
+	if (c->embed && c->embed->calling)
+		curfew_hook_done(c, c->embed->calling, NULL);
 }
 
 void cfw_host_hook_cut(struct curfew *c, cfw_id hook, uint32_t run)

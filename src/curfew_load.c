@@ -41,6 +41,8 @@ static int load(struct curfew *c, const char *chunk, const char *src, size_t n, 
 
 int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
 {
+	if (!chunk || !src)
+		return cfw_err_set(err, CURFEW_EINVAL, "curfew_load: no text, or no name for it");
 	int rc = load(c, chunk, src, n, err);
 	return rc ? rc : remember(c, chunk, src, n, err);
 }
@@ -133,6 +135,8 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 	char key[4096 + 8], *own = NULL;
 	const char *from = path;
 	size_t n = 0;
+	if (!path)
+		return cfw_err_set(err, CURFEW_EINVAL, "curfew_load_file: no path");
 	snprintf(key, sizeof key, "policy:%s", path);
 	const char *src = c->opt.find_source ? c->opt.find_source(c->opt.ud, key, &from, &n) : NULL;
 	if (c->opt.on_source)
@@ -208,6 +212,8 @@ int curfew_stop(struct curfew *c)
 int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
 {
 	struct cfw_trigger t = {0};
+	if (!name)
+		return cfw_err_set(err, CURFEW_EINVAL, "curfew_trigger: no name");
 	if (strncmp(name, "custom:", 7) == 0 && name[7]) {
 		t.kind = CFW_T_CUSTOM;
 		return cfw_raise_trigger(c->gen, &t, name, NULL);

@@ -117,6 +117,8 @@ static void disown(struct cfw_own *o, int signo)
 
 int curfew_own_signals(struct curfew *c, const int *signals, size_t n, struct curfew_err *err)
 {
+	if (n && !signals)
+		return cfw_err_set(err, CURFEW_EINVAL, "curfew_own_signals: no signals");
 	for (size_t i = 0; i < n; i++)
 		if (!may_be_caught(signals[i]))
 			return cfw_err_set(err, CURFEW_EINVAL, "curfew_own_signals: signal %d is none that can be a trigger",
@@ -153,6 +155,10 @@ static void on_process_exit(int status, void *nothing)
 	struct curfew *c = atomic_load(&exit_owner);
 	if (!c || exit_pid != getpid() || curfew_ended(c, NULL))
 		return;
+	on_exit(on_process_exit,
+		NULL); /* a hook of this very stop may call exit as well; without memory that ends the process */
+	if (c->stepping)
+		cfw_host_hook_exits(c);
 	int code = c->stepping ? curfew_exit_inside(c, status) : cfw_exit_outside(c, status);
 	fflush(NULL);
 	_exit(code); /* handlers registered before ours are not called: exit(3) cannot be told another code */

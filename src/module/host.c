@@ -16,7 +16,8 @@ __attribute__((visibility("default"))) int luaopen_curfew_host(lua_State *L);
 struct host {
 	struct curfew *c; /* NULL: closed */
 	lua_State *L;     /* the program's main thread */
-	int functions;    /* a table: log, on_exit, and for each server's name its own */
+	int functions;    /* a table: log, on_exit */
+	int servers;      /* and one of definitions by name */
 	bool inside;      /* a function of the program runs, called by us */
 };
 
@@ -45,13 +46,10 @@ static int answer(lua_State *L, int rc, const struct curfew_err *err)
 /* Push functions[name], or functions[server][name]; false: there is none. */
 static bool push(const struct host *h, const char *server, const char *name)
 {
-	lua_rawgeti(h->L, LUA_REGISTRYINDEX, h->functions);
-	if (server) {
-		lua_getfield(h->L, -1, server);
-		lua_remove(h->L, -2);
-	}
-	if (lua_istable(h->L, -1)) {
-		lua_getfield(h->L, -1, name);
+	lua_rawgeti(h->L, LUA_REGISTRYINDEX, server ? h->servers : h->functions);
+	for (int i = server ? 0 : 1; i < 2 && lua_istable(h->L, -1); i++) { /* raw: nothing of the program's runs here */
+		lua_pushstring(h->L, i ? name : server);
+		lua_rawget(h->L, -2);
 		lua_remove(h->L, -2);
 	}
 	if (lua_isfunction(h->L, -1))
@@ -214,7 +212,7 @@ static int l_server(lua_State *L)
 		free_server(s);
 		return answer(L, -1, &err);
 	}
-	lua_rawgeti(L, LUA_REGISTRYINDEX, h->functions);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, h->servers);
 	lua_pushvalue(L, 2);
 	lua_setfield(L, -2, name);
 	lua_pushlightuserdata(L, s); /* to be freed with the host */
@@ -356,11 +354,12 @@ static int l_close(lua_State *L)
 		return luaL_error(L, "curfew.host: close it later, not from within one of its functions");
 	curfew_free(h->c);
 	h->c = NULL;
-	lua_rawgeti(L, LUA_REGISTRYINDEX, h->functions);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, h->servers);
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
 		if (lua_islightuserdata(L, -1))
 			free_server(lua_touserdata(L, -1));
 	luaL_unref(L, LUA_REGISTRYINDEX, h->functions);
+	luaL_unref(L, LUA_REGISTRYINDEX, h->servers);
 	return 0;
 }
 
@@ -386,6 +385,8 @@ static int l_new(lua_State *L)
 	lua_pushvalue(L, 3);
 	lua_setfield(L, -2, "log");
 	h->functions = luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_newtable(L);
+	h->servers = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
 	h->L = lua_tothread(L, -1);
 	lua_pop(L, 1);

@@ -539,6 +539,18 @@ static void test_policy(void)
 	unlink(path);
 }
 
+static void test_null(void)
+{
+	struct host h;
+	open_host(&h);
+	is_int(curfew_load_file(h.c, NULL, &h.err), CURFEW_EINVAL, "no path");
+	is_int(curfew_load(h.c, NULL, "x", 1, &h.err), CURFEW_EINVAL, "no name");
+	is_int(curfew_load(h.c, "=x", NULL, 1, &h.err), CURFEW_EINVAL, "no text");
+	is_int(curfew_trigger(h.c, NULL, &h.err), CURFEW_EINVAL, "no trigger");
+	is_int(curfew_own_signals(h.c, NULL, 3, &h.err), CURFEW_EINVAL, "no signals");
+	close_host(&h);
+}
+
 static void test_bad(void)
 {
 	struct host h;
@@ -777,6 +789,17 @@ static void report_hook(void *ud, const struct curfew_hook *hook)
 	curfew_hook_done(k->h->c, hook->run, NULL);
 }
 
+/* exit(3) within a hook, once more while another one's exit is under way. */
+static void exit_in_hook(void *ud, const struct curfew_hook *hook)
+{
+	const struct hook *k = ud;
+	static const char mark[] = "hook";
+	ssize_t n = write((int)(intptr_t)k->name, mark, sizeof mark - 1);
+	(void)n;
+	(void)hook;
+	exit(9);
+}
+
 static struct curfew_decision call_exit(void *ud, const struct curfew_trigger_info *t)
 {
 	(void)ud, (void)t;
@@ -784,7 +807,7 @@ static struct curfew_decision call_exit(void *ud, const struct curfew_trigger_in
 }
 
 /* A child that exits: from main, or from within a callback; what its hook wrote. */
-static int exits(bool inside, int code, char *out)
+static int exits(bool inside, int code, curfew_hook_fn *fn, char *out)
 {
 	int pipes[2];
 	if (pipe(pipes))
@@ -794,14 +817,19 @@ static int exits(bool inside, int code, char *out)
 	if (pid == 0) {
 		loop_open(); /* none that the parent has, too */
 		struct host h;
-		struct server a;
+		struct server a, b;
 		struct hook k = {.name = (const char *)(intptr_t)pipes[1]};
 		open_host(&h);
 		k.h = &h;
 		add(&h, &a, "a", NULL);
-		struct curfew_hook_options o = {
-			.size = sizeof o, .server = a.id, .phase = CURFEW_PRE_STOP, .fn = report_hook, .ud = &k};
+		struct curfew_hook_options o = {.size = sizeof o, .server = a.id, .phase = CURFEW_PRE_STOP, .fn = fn, .ud = &k};
 		curfew_hook_new(h.c, &o, NULL);
+		if (fn == exit_in_hook) { /* and then another */
+			add(&h, &b, "b", NULL);
+			o.server = b.id;
+			o.fn = report_hook;
+			curfew_hook_new(h.c, &o, NULL);
+		}
 		curfew_on(h.c, "SIGUSR1", call_exit, NULL, NULL);
 		if (curfew_own_exit(h.c, NULL) || curfew_own_exit(h.c, NULL))
 			_exit(90);
@@ -814,8 +842,10 @@ static int exits(bool inside, int code, char *out)
 		_exit(91);
 	}
 	close(pipes[1]);
-	ssize_t n = read(pipes[0], out, 15);
-	out[n > 0 ? n : 0] = '\0';
+	size_t at = 0;
+	for (ssize_t n; at < 15 && (n = read(pipes[0], out + at, 15 - at)) > 0;)
+		at += (size_t)n;
+	out[at] = '\0';
 	close(pipes[0]);
 	return reap(pid);
 }
@@ -824,12 +854,14 @@ static void test_exit(void)
 {
 	char out[16];
 	struct host one, two;
-	is_int(exits(false, 0, out), 0, "S5.3: exit(0) ends with 0");
+	is_int(exits(false, 0, report_hook, out), 0, "S5.3: exit(0) ends with 0");
 	is_str(out, "hook", "and the hook has run");
-	is_int(exits(false, 5, out), 5, "S5.3: exit(5) with 5");
+	is_int(exits(false, 5, report_hook, out), 5, "S5.3: exit(5) with 5");
 	is_str(out, "hook", "and the hook has run");
-	is_int(exits(true, 0, out), 6, "S5.3: exit(6) within a callback with 6");
+	is_int(exits(true, 0, report_hook, out), 6, "S5.3: exit(6) within a callback with 6");
 	is_str(out, "hook", "and the hook has run");
+	is_int(exits(false, 0, exit_in_hook, out), 9, "S4.9: exit(9) within a hook of the stop that exit(0) began: 9");
+	is_str(out, "hookhook", "and the hooks of the others run all the same");
 	open_host(&one);
 	open_host(&two);
 	is_int(curfew_own_exit(one.c, &one.err), 0, "the exit has one owner");
@@ -1059,6 +1091,7 @@ int main(void)
 	test_rules();
 	test_policy();
 	test_bad();
+	test_null();
 	test_try();
 	test_leader();
 	test_alloc();

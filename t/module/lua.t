@@ -151,6 +151,25 @@ LUA
 	like($out, qr/error request failed/, 'and that of a request');
 	like($out, qr/^false\t.*it was closed/m, 'one that is closed says so');
 }
+# Names that the module has a use for itself, and a definition that is spoiled.
+{
+	my $r = start(<<'LUA');
+local host = require "curfew.host"
+local over
+local h = host.new { on_exit = function(code) over = code end, log = function(_, text) io.write("log ", text, "\n") end }
+h:server { name = "on_exit" }
+h:server { name = "log" }
+h:server(setmetatable({ name = "spoiled", after = {}, stop_timeout = 1 }, { __index = function() error "spoiled" end }))
+h:start()
+while h:state() ~= "started" do h:step() end
+h:stop()
+while not over do h:step() end
+h:close()
+os.exit(over)
+LUA
+	is(code_of($r), 0, 'servers of any name');
+	like(out($r), qr/^log exit 0/m, 'take nothing away');
+}
 # luarocks make, in the tree as it is
 SKIP: {
 	skip 'no luarocks', 3 if (sh('luarocks --version'))[0];

@@ -194,4 +194,28 @@ L
 	is($n->wait_exit, 0, 'and stops');
 };
 
+# What a policy does to the server of nginx alone is the end of that worker: a process that serves nobody is of no use.
+for my $what ('curfew.stop { exit = false }', 'nginx:restart()', 'nginx:stop()') {
+	subtest $what => sub {
+		my $n = nginx(workers => 1, policy => Nginx::prelude() . "curfew.spawn(function() repeat curfew.sleep '10ms' until curfew.fs.exists(os.getenv 'CURFEW_TEST' .. '/go') mark 'goes' $what end)\n");
+		my ($one) = $n->workers;
+		spew("$n->{dir}/go", '');
+		$n->wait_marks(qr/^goes/);
+		ok(wait_until(sub { !grep { $_ == $one } $n->workers }), 'the worker ends') or diag $n->log;
+		unlink "$n->{dir}/go";
+		ok(wait_until(sub { my ($two) = $n->workers; $two && $two != $one && ($n->get('/hello'))[0] == 200 }), 'the master starts another');
+		$n->signal('QUIT');
+		is($n->wait_exit, 0, 'and all end');
+	};
+}
+subtest 'a worker that serves without its policy' => sub {
+	my $n = nginx(workers => 1, policy => "error 'boom'\n");
+	for my $signal (qw(QUIT TERM INT)) {
+		my ($one) = $n->workers;
+		kill $signal, $one;
+		ok(wait_until(sub { my ($two) = $n->workers; $two && $two != $one }), "hears $signal") or diag $n->log;
+	}
+	$n->signal('QUIT');
+	is($n->wait_exit, 0, 'and all end');
+};
 done_testing;

@@ -17,6 +17,7 @@
 	X(start)                                                                                                               \
 	X(try)                                                                                                                 \
 	X(server_new)                                                                                                          \
+	X(server_failed)                                                                                                       \
 	X(server_started)                                                                                                      \
 	X(server_stopped)                                                                                                      \
 	X(signal)                                                                                                              \

@@ -16,6 +16,7 @@ enum {
 	TICK = 20,       /* ms between two looks at what is left */
 	GRACE = 100,     /* ms that idle clients are waited for after the listeners closed (S9.1) */
 	PATIENCE = 2500, /* ms for hooks in a fast end: after 3150 the master kills */
+	LEFTOVER = 1000, /* ms for the rest of a policy that has stopped nginx's server alone */
 	QUEUED = 4096    /* connections taken in from the kernel's queue as a listener closes: a bound against floods */
 };
 
@@ -29,7 +30,7 @@ static struct worker {
 	ngx_connection_t none; /* what the two have as their connection: debug logs print its descriptor */
 	ngx_int_t (*process_events)(ngx_cycle_t *cycle, ngx_msec_t timer, ngx_uint_t flags);
 	ngx_atomic_uint_t asked; /* the master's number that has been seen */
-	ngx_msec_t left_at, cut_at;
+	ngx_msec_t left_at, drained_at, cut_at;
 	bool up;       /* all has started once */
 	bool wanted;   /* somebody outside has asked for the end */
 	bool together; /* the master waits for all, and says QUIT then */
@@ -164,6 +165,7 @@ static void leave(void)
 }
 
 /* Has nginx nothing left to wait for, but for the guard, which is not among its timers now? */
+static void raise_signal(int signo);
 static bool is_drained(void)
 {
 	return ngx_exiting && ngx_event_no_timers_left() == NGX_OK;
@@ -183,8 +185,18 @@ static void on_guard(ngx_event_t *ev)
 		close_idle();
 	if (w.left && !w.drained && is_drained()) {
 		w.drained = true;
+		w.drained_at = ngx_current_msec;
 		ngx_curfew_lib.server_stopped(w.c, w.server);
 		step();
+	}
+	if (!w.ended && w.drained &&
+	    !w.wanted) /* a script has stopped the server, and nothing else: there is nothing left to serve with */
+		raise_signal(SIGQUIT);
+	if (!w.ended && w.drained && ngx_current_msec - w.drained_at >= LEFTOVER &&
+	    ngx_strcmp(ngx_curfew_lib.state(w.c), "stopping") != 0) {
+		ngx_log_error(NGX_LOG_WARN, w.cycle->log, 0,
+			      "curfew: nginx has left, and its policy has not: this worker ends");
+		end_now();
 	}
 	if (!w.ended)
 		hold();
@@ -204,6 +216,10 @@ static void on_start(void *ud, curfew_id server)
 {
 	(void)ud;
 	w.server = server; /* it serves as it is: started is what comes of that */
+	if (w.left) {
+		ngx_curfew_lib.server_failed(w.c, server, "nginx cannot serve again in a worker that has left");
+		return;
+	}
 	ngx_curfew_lib.server_started(w.c, server);
 }
 
@@ -361,9 +377,9 @@ static void look_asked(void)
 
 static void look(void)
 {
+	ngx_curfew_signals_look(); /* also of one that serves on without its policy */
 	if (w.ended)
 		return;
-	ngx_curfew_signals_look();
 	look_asked();
 	if (ngx_terminate || (ngx_quit && (!w.left || ngx_exiting))) /* else it is ours, not yet looked at */
 		w.all = true;
