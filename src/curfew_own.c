@@ -2,6 +2,7 @@
  * it has one table of handlers and one end. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,7 +31,11 @@ static struct {
 	unsigned n; /* owners; 0: before is nothing */
 } caught[SIGNALS];
 
-static _Atomic unsigned inside; /* handlers that run, in any thread */
+static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER; /* of caught: instances of several threads come and go */
+static _Atomic unsigned inside;                           /* handlers that run, in any thread */
+/* The signal whose earlier handler is called by this thread. One that calls ours in turn, as it found ours when it was put in place,
+ * is not to go round in circles. initial-exec: nothing is allocated in a handler. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) volatile sig_atomic_t chaining;
 static _Atomic(struct curfew *) exit_owner;
 static pid_t exit_pid;
 
@@ -47,7 +52,9 @@ static void chain(int signo, siginfo_t *info, void *context)
 
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
-	int saved = errno;
+	int saved = errno, outer = chaining;
+	if (outer == signo)
+		return;
 	atomic_fetch_add(&inside, 1);
 	for (int i = 0; i < OWNERS; i++) {
 		struct cfw_own *own = atomic_load(&caught[signo].owners[i]);
@@ -57,7 +64,9 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 		curfew_wake(own->c);
 	}
 	atomic_fetch_sub(&inside, 1);
+	chaining = signo;
 	chain(signo, info, context);
+	chaining = outer;
 	errno = saved;
 }
 
@@ -130,12 +139,12 @@ int curfew_own_signals(struct curfew *c, const int *signals, size_t n, struct cu
 		c->own->c = c;
 		c->own->pid = getpid();
 	}
-	for (size_t i = 0; i < n; i++) {
-		int rc = own(c->own, signals[i], err);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	int rc = 0;
+	pthread_mutex_lock(&table);
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = own(c->own, signals[i], err);
+	pthread_mutex_unlock(&table);
+	return rc;
 }
 
 void cfw_own_step(struct curfew *c)
@@ -185,9 +194,11 @@ void cfw_own_nothing(struct curfew *c)
 	atomic_compare_exchange_strong(&exit_owner, &self, NULL);
 	if (!c->own)
 		return;
+	pthread_mutex_lock(&table);
 	for (int signo = 1; signo < SIGNALS; signo++)
 		if (c->own->owned[signo])
 			disown(c->own, signo);
+	pthread_mutex_unlock(&table);
 	while (atomic_load(&inside)) /* in another thread, for a moment */
 		sched_yield();
 	free(c->own);

@@ -773,6 +773,38 @@ static void test_signals(void)
 	sigaction(SIGUSR2, &act, NULL);
 }
 
+/* A handler of the program's that calls the one it found, which was ours; and then another instance owns the signal. */
+static struct sigaction found;
+static void calling_handler(int signo)
+{
+	own_count++;
+	if (found.sa_flags & SA_SIGINFO)
+		found.sa_sigaction(signo, NULL, NULL);
+}
+
+static void test_chain(void)
+{
+	struct host one, two;
+	int usr2[] = {SIGUSR2};
+	struct curfew_decision ignore = {CURFEW_IGNORE, 0};
+	struct sigaction act = {.sa_handler = calling_handler};
+	open_host(&one);
+	is_int(curfew_own_signals(one.c, usr2, 1, &one.err), 0, "one instance owns a signal");
+	sigaction(SIGUSR2, &act, &found);
+	close_host(&one);
+	open_host(&two);
+	curfew_on(two.c, "SIGUSR2", rule, &ignore, NULL);
+	is_int(curfew_own_signals(two.c, usr2, 1, &two.err), 0, "and another, on top of a handler that calls the first one's");
+	own_count = 0;
+	raise(SIGUSR2);
+	is_int(own_count, 1, "which is called once");
+	turn_until(&two, strstr(told, "SIGUSR2:1"));
+	ok(strstr(told, "SIGUSR2:1:-") && !strstr(told, "SIGUSR2:2"), "and it is a trigger once");
+	close_host(&two);
+	act.sa_handler = SIG_DFL;
+	sigaction(SIGUSR2, &act, NULL);
+}
+
 static int reap(pid_t pid)
 {
 	int status = 0;
@@ -1096,6 +1128,7 @@ int main(void)
 	test_leader();
 	test_alloc();
 	test_signals();
+	test_chain();
 	test_exit();
 	loop_close();
 	return tap_done();
