@@ -14,6 +14,7 @@
 #include "shell/recorder.h"
 #include "view/black_box.h"
 #include "view/view.h"
+#include "view/words.h"
 
 enum { WIDTH = 100, LINES = 10000 };
 
@@ -60,6 +61,33 @@ static void put_form(const struct cfw_client *c, const struct cfw_core *core, st
 		cfw_view_timeline(core, WIDTH, LINES, tty, !tty, b);
 }
 
+static bool has_end(const struct cfw_core *core, const struct cfw_journal_entry *begin)
+{
+	uint64_t seq = begin->seq;
+	for (const struct cfw_journal_entry *e; (e = cfw_core_journal(core, seq + 1)); seq = e->seq)
+		if (e->run == begin->run && (e->what == CFW_J_HOOK_END || e->what == CFW_J_CUT))
+			return true;
+	return false;
+}
+
+/* Of a stop without an end: the hooks that had none either: one of them it may have waited for. */
+static void put_open(const struct cfw_core *core, struct cfw_buf *b)
+{
+	uint64_t seq = 0;
+	bool any = false;
+	for (const struct cfw_journal_entry *e; (e = cfw_core_journal(core, seq + 1)); seq = e->seq) {
+		if (e->what != CFW_J_HOOK_BEGIN || has_end(core, e))
+			continue;
+		cfw_buf_puts(b, any ? ", " : "running when it ended: ");
+		if (e->server)
+			cfw_buf_printf(b, "%s ", cfw_view_server_name(core, e->server));
+		cfw_view_put_hook(core, e->hook, b);
+		any = true;
+	}
+	if (any)
+		cfw_buf_putc(b, '\n');
+}
+
 /* One stop of it, counted from the last. -1: it cannot be read. */
 static int put_stop(const struct cfw_client *c, const void *data, size_t size, size_t back, struct cfw_black_box_info *info,
 		    struct cfw_buf *b)
@@ -71,6 +99,8 @@ static int put_stop(const struct cfw_client *c, const void *data, size_t size, s
 		return -1;
 	}
 	put_form(c, core, b);
+	if (!c->json && !c->form && info->stopped && !info->exited)
+		put_open(core, b);
 	cfw_core_free(core);
 	return 0;
 }

@@ -89,6 +89,7 @@ for my $guard (1, 0) {
 	like($out, qr/^ +pre_stop drain/m, "$how: and the hook that ran");
 	$guard ? like($out, qr/^abort took .* code 137, because the orchestrator crashed\n/m, "S8.2: $how: and what was done about it")
 		: like($out, qr/it did not come to the end of its stop/, "$how: the end is missing, which is said");
+	like($out, qr/^running when it ended: web pre_stop "drain" \(policy\.lua:5\)$/m, "$how: and the hook that it was in is named") if !$guard;
 	is(decode_json((timeline('--json', '--file', "$r->{dir}/box"))[1])->{cause}, 'SIGTERM', "$how: as JSON it is the stop that was cut short");
 }
 
