@@ -157,7 +157,8 @@ static int call_rule(lua_State *L)
 	struct cfw_budget budget = {a->rule.fallback ? limit : cfw_time_min(limit, a->left_ns), limit, "hook_cpu_limit", false};
 	p->guard.spent_ns = 0;
 	enum cfw_end end = cfw_guard_run(p, co, 1, &budget, &nres);
-	a->left_ns = cfw_time_left(p->guard.spent_ns, a->left_ns);
+	a->left_ns =
+		cfw_time_left(cfw_time_min(p->guard.spent_ns, limit), a->left_ns); /* a slow machine is no fault of the next */
 	if (end == CFW_END_OK && nres) {
 		lua_pushvalue(co, -nres);
 		lua_xmove(co, L, 1);
