@@ -34,8 +34,6 @@ refused('bytecode', qr{policy}, policy => "\x1bLua\x54\0");
 refused('no such file', qr{cannot read the policy "\S+/none\.lua".*No such file}, policy => undef, curfew => "curfew_policy none.lua;\n");
 refused('a directory', qr{is no file}, policy => undef, curfew => "curfew_policy html;\n");
 refused('two policies', qr{"curfew_policy" directive is duplicate}, curfew => "curfew_policy policy.lua;\n");
-refused('a library that comes too late', qr{must come before "curfew_policy"}, policy => undef,
-	main => "curfew_policy policy2.lua;\n", curfew => '') if 0;
 refused('a wrong word', qr{invalid value "slow"}, curfew => "curfew_term slow;\n");
 refused('a wrong time', qr{invalid value}, curfew => "curfew_exit_timeout soon;\n");
 {

@@ -3,6 +3,7 @@
  *   module.c   directives, and the calls that nginx makes
  *   lib.c      libcurfew, opened at run time
  *   worker.c   an instance in a worker: its one descriptor in nginx's loop, the stop
+ *   clients.c  who is connected, as a worker leaves
  *   signals.c  the worker's signals, and a kernel timer over its deadline
  *   master.c   the master's signals: TERM mapped, the stop of all workers together
  *   shared.c   memory that the processes of a cycle share: who leads, who is done
@@ -71,6 +72,15 @@ void ngx_curfew_worker_wake(void);      /* from a signal handler */
 /* For http.c: the instance of this process, or NULL; and whether replies are to end their connections. */
 const struct curfew *ngx_curfew_instance(void);
 bool ngx_curfew_is_lame(void);
+
+/* ---- clients.c ---- */
+
+/* S9.1: those in the kernel's queue are taken in: closing the listener would reset them. */
+void ngx_curfew_clients_take(ngx_cycle_t *cycle);
+/* nginx closes idle ones the moment that it quits; these it does not, until ngx_curfew_clients_close. */
+void ngx_curfew_clients_spare(ngx_cycle_t *cycle);
+void ngx_curfew_clients_close(ngx_cycle_t *cycle);
+size_t ngx_curfew_clients_busy(const ngx_cycle_t *cycle); /* that are served */
 
 /* ---- signals.c ---- */
 

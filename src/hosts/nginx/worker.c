@@ -10,14 +10,12 @@
 
 #include <ngx_channel.h>
 #include <ngx_event.h>
-#include <poll.h>
 
 enum {
 	TICK = 20,       /* ms between two looks at what is left */
 	GRACE = 100,     /* ms that idle clients are waited for after the listeners closed (S9.1) */
 	PATIENCE = 2500, /* ms for hooks in a fast end: after 3150 the master kills */
 	LEFTOVER = 1000, /* ms for the rest of a policy that has stopped nginx's server alone */
-	QUEUED = 4096    /* connections taken in from the kernel's queue as a listener closes: a bound against floods */
 };
 
 static struct worker {
@@ -68,65 +66,6 @@ static void step(void)
 	w.up = w.up || ngx_strcmp(ngx_curfew_lib.state(w.c), "started") == 0;
 }
 
-/* ---- clients ---- */
-
-/* A connection that a client has opened. */
-static bool is_client(const ngx_connection_t *c)
-{
-	return c->fd != (ngx_socket_t)-1 && c->listening && c->read && !c->read->accept;
-}
-
-/* S9.1: who is in the kernel's queue is served; closing the listener would reset them. */
-static void take_queued(void)
-{
-	ngx_listening_t *ls = w.cycle->listening.elts;
-	ngx_connection_t *c;
-	struct pollfd p;
-	ngx_uint_t i, n;
-	for (i = 0; i < w.cycle->listening.nelts; i++) {
-		c = ls[i].connection;
-		if (ls[i].type != SOCK_STREAM || !c || c->fd != ls[i].fd || !c->read->accept)
-			continue;
-		p = (struct pollfd){.fd = c->fd, .events = POLLIN};
-		for (n = 0; n < QUEUED && w.cycle->free_connection_n > 1 && poll(&p, 1, 0) > 0; n++)
-			c->read->handler(c->read);
-	}
-}
-
-/* nginx closes idle connections the moment that it quits, which loses a request that is on its way. They have the grace first. */
-static void spare_idle(void)
-{
-	ngx_connection_t *c = w.cycle->connections;
-	ngx_uint_t i;
-	for (i = 0; w.conf.lame_duck && i < w.cycle->connection_n; i++)
-		if (is_client(&c[i]) && c[i].reusable)
-			c[i].idle = 0;
-}
-
-/* Those that are idle still, and those that never sent anything, unless something has come just now. */
-static void close_idle(void)
-{
-	ngx_connection_t *c = w.cycle->connections;
-	ngx_uint_t i;
-	int n;
-	for (i = 0; i < w.cycle->connection_n; i++) {
-		if (!is_client(&c[i]) || !c[i].reusable || (ioctl(c[i].fd, FIONREAD, &n) == 0 && n > 0))
-			continue;
-		c[i].close = 1;
-		c[i].read->handler(c[i].read);
-	}
-}
-
-static size_t count_clients(bool idle)
-{
-	const ngx_connection_t *c = w.cycle->connections;
-	ngx_uint_t i;
-	size_t n = 0;
-	for (i = 0; i < w.cycle->connection_n; i++)
-		n += is_client(&c[i]) && (idle || !(c[i].idle || c[i].reusable));
-	return n;
-}
-
 /* ---- the end ---- */
 
 /* nginx's own fast end. */
@@ -155,8 +94,9 @@ static void leave(void)
 {
 	w.left = true;
 	w.left_at = ngx_current_msec;
-	take_queued();
-	spare_idle();
+	ngx_curfew_clients_take(w.cycle);
+	if (w.conf.lame_duck)
+		ngx_curfew_clients_spare(w.cycle);
 	if (ngx_process == NGX_PROCESS_SINGLE)
 		quit_single();
 	else
@@ -182,7 +122,7 @@ static void on_guard(ngx_event_t *ev)
 		return;
 	}
 	if (w.left && w.conf.lame_duck && ngx_current_msec - w.left_at >= GRACE)
-		close_idle();
+		ngx_curfew_clients_close(w.cycle);
 	if (w.left && !w.drained && is_drained()) {
 		w.drained = true;
 		w.drained_at = ngx_current_msec;
@@ -239,7 +179,7 @@ static void on_stop(void *ud, curfew_id server, uint64_t deadline_ns)
 static size_t on_in_flight(void *ud, curfew_id server)
 {
 	(void)ud, (void)server;
-	return count_clients(false);
+	return ngx_curfew_clients_busy(w.cycle);
 }
 
 static void on_lame(void *ud, bool on)
