@@ -7,8 +7,9 @@ DESTDIR ?=
 V := $(shell sed -n 's/^\#define CURFEW_VERSION "\(.*\)"/\1/p' src/version.h)
 
 # These goals install what is missing (make deps) before anything below is read from pkg-config. Not under make -n.
-NEEDS := $(patsubst bench,test,$(patsubst valgrind,test,$(filter run test valgrind bench lint,$(MAKECMDGOALS))))
-ifneq ($(if $(findstring n,$(firstword -$(MAKEFLAGS))),,$(NEEDS)),)
+NEEDS := $(filter run test verify fuzz coverage compare lint,$(MAKECMDGOALS)) \
+         $(if $(filter valgrind bench soak faults explore mutate,$(MAKECMDGOALS)),test)
+ifneq ($(if $(findstring n,$(firstword -$(MAKEFLAGS))),,$(strip $(NEEDS))),)
 ifneq ($(shell tools/deps $(NEEDS) >&2; echo $$?),0)
 $(error tools/deps failed)
 endif
@@ -151,7 +152,7 @@ $(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
 
 .PHONY: all help deps module install-lua run test bench valgrind lint lint-format lint-cppcheck lint-lua lint-tidy check-layers check-install install install-bin install-lib uninstall nginx-module install-nginx clean
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | expand -t 16
 
 deps: ## install with apt what is missing to build, run and test
 	tools/deps run test
@@ -247,5 +248,8 @@ check-install: $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a $(BUILD)/curfew $(BUIL
 
 clean: ## what was built
 	rm -rf $(BUILD)
+
+# What proves more than tests do has its rules beside it.
+include $(wildcard t/*/rules.mk bench/rules.mk)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
