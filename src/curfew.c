@@ -200,6 +200,8 @@ void curfew_leave(struct curfew *c)
 
 int curfew_start(struct curfew *c)
 {
+	if (c->ended)
+		return CURFEW_ESTATE;
 	c->autostart = true;
 	cfw_wake(c);
 	return 0;

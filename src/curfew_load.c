@@ -39,11 +39,18 @@ static int load(struct curfew *c, const char *chunk, const char *src, size_t n, 
 	return rc;
 }
 
+static int over(const struct curfew *c, const char *call, struct curfew_err *err)
+{
+	return c->ended ? cfw_err_set(err, CURFEW_ESTATE, "%s: it has ended", call) : 0;
+}
+
 int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err)
 {
 	if (!chunk || !src)
 		return cfw_err_set(err, CURFEW_EINVAL, "curfew_load: no text, or no name for it");
-	int rc = load(c, chunk, src, n, err);
+	int rc = over(c, "curfew_load", err);
+	if (rc == 0)
+		rc = load(c, chunk, src, n, err);
 	return rc ? rc : remember(c, chunk, src, n, err);
 }
 
@@ -137,11 +144,14 @@ int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err)
 	size_t n = 0;
 	if (!path)
 		return cfw_err_set(err, CURFEW_EINVAL, "curfew_load_file: no path");
+	int rc = over(c, "curfew_load_file", err);
+	if (rc)
+		return rc;
 	snprintf(key, sizeof key, "policy:%s", path);
 	const char *src = c->opt.find_source ? c->opt.find_source(c->opt.ud, key, &from, &n) : NULL;
 	if (c->opt.on_source)
 		c->opt.on_source(c->opt.ud, path);
-	int rc = src ? 0 : read_policy(path, false, &own, &n, err);
+	rc = src ? 0 : read_policy(path, false, &own, &n, err);
 	if (rc == 0 && !src && c->opt.keep_source)
 		c->opt.keep_source(c->opt.ud, key, path, own, n);
 	if (rc == 0)

@@ -1,10 +1,12 @@
 /* curfew_rules.c: rules in C: asked when no script's has an answer, before the defaults (S2.11). */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "curfew_embed.h"
 
 int curfew_on(struct curfew *c, const char *name, curfew_rule_fn *fn, void *ud, struct curfew_err *err)
@@ -32,7 +34,16 @@ static bool is_for(const struct cfw_host_rule *r, const struct cfw_trigger *t, c
 			  (t->kind != CFW_T_CUSTOM || strcmp(r->custom, name) == 0));
 }
 
-static struct cfw_decision ask(const struct cfw_host_rule *r, const struct curfew_trigger_info *info)
+/* S2.12. */
+static struct cfw_decision no_decision(struct curfew *c, const char *trigger, const char *reason, const char *what)
+{
+	cfw_log_with(c->opt.log, CFW_WARN, "a rule gave no decision", "trigger", trigger, "reason", reason, "error", what,
+		     NULL);
+	return (struct cfw_decision){CFW_D_NONE, 0};
+}
+
+static struct cfw_decision ask(struct curfew *c, const struct cfw_host_rule *r, enum cfw_trigger_kind kind,
+			       const struct curfew_trigger_info *info)
 {
 	static const enum cfw_decision_what whats[] = {
 		[CURFEW_NO_ANSWER] = CFW_D_NONE, [CURFEW_GRACEFUL] = CFW_D_GRACEFUL, [CURFEW_ABORT] = CFW_D_ABORT,
@@ -40,8 +51,15 @@ static struct cfw_decision ask(const struct cfw_host_rule *r, const struct curfe
 		[CURFEW_IGNORE] = CFW_D_IGNORE,
 	};
 	struct curfew_decision d = r->fn(r->ud, info);
-	bool known = (unsigned)d.answer < sizeof whats / sizeof *whats;
-	return (struct cfw_decision){known ? whats[d.answer] : CFW_D_NONE, d.code & 255};
+	if ((unsigned)d.answer >= sizeof whats / sizeof *whats) {
+		char number[16];
+		snprintf(number, sizeof number, "%d", (int)d.answer);
+		return no_decision(c, info->name, "it answered something that is no decision", number);
+	}
+	enum cfw_decision_what what = whats[d.answer];
+	if (what != CFW_D_NONE && !cfw_decision_allowed(kind, what))
+		return no_decision(c, info->name, "this trigger does not allow its decision", cfw_decision_name(what));
+	return (struct cfw_decision){what, d.code};
 }
 
 /* Rules for all triggers come after those for this one. */
@@ -59,6 +77,6 @@ struct cfw_decision cfw_host_ask(struct curfew *c, const struct cfw_trigger *t, 
 	for (int any = 0; any <= 1; any++)
 		for (size_t i = e ? e->nrules : 0; i-- > 0 && d.what == CFW_D_NONE;)
 			if (e->rules[i].any == any && is_for(&e->rules[i], t, name))
-				d = ask(&e->rules[i], &info);
+				d = ask(c, &e->rules[i], t->kind, &info);
 	return d;
 }

@@ -79,16 +79,15 @@ static bool of_server(const struct cfw_trigger *t)
 
 static void carry_out(struct cfw_core *c, const struct cfw_trigger *t, struct cfw_decision d, cfw_id waiter)
 {
-	int code = cfw_code_clamp(d.code);
 	switch (d.what) {
 	case CFW_D_GRACEFUL:
-		cfw_stop_decided(c, t, CFW_GRACEFUL, code, waiter);
+		cfw_stop_decided(c, t, CFW_GRACEFUL, d.code, waiter);
 		return;
 	case CFW_D_ABORT:
-		cfw_stop_decided(c, t, CFW_ABORT, code, waiter);
+		cfw_stop_decided(c, t, CFW_ABORT, d.code, waiter);
 		return;
 	case CFW_D_KILL:
-		cfw_stop_kill(c, t, code);
+		cfw_stop_kill(c, t, d.code);
 		return;
 	case CFW_D_RELOAD:
 		reload(c, t, d, waiter);
@@ -120,6 +119,7 @@ static void decide(struct cfw_core *c, const struct cfw_trigger *t, struct cfw_d
 	}
 	if (by_default)
 		d = cfw_decision_default(t);
+	d.code = cfw_code_clamp(d.code);
 	note(c, CFW_J_DECISION, t, d, by_default);
 	carry_out(c, t, d, waiter);
 }

@@ -148,11 +148,13 @@ CURFEW_API struct curfew *curfew_new(const struct curfew_options *options, struc
 CURFEW_API void curfew_free(struct curfew *c);
 
 /* Compile and begin a policy: a file of Lua, see curfew-policy(5); any number. It runs in the next steps. CURFEW_ESYS, CURFEW_ELUA
- * (where it does not compile), CURFEW_ELIMIT; an error as it runs, before it has started its servers, ends with on_exit(2) (S3.7). */
+ * (where it does not compile), CURFEW_ELIMIT, CURFEW_ESTATE after the end; an error as it runs, before it has started its servers,
+ * ends with on_exit(2) (S3.7). */
 CURFEW_API int curfew_load_file(struct curfew *c, const char *path, struct curfew_err *err);
 /* The same for a text of n bytes; chunk names it in messages: "=builtin". */
 CURFEW_API int curfew_load(struct curfew *c, const char *chunk, const char *src, size_t n, struct curfew_err *err);
-/* Start all servers, what they depend on first (S3.1), once the loaded policies have run. */
+/* Start all servers, what they depend on first (S3.1), once the loaded policies have run. CURFEW_ESTATE after the end; whether they
+ * have started is told by the log and curfew_status. */
 CURFEW_API int curfew_start(struct curfew *c);
 
 /* What came of something that was asked for: err NULL when it went well. Called once, from a later step, or from curfew_free. */
@@ -284,8 +286,9 @@ struct curfew_trigger_info {
 	const char *text; /* of an error; NULL */
 };
 typedef struct curfew_decision curfew_rule_fn(void *ud, const struct curfew_trigger_info *t);
-/* A rule in C for a trigger by its name, or for all ("*"). The newest is asked first; CURFEW_NO_ANSWER leaves it to older ones. One
- * that its trigger does not allow is logged, and the default taken (S2.12). CURFEW_ENOENT, CURFEW_ENOMEM. */
+/* A rule in C for a trigger by its name, or for all ("*"). The newest is asked first; CURFEW_NO_ANSWER leaves it to older ones. What
+ * is no answer, or none that its trigger allows, is logged, and the next one is asked (S2.12); codes are as in curfew_exit.
+ * CURFEW_EINVAL, CURFEW_ENOENT, CURFEW_ENOMEM. */
 CURFEW_API int curfew_on(struct curfew *c, const char *name, curfew_rule_fn *fn, void *ud, struct curfew_err *err);
 
 /* Catch these signals: each becomes a trigger of this instance, of several if several own it, and the handler that was there before is

@@ -83,10 +83,11 @@ int cfw_state_open(struct cfw_policy *p, struct curfew_err *err)
 	memcpy(lua_getextraspace(p->L), &self, sizeof self);
 	lua_atpanic(p->L, panic);
 	char *text = NULL;
-	if (cfw_guard_protect(p, open_all, p, &text)) {
-		cfw_err_set(err, CURFEW_ELUA, "Lua's libraries cannot be opened: %s", text ? text : "?");
+	int rc = cfw_guard_protect(p, open_all, p, &text);
+	if (rc) {
+		cfw_err_set(err, rc, "Lua's libraries cannot be opened: %s", text ? text : "?");
 		free(text);
-		return CURFEW_ELUA;
+		return rc;
 	}
 	p->unlimited = false;
 	return 0;

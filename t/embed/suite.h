@@ -489,7 +489,46 @@ static void test_rules(void)
 	is_int(end_of(&h), 9, "comes to what its rule says");
 	if (!ok(strstr(told, "ask:custom:drain:1:-"), "asked by its name"))
 		tap_diag("%s", told);
+	is_int(curfew_start(h.c), CURFEW_ESTATE, "after the end nothing starts");
+	is_int(curfew_load(h.c, "=late", "", 0, &h.err), CURFEW_ESTATE, "and no policy is taken");
+	is_str(h.err.msg, "curfew_load: it has ended", "which is said");
+	is_int(curfew_load_file(h.c, "/dev/null", &h.err), CURFEW_ESTATE, "nor from a file");
 	close_host(&h);
+}
+
+/* S2.12: the newest is asked first; what is no answer, or none for this trigger, is logged, and the next one decides. */
+static void test_bad_rules(void)
+{
+	static const struct {
+		struct curfew_decision answer;
+		const char *log;
+		int code;
+	} rows[] = {
+		{{(enum curfew_answer)77, 0}, "reason=it answered something that is no decision error=77", 6},
+		{{(enum curfew_answer) - 1, 0}, "reason=it answered something that is no decision error=-1", 6},
+		{{CURFEW_RESTART, 0}, "reason=this trigger does not allow its decision error=restart", 6},
+		{{CURFEW_GRACEFUL, 256}, NULL, 1}, /* S2.18 */
+		{{CURFEW_GRACEFUL, 258}, NULL, 2},
+		{{CURFEW_ABORT, -1}, NULL, 255},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct host h;
+		struct server a;
+		struct curfew_decision older = {CURFEW_GRACEFUL, 6}, newer = rows[i].answer;
+		open_host(&h);
+		add(&h, &a, "a", NULL);
+		curfew_on(h.c, "SIGTERM", rule, &older, &h.err);
+		curfew_on(h.c, "SIGTERM", rule, &newer, &h.err);
+		curfew_start(h.c);
+		turn_until(&h, is_state(&h, "started"));
+		curfew_signal(h.c, SIGTERM, 1);
+		is_int(end_of(&h), rows[i].code, "S2.12, S2.18: a rule in C answers %d(%d)", (int)newer.answer, newer.code);
+		if (!ok(rows[i].log ? strstr(h.log, "a rule gave no decision trigger=SIGTERM") && strstr(h.log, rows[i].log)
+				    : !strstr(h.log, "a rule gave"),
+			"and the log %s", rows[i].log ? "says why it is none" : "has no complaint"))
+			tap_diag("%s", h.log);
+		close_host(&h);
+	}
 }
 
 /* Rules of scripts come before those in C; scripts have hooks for servers in C, and find them. A reload keeps all that is C. */
@@ -707,6 +746,36 @@ static void *counting(void *ud, void *ptr, size_t old_size, size_t new_size)
 		return realloc(ptr, new_size);
 	free(ptr);
 	return NULL;
+}
+
+static size_t fails_at; /* counted down to the first that fails, as do all after it; 0: none does */
+static void *failing(void *ud, void *ptr, size_t old_size, size_t new_size)
+{
+	if (new_size > old_size && fails_at == 1)
+		return NULL;
+	fails_at -= new_size > old_size && fails_at;
+	return counting(ud, ptr, old_size, new_size);
+}
+
+/* There is less and less too little memory, until one instance has all that it needs. */
+static void test_no_memory(void)
+{
+	const struct curfew_options o = {.size = sizeof o, .alloc = failing, .on_exit = on_exit_code};
+	size_t n = 0, wrong = 0, kept = 0;
+	for (struct curfew *c = NULL; !c && n < 20000;) {
+		struct curfew_err err = {0};
+		size_t before = taken;
+		fails_at = ++n;
+		c = curfew_new(&o, &err);
+		wrong += !c && err.code != CURFEW_ENOMEM;
+		curfew_free(c);
+		kept += taken != before;
+	}
+	if (!ok(n > 100 && n < 20000, "each allocation of curfew_new is the first to fail once"))
+		tap_diag("%zu", n);
+	is_int(wrong, 0, "which is CURFEW_ENOMEM");
+	is_int(kept, 0, "and nothing is kept");
+	fails_at = 0;
 }
 
 static void test_alloc(void)
@@ -1121,12 +1190,14 @@ int main(void)
 	test_watch();
 	test_hooks();
 	test_rules();
+	test_bad_rules();
 	test_policy();
 	test_bad();
 	test_null();
 	test_try();
 	test_leader();
 	test_alloc();
+	test_no_memory();
 	test_signals();
 	test_chain();
 	test_exit();
