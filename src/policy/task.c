@@ -158,7 +158,19 @@ int cfw_task_go_on(lua_State *L, int status, lua_KContext ctx)
 	return n;
 }
 
-/* A function of its own or a lent one, with what was waited for as its arguments. */
+/* What Lua's own interpreter gives a script as "...". */
+static int push_args(lua_State *L, const struct cfw_policy *p)
+{
+	int n = 0;
+	while (p->config.args && p->config.args[n] && p->config.args[n + 1])
+		n++;
+	luaL_checkstack(L, n + 1, "too many arguments");
+	for (int i = 1; i <= n; i++)
+		lua_pushstring(L, p->config.args[i]);
+	return n;
+}
+
+/* A function of its own or a lent one, with what was waited for, or what the command line gave a script, as its arguments. */
 static int begin_callback(lua_State *L, struct cfw_task *t, lua_State *co)
 {
 	struct cfw_policy *p = t->p;
@@ -167,7 +179,8 @@ static int begin_callback(lua_State *L, struct cfw_task *t, lua_State *co)
 	} else if (!cfw_timer_function(p, L, t->timed) && !cfw_sub_function(p, L, t->sub)) {
 		return -1;
 	}
-	int n = t->answer || t->err ? cfw_task_push_answer(L, t) : 0;
+	int n = t->answer || t->err ? cfw_task_push_answer(L, t) : t->kind == CFW_TASK_MAIN ? push_args(L, p) : 0;
+	luaL_checkstack(co, n + 1, "too many arguments");
 	lua_xmove(L, co, n + 1);
 	return n;
 }

@@ -59,19 +59,20 @@ sub code_of {
 { # a server, with hooks, children and what a script can wait on
 	my $r = start(<<'LUA', 'one', 'two');
 local curfew = require "curfew"
+local given = { ... }
 local web = curfew.http { name = "web", listen = "127.0.0.1:0", routes = { ["GET /"] = function() curfew.sleep "1ms" return "hi\n" end } }
 local child = curfew.process { name = "child", command = { "sleep", "99" } }
 web:after(child)
 web:pre_stop(function(ctx) print("pre_stop", curfew.exec { "echo", "by exec" }.stdout) end)
 curfew.on("SIGUSR1", curfew.graceful(7))
-curfew.after("1ms", function() curfew.subscribe("started", function() end) print("args", #arg, arg[0]:match "[^/]*$", arg[1], arg[2]) end)
+curfew.after("1ms", function() curfew.subscribe("started", function() end) print("args", #arg, arg[0]:match "[^/]*$", arg[1], arg[2], table.unpack(given)) end)
 curfew.run()
 print("at " .. web.address)
 LUA
 	my $at = wait_for($r, qr/^at (\S+)$/m);
 	ok($at, 'it runs') or diag out($r);
 	is((http_get($at, '/'))[1], "hi\n", 'and serves');
-	like(wait_for($r, qr/^(args.*)$/m), qr/^args\t2\ts1\.lua\tone\ttwo$/, 'its arguments are there');
+	like(wait_for($r, qr/^(args.*)$/m), qr/^args\t2\ts1\.lua\tone\ttwo\tone\ttwo$/, 'its arguments are there, in arg and as ...');
 	kill 'USR1', $r->{pid};
 	is(code_of($r), 7, 'the code that its policy says');
 	like(out($r), qr/pre_stop\tby exec\n/, 'with its hook');
