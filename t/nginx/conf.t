@@ -35,6 +35,18 @@ refused('no such file', qr{cannot read the policy "\S+/none\.lua".*No such file}
 refused('a directory', qr{is no file}, policy => undef, curfew => "curfew_policy html;\n");
 refused('two policies', qr{"curfew_policy" directive is duplicate}, curfew => "curfew_policy policy.lua;\n");
 refused('a wrong word', qr{invalid value "slow"}, curfew => "curfew_term slow;\n");
+for my $works (1, 0) {
+	my $n = nginx(unstarted => 1, policy => "local x = 1\n");
+	spew("$n->{dir}/nginx.conf", slurp("$n->{dir}/nginx.conf") =~ s/worker_connections 512;/'worker_connections ' . ($works ? 4 : 2) . ';'/er);
+	my ($rc, $out) = $n->command('-t');
+	is($rc, $works ? 0 : 1, 'worker_connections: ' . ($works ? 'four are enough' : 'two are refused')) or diag $out;
+	like($out . $n->log, $works ? qr/successful/ : qr/curfew: 2 worker_connections are not enough: 1 listening sockets, 2 more/, 'which is said');
+	next if !$works;
+	$n->start;
+	like($n->get('/hello'), qr/hello/, 'and serve');
+	$n->signal('QUIT');
+	is($n->wait_exit, 0, 'and stop');
+}
 refused('a wrong time', qr{invalid value}, curfew => "curfew_exit_timeout soon;\n");
 {
 	my $n = nginx(unstarted => 1, policy => "local x = 1\n");

@@ -1,6 +1,8 @@
 /* module.c: the directives, and the calls that nginx makes. */
 #include "module.h"
 
+#include <ngx_event.h>
+
 #include <grp.h>
 #include <poll.h>
 
@@ -239,6 +241,24 @@ static ngx_int_t try_policy(ngx_cycle_t *cycle, const struct ngx_curfew_conf *co
 	return NGX_ERROR;
 }
 
+/* A worker needs one connection for each socket that it listens on, one for the master's channel, and one for its instance. */
+static bool has_connections(ngx_cycle_t *cycle)
+{
+	const ngx_event_conf_t *events = ngx_event_get_conf(cycle->conf_ctx, ngx_event_core_module);
+	const ngx_core_conf_t *core = (ngx_core_conf_t *)ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+	const ngx_listening_t *ls = cycle->listening.elts;
+	ngx_uint_t i, listening = 0, others = core->master == 0 ? 1 : 2;
+	for (i = 0; i < cycle->listening.nelts; i++)
+		listening += ls[i].worker == 0;
+	if (events->connections >= listening + others)
+		return true;
+	ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+		      "curfew: %ui worker_connections are not enough: %ui listening sockets, %ui more for nginx and curfew, "
+		      "and clients",
+		      events->connections, listening, others);
+	return false;
+}
+
 /* What can fail is done here: a reload is refused then, where init_module could only end the master. */
 static char *init_conf(ngx_cycle_t *cycle, void *data)
 {
@@ -250,6 +270,8 @@ static char *init_conf(ngx_cycle_t *cycle, void *data)
 	ngx_conf_init_value(conf->lame_duck, 1);
 	if (!conf->policy.len)
 		return NGX_CONF_OK;
+	if (!has_connections(cycle))
+		return NGX_CONF_ERROR;
 	if (ngx_test_config && try_policy(cycle, conf) != NGX_OK)
 		return NGX_CONF_ERROR;
 	conf->shared = ngx_curfew_shared_new(cycle->pool);

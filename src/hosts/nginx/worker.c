@@ -422,7 +422,8 @@ ngx_int_t ngx_curfew_worker_init(ngx_cycle_t *cycle, const struct ngx_curfew_con
 	init_event(&w.guard, on_guard);
 	w.c = ngx_curfew_lib.new(&o, &err);
 	if (!w.c || begin(&err) || watch() != NGX_OK) {
-		ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "curfew: this worker serves without the policy: %s", err.msg);
+		ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "curfew: this worker serves without the policy: %s",
+			      *err.msg ? err.msg : "worker_connections has none left for it");
 		ngx_curfew_worker_exit();
 		return NGX_OK;
 	}
