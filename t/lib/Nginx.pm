@@ -128,7 +128,7 @@ sub start {
 		$self->{pid} = 0;
 		wait_until(sub { $self->{pid} = $self->master }) or die "nginx did not start:\n" . $self->log;
 	}
-	wait_until(sub { $self->get('/hello') or $self->gone }) or die "nginx does not answer:\n" . $self->log;
+	wait_until(sub { $self->{http2} ? connect_to("127.0.0.1:$self->{port}") : $self->get('/hello') or $self->gone }) or die "nginx does not answer:\n" . $self->log;
 	wait_until(sub { $self->are_up or $self->gone }) or die "not all workers came up:\n" . $self->log;
 	die "nginx has ended:\n" . $self->log if $self->gone;
 	return $self;

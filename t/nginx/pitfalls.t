@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Curfew;
+use Http2;
 use Nginx;
 use Test::More;
 use Time::HiRes qw(time);
@@ -102,6 +103,35 @@ L
 	$n->signal('QUIT');
 	is($n->wait_exit, 0, 'a stop goes well');
 	is_deeply([ $n->marks ], ['pre'], 'with twenty programs at once: all of them are one descriptor to nginx') or diag $n->log;
+	$n->sound;
+};
+
+subtest 'HTTP/2' => sub {
+	my $n = nginx(policy => $go, curfew => "curfew_exit_timeout 20s;\n", unstarted => 1);
+	$n->write_conf(listen => "listen 127.0.0.1:$n->{port} http2;");
+	my ($rc, $out) = $n->command('-t');
+	plan skip_all => 'this nginx is built without it' if $rc && $out =~ /http2/;
+	$n->{http2} = 1;
+	$n->start;
+	my ($busy, $kept, $idle) = map { Http2->new($n->{port}) } 1 .. 3;
+	ok($_->is_served($_->ask('/hello')), 'a connection serves') for $busy, $kept, $idle;
+	my $slow = $busy->ask('/slow');
+	$busy->until(sub { exists $busy->{status}{$slow} });
+	$n->signal('QUIT');
+	$n->wait_marks(qr/^pre/);
+	ok($kept->is_served($kept->ask('/hello')), 'lame duck: the first request after the stop has begun is served');
+	my $last = $kept->ask('/hello');
+	ok($kept->is_served($last), 'and so is the next');
+	ok($kept->until(sub { @{ $_[0]{goaway} } }), 'which is told to go elsewhere');
+	is_deeply($kept->{goaway}, [ [ $last, 0 ] ], 'without an error, and with nothing lost');
+	my $other = Http2->new($n->{port});
+	ok($other && $other->is_served($other->ask('/hello')), 'where it is let in');
+	spew("$n->{dir}/go", '');
+	ok($busy->is_served($slow), 'what is under way is served to its end');
+	$_->until(sub { $_[0]{closed} }) for $busy, $idle;
+	is_deeply([ map { $_->[1] } @{ $busy->{goaway} }, @{ $idle->{goaway} } ], [ 0, 0 ], 'who is idle is told to go, not cut off');
+	is($n->wait_exit, 0, 'and the stop ends');
+	is(($n->marks)[1], 'post', 'with post_stop');
 	$n->sound;
 };
 

@@ -23,11 +23,17 @@ ngx_module_t ngx_http_curfew_module = {
 
 static ngx_http_output_header_filter_pt next_filter;
 
-/* Each reply passes here, whichever phase has made it: "Connection: close", and the connection is closed after it. */
+/* Each reply passes here, whichever phase has made it: "Connection: close", and the connection is closed after it. One of HTTP/2 has
+ * had all the requests that nginx allows it: the next is its last, and is told so (GOAWAY). */
 static ngx_int_t filter_header(ngx_http_request_t *r)
 {
-	if (r == r->main && ngx_curfew_is_lame())
+	if (r == r->main && ngx_curfew_is_lame()) {
 		r->keepalive = 0;
+#if (NGX_HTTP_V2)
+		if (r->stream)
+			r->stream->connection->connection->requests = NGX_MAX_INT_T_VALUE;
+#endif
+	}
 	return next_filter(r);
 }
 
