@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bar.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/value.h"
@@ -276,4 +277,9 @@ void curfew_request_failed(struct curfew *c, curfew_id request, const char *why)
 	s->failed++;
 	cfw_log_with(c->opt.log, CFW_ERROR, "request failed", "server",
 		     cfw_value_get_str(cfw_entry_get(c, s->id)->def, "name", "?"), "error", why ? why : "?", NULL);
+}
+
+int curfew_bar_listener(int fd, struct curfew_err *err)
+{
+	return cfw_bar(fd) ? cfw_err_sys(err, "curfew_bar_listener: %d", fd) : 0;
 }

@@ -92,6 +92,7 @@ static void idle_over(h2o_timeout_entry_t *timer)
 static void stop(void *ud, curfew_id id, uint64_t deadline_ns)
 {
 	(void)ud, (void)id, (void)deadline_ns;
+	curfew_bar_listener(h2o_socket_get_fd(listener), NULL);
 	on_connection(listener, NULL);
 	h2o_socket_close(listener);
 	h2o_context_request_shutdown(&ctx);

@@ -208,6 +208,11 @@ CURFEW_API void curfew_server_stopped(struct curfew *c, curfew_id server);
 /* Unasked: a server that had started has ended by itself, with this code or -1: the trigger "closed" (S2.7). */
 CURFEW_API void curfew_server_closed(struct curfew *c, curfew_id server, int code);
 
+/* The first half of closing a listener, a TCP or unix socket, in ops->stop (S9.1): from here on the kernel lets nobody new in, in any
+ * process that shares fd; accept who is in the queue, and close fd then. Closing alone resets who gets in between. CURFEW_ESYS: it is
+ * no such socket, or the kernel has no socket filters: close it all the same. */
+CURFEW_API int curfew_bar_listener(int fd, struct curfew_err *err);
+
 /* A request, or whatever a stop is to wait for, begins and ends (S9.4): two calls around your handler. 0: there is no such server, or
  * no memory: nothing counts, and curfew_request_end(c, 0) is fine. */
 CURFEW_API curfew_id curfew_request_begin(struct curfew *c, curfew_id server);

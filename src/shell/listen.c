@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/bar.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/kind.h"
@@ -246,23 +246,12 @@ static void remove_file(struct cfw_listener *l)
 
 void cfw_listen_bar(struct cfw_listener *l)
 {
-	/* Runs on the TCP header. Drops what has SYN and not ACK: the last step of a handshake passes. */
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
-		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-	};
-	const struct sock_fprog prog = {sizeof code / sizeof *code, code};
 	if (l->fd < 0 || l->barred || l->shared)
 		return;
 	l->barred = true;
-	if (l->family == AF_UNIX) {
+	if (l->family == AF_UNIX)
 		remove_file(l);
-		shutdown(l->fd, SHUT_RD);
-	} else {
-		/* Where the kernel has no filters the window between the last accept and the close stays open; nothing else helps. */
-		(void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof prog);
-	}
+	(void)cfw_bar(l->fd); /* where the kernel cannot, nothing else helps */
 }
 
 void cfw_listen_bar_all(struct cfw_listener *l, int n)

@@ -10,11 +10,16 @@
 #ifndef T_EMBED_SUITE_H
 #define T_EMBED_SUITE_H
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -734,6 +739,63 @@ static void test_leader(void)
 	}
 }
 
+/* ---- a listener ---- */
+
+static int connecting(const struct sockaddr *at, socklen_t n)
+{
+	int fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || (connect(fd, at, n) && errno != EINPROGRESS && errno != ECONNREFUSED))
+		tap_bail("no connection: %d", errno);
+	return fd;
+}
+
+/* S9.1, over TCP: the handshake is over when connect returns, unless the kernel has dropped its first step. */
+static void test_bar_tcp(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof at, len;
+	struct curfew_err err = {0};
+	struct tcp_info info = {0};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), before, after, in;
+	is_int(curfew_bar_listener(fd, &err), CURFEW_ESYS, "a socket that does not listen is refused");
+	is_int(err.sys_errno, EINVAL, "with the reason");
+	if (bind(fd, (struct sockaddr *)&at, n) || listen(fd, 8) || getsockname(fd, (struct sockaddr *)&at, &n))
+		tap_bail("no listener");
+	before = connecting((struct sockaddr *)&at, n);
+	is_int(curfew_bar_listener(fd, &err), 0, "S9.1: a listener is barred");
+	after = connecting((struct sockaddr *)&at, n);
+	len = sizeof info;
+	getsockopt(after, IPPROTO_TCP, TCP_INFO, &info, &len);
+	is_int(info.tcpi_state, TCP_SYN_SENT, "nobody new is let in");
+	in = accept(fd, NULL, NULL);
+	ok(in >= 0, "who was in its queue is");
+	ok(accept(fd, NULL, NULL) < 0 && errno == EAGAIN, "and nobody else");
+	ok(send(before, "x", 1, MSG_NOSIGNAL) == 1, "and may speak");
+	close(in), close(before), close(after), close(fd);
+	is_int(curfew_bar_listener(-1, NULL), CURFEW_ESYS, "no descriptor is none");
+}
+
+static void test_bar_unix(void)
+{
+	char dir[] = "/tmp/curfew-embed-XXXXXX";
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), before, after, in;
+	if (!mkdtemp(dir))
+		tap_bail("no directory");
+	snprintf(at.sun_path, sizeof at.sun_path, "%s/s", dir);
+	if (bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 8))
+		tap_bail("no listener");
+	before = connecting((struct sockaddr *)&at, sizeof at);
+	is_int(curfew_bar_listener(fd, NULL), 0, "so is one of a unix socket");
+	after = connecting((struct sockaddr *)&at, sizeof at);
+	ok(send(after, "x", 1, MSG_NOSIGNAL) < 0, "nobody new is let in");
+	in = accept(fd, NULL, NULL);
+	ok(in >= 0 && send(before, "x", 1, MSG_NOSIGNAL) == 1, "who was in its queue is");
+	close(in), close(before), close(after), close(fd);
+	unlink(at.sun_path);
+	rmdir(dir);
+}
+
 /* ---- allocations ---- */
 
 static size_t taken;
@@ -1196,6 +1258,8 @@ int main(void)
 	test_null();
 	test_try();
 	test_leader();
+	test_bar_tcp();
+	test_bar_unix();
 	test_alloc();
 	test_no_memory();
 	test_signals();

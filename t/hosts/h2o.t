@@ -5,6 +5,7 @@ use warnings;
 use lib 't/lib';
 use Curfew;
 use Cwd qw(abs_path);
+use Http2;
 use KeepAlive;
 use Test::More;
 
@@ -66,5 +67,16 @@ SKIP: {
 	like $out, qr{^< HTTP/2 200}m, 'with 200';
 	is $h->wait_exit, 0, 'code 0';
 }
+
+$h = host();
+my $kept = Http2->new($h->{port});
+ok $kept->is_served($kept->ask('/')), 'HTTP/2: a connection serves';
+my $slow = $kept->ask('/slow');
+$h->signal('TERM');
+ok $kept->until(sub { @{ $_[0]{goaway} } }), 'the stop tells it to go elsewhere';
+ok $kept->is_served($slow), 'what it had asked for is served';
+$kept->until(sub { $_[0]{closed} });
+is_deeply [ grep { $_->[1] } @{ $kept->{goaway} } ], [], 'without an error';
+is $h->wait_exit, 0, 'code 0';
 
 done_testing;

@@ -1,4 +1,5 @@
-# KeepAlive.pm: clients that keep their connections, honour "Connection: close" and count every request.
+# KeepAlive.pm: clients that keep their connections, honour "Connection: close" and count every request. What a machine without a
+# free moment has them send too late to be owed a reply (S9.2: within 100 ms) and that gets none counts as late, not as failed.
 package KeepAlive;
 use strict;
 use warnings;
@@ -7,10 +8,12 @@ use IO::Poll qw(POLLIN POLLOUT POLLERR POLLHUP);
 use Socket;
 use Time::HiRes qw(time);
 
+my $GRACE = 0.1;
+
 # new(port => N, clients => 64): nothing is sent yet.
 sub new {
 	my ($class, %o) = @_;
-	my $self = bless { %o, sent => 0, done => 0, failed => 0, refused => 0, reasons => {}, poll => IO::Poll->new, conns => {} }, $class;
+	my $self = bless { %o, sent => 0, done => 0, failed => 0, late => 0, refused => 0, polled => time, reasons => {}, poll => IO::Poll->new, conns => {} }, $class;
 	$self->_open for 1 .. $o{clients};
 	return $self;
 }
@@ -19,7 +22,7 @@ sub _open {
 	my ($self) = @_;
 	socket my $s, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
 	$s->blocking(0);
-	my $c = { s => $s, state => 'connecting', in => '' };
+	my $c = { s => $s, state => 'connecting', in => '', since => time };
 	if (!connect $s, sockaddr_in($self->{port}, INADDR_LOOPBACK)) {
 		if ($! != EINPROGRESS) {
 			$self->{refused}++;
@@ -39,7 +42,7 @@ sub _drop {
 
 sub _fail {
 	my ($self, $c, $why) = @_;
-	$self->{failed}++;
+	$self->{ $c->{waited} > $GRACE ? 'late' : 'failed' }++;
 	$self->{reasons}{"$why (request " . ($c->{served} || 0) . " of its connection)"}++;
 	$self->_drop($c);
 }
@@ -48,6 +51,7 @@ sub _send {
 	my ($self, $c) = @_;
 	my $n = syswrite $c->{s}, "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 	$self->{sent}++;
+	$c->{waited} = time - $c->{since};
 	if (!defined $n) {
 		return $self->_fail($c, "write: $!");
 	}
@@ -69,6 +73,7 @@ sub _read {
 	$self->{done}++;
 	$c->{served}++;
 	$c->{in} = '';
+	$c->{since} = $self->{before};
 	if ($head =~ /^connection: close/mi) {
 		$self->_drop($c);
 		$self->_open if $self->{again};
@@ -82,7 +87,10 @@ sub run {
 	my ($self, $until, $patience) = @_;
 	my $end = time + $patience;
 	while (%{ $self->{conns} } and time < $end and !$until->($self)) {
-		next if $self->{poll}->poll(0.01) <= 0;
+		$self->{before} = $self->{polled}; # no reply that is read now came before
+		my $ready = $self->{poll}->poll(0.01);
+		$self->{polled} = time;
+		next if $ready <= 0;
 		for my $s ($self->{poll}->handles(POLLIN | POLLOUT | POLLERR | POLLHUP)) {
 			my $c = $self->{conns}{ fileno $s } or next;
 			if ($c->{state} eq 'connecting') {
