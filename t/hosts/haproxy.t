@@ -53,7 +53,7 @@ my $never = connect_to("127.0.0.1:$p->{port}");
 print $never "GET /never HTTP/1.1\r\nHost: x\r\n\r\n";
 $back->wait_log(qr/> never/);
 $p->signal('TERM');
-$p->wait_exit;
+is $p->wait_exit, 0, "a request that never ends is no fault of the stop";
 like $p->log, qr/stop: graceful.*exit \d/s, 'hard-stop-after ends a request that never does';
 unlike $p->log, qr/SIGKILL|cut off/, 'before curfew has to';
 is_deeply [ $p->left_behind ], [], 'nothing is left';
