@@ -193,6 +193,8 @@ lint-format:
 lint-cppcheck:
 	@cppcheck -q -j2 --std=c11 --error-exitcode=1 --enable=performance,portability --inline-suppr -Isrc -It/lib $(CPPCHECK_NOT:%=--suppress=%) \
 		$(filter %.c,$(C_ALL))
+	@cppcheck -q -j2 --std=c11 --error-exitcode=1 --enable=performance,portability --inline-suppr -Isrc/include $(CPPCHECK_NOT:%=--suppress=%) \
+		$(wildcard src/hosts/*/*.c)
 CPPCHECK_NOT := missingIncludeSystem varFuncNullUB uninitvar returnDanglingLifetime
 lint-lua:
 	@luacheck -q $(LUA_ALL)
@@ -201,6 +203,10 @@ lint-tidy: private CPPFLAGS_ALL += -Isrc/include $(shell pkg-config --cflags lib
 lint-tidy:
 	@printf '%s\n' $(filter %.c,$(C_ALL)) | xargs -P2 -n1 sh -c 'clang-tidy --quiet "$$@" -- $(CPPFLAGS_ALL) -It/lib \
 		-std=$$(case $$1 in examples/*) echo gnu11;; *) echo c11;; esac) 2>$(BUILD)/tidy.err' tidy
+	$(if $(wildcard $(NGINX_SRC)/src),@$(MAKE) -s $(NGINX_MODULE) && clang-tidy --quiet $(wildcard src/hosts/nginx/*.c) -- $(CPPFLAGS_NGINX) 2>$(BUILD)/tidy.err)
+# The headers of nginx are nobody's fault here.
+CPPFLAGS_NGINX = -D_GNU_SOURCE -DNGX_CURFEW_LIBRARY='"x"' -Isrc/include -isystem $(BUILD)/nginx \
+	$(addprefix -isystem $(NGINX_SRC)/src/,core event event/modules os/unix http http/modules http/v2)
 
 check-layers: $(ROOMS:%=$(BUILD)/%.a) $(BUILD)/curfew.a ## no include and no symbol points up
 	lua5.4 tools/check-layers.lua src $(BUILD)

@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Curfew;
+use POSIX ();
 use Nginx;
 use Test::More;
 
@@ -33,6 +34,11 @@ refused('a string that does not end', qr{policy\.lua:2: unfinished string}, poli
 refused('bytecode', qr{policy}, policy => "\x1bLua\x54\0");
 refused('no such file', qr{cannot read the policy "\S+/none\.lua".*No such file}, policy => undef, curfew => "curfew_policy none.lua;\n");
 refused('a directory', qr{is no file}, policy => undef, curfew => "curfew_policy html;\n");
+{
+	my $fifo = File::Temp->newdir('curfew-t-XXXXXX', TMPDIR => 1);
+	POSIX::mkfifo("$fifo/p.lua", 0600) or die "mkfifo: $!";
+	refused('a FIFO', qr{is no file}, policy => undef, curfew => "curfew_policy $fifo/p.lua;\n");
+}
 refused('two policies', qr{"curfew_policy" directive is duplicate}, curfew => "curfew_policy policy.lua;\n");
 refused('a wrong word', qr{invalid value "slow"}, curfew => "curfew_term slow;\n");
 for my $works (1, 0) {

@@ -29,7 +29,7 @@
 	X(status)
 
 struct ngx_curfew_lib {
-#define NGX_CURFEW_FIELD(name) __typeof__(curfew_##name) *name;
+#define NGX_CURFEW_FIELD(name) __typeof__(curfew_##name) *name; /* NOLINT(bugprone-macro-parentheses): a declaration */
 	NGX_CURFEW_FUNCTIONS(NGX_CURFEW_FIELD)
 #undef NGX_CURFEW_FIELD
 };

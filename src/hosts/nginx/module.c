@@ -102,7 +102,8 @@ static ngx_int_t read_policy(ngx_conf_t *cf, const ngx_str_t *path, ngx_str_t *t
 	ngx_memzero(&file, sizeof file);
 	file.name = *path;
 	file.log = cf->log;
-	file.fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+	/* A FIFO waits for nobody. */
+	file.fd = ngx_open_file(path->data, NGX_FILE_RDONLY | NGX_FILE_NONBLOCK, NGX_FILE_OPEN, 0);
 	if (file.fd == NGX_INVALID_FILE) {
 		ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, "curfew: cannot read the policy \"%V\"", path);
 		return NGX_ERROR;
@@ -114,7 +115,7 @@ static ngx_int_t read_policy(ngx_conf_t *cf, const ngx_str_t *path, ngx_str_t *t
 		text->data = ngx_pnalloc(cf->pool, text->len + 1);
 		if (text->data)
 			n = text->len ? ngx_read_file(&file, text->data, text->len, 0) : 0;
-		if (n != (ssize_t)text->len)
+		if (!text->data || n != (ssize_t)text->len)
 			ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "curfew: the policy \"%V\" changed as it was read", path);
 		else
 			text->data[text->len] = '\0';
