@@ -152,6 +152,11 @@ cfw_id cfw_stage_server(struct cfw_gen *g, const struct cfw_value *def, struct c
 	struct cfw_server_opts opts;
 	void *kind_ud;
 	cfw_server_opts_read(def, &opts);
+	const struct cfw_entry *running = cfw_entry_get(c, cfw_core_server_find(c->core, opts.name));
+	if (running && running->host) {
+		cfw_err_set(err, CURFEW_EEXIST, "there is a server named \"%s\" already: it is the program's own", opts.name);
+		return 0;
+	}
 	struct cfw_staged_server s = {.kind = cfw_kind_find(c, g, def, &kind_ud, err)};
 	if (!s.kind || !(s.scratch = cfw_core_server_add(st->scratch, &opts, err)))
 		return 0;
@@ -161,7 +166,6 @@ cfw_id cfw_stage_server(struct cfw_gen *g, const struct cfw_value *def, struct c
 		cfw_err_set(err, CURFEW_ENOMEM, "%s: out of memory", opts.name);
 		return 0;
 	}
-	const struct cfw_entry *running = cfw_entry_get(c, cfw_core_server_find(c->core, opts.name));
 	s.change = running ? CFW_REPLACED : CFW_ADDED;
 	if (!(running && running->kind == s.kind && claim(g, &s, kind_ud, running, err))) {
 		if ((err && err->code) || open_new(g, &s, kind_ud, &opts, err)) {

@@ -536,6 +536,18 @@ static void test_bad_rules(void)
 	}
 }
 
+struct heard {
+	struct curfew_err err;
+	int times;
+};
+static void hear(void *ud, const struct curfew_err *err)
+{
+	struct heard *heard = ud;
+	heard->times++;
+	if (err)
+		heard->err = *err;
+}
+
 /* Rules of scripts come before those in C; scripts have hooks for servers in C, and find them. A reload keeps all that is C. */
 static void test_policy(void)
 {
@@ -550,6 +562,7 @@ static void test_policy(void)
 		"curfew.on('SIGUSR1', curfew.graceful(4))";
 	static const char second[] =
 		"local curfew = require 'curfew' local a = curfew.find 'a' a:pre_stop(function() end, { name = 'lua2' })";
+	static const char clash[] = "local curfew = require 'curfew'\ncurfew.server { name = 'a', start = function() end }";
 	if (fd < 0 || pwrite(fd, first, sizeof first - 1, 0) < 0)
 		tap_bail("a file for the policy");
 	open_host(&h);
@@ -571,6 +584,16 @@ static void test_policy(void)
 			tap_diag("%s", h.log);
 	}
 	ok(!strstr(told, "stop:a") && is_state(&h, "started"), "and running");
+	if (ftruncate(fd, 0) || pwrite(fd, clash, sizeof clash - 1, 0) < 0)
+		tap_bail("a file for the policy");
+	h.log[0] = '\0';
+	struct heard heard = {0};
+	curfew_reload(h.c, hear, &heard, &h.err);
+	turn_until(&h, heard.times);
+	if (!ok(strstr(heard.err.msg, ":2: curfew.server: there is a server named \"a\" already: it is the program's own"),
+		"S7.1: a policy that takes its name for another is refused"))
+		tap_diag("%s", heard.err.msg);
+	h.log[0] = '\0';
 	told[0] = '\0';
 	curfew_signal(h.c, SIGUSR1, 1);
 	is_int(end_of(&h), 7, "the rule in C is asked once the script has none");

@@ -75,6 +75,8 @@ refused('a wrong time', qr{invalid value}, curfew => "curfew_exit_timeout soon;\
 }
 
 # What only shows as it is loaded.
+refused('a server that is nginx itself', qr{curfew: \S+/policy\.lua:2: .*there is a server named "nginx" already},
+	policy => "local curfew = require 'curfew'\ncurfew.server { name = 'nginx', start = function() end }\n");
 refused('a trigger that is none', qr{curfew: \S+/policy\.lua:2: .*SIGTRM}, policy => "local curfew = require 'curfew'\ncurfew.on('SIGTRM', curfew.ignore)\n");
 refused('a name that is none', qr{policy\.lua:2: .*htpt.*did you mean}s, policy => "local curfew = require 'curfew'\ncurfew.htpt {}\n");
 refused('an error', qr{policy\.lua:1: on purpose}, policy => "error 'on purpose'\n");

@@ -168,7 +168,7 @@ static char *set_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 
 /* ---- the trial ---- */
 
-enum { TRIAL_S = 20 }; /* load_limit, five seconds of CPU time, comes first */
+enum { TRIAL_S = 60 }; /* load_limit, five seconds of CPU time, comes first */
 
 struct trial {
 	bool over;
