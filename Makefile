@@ -145,6 +145,10 @@ $(foreach r,$(ROOMS) run,$(eval $(call room_tests,$(r))))
 
 # The programs of the benchmark: a file each, but for the probe.
 BENCH := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/probe_%,$(wildcard bench/*.c)))
+# What the library itself costs: a program of its users.
+$(BUILD)/bench/costs: bench/costs.c $(BUILD)/libcurfew.so
+	@mkdir -p $(@D)
+	$(call say,cc) $(CC) -Isrc/include $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< -L$(BUILD) -Wl,-rpath,$(abspath $(BUILD)) -lcurfew
 $(BUILD)/bench/probe: $(wildcard bench/probe_*.c bench/probe.h)
 $(BUILD)/bench/%: bench/%.c bench/marks.h $(BUILD)/core.a $(BUILD)/base.a
 	@mkdir -p $(@D)
@@ -178,6 +182,7 @@ test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a module $(if $(w
 bench: $(BUILD)/curfew $(BENCH) $(if $(wildcard $(NGINX_SRC)/configure),nginx-module) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
 	BUILD=$(BUILD) bench/run $(if $(RIVALS),--rivals) $(BENCH_ARGS)
 	$(if $(BENCH_ARGS),,BUILD=$(BUILD) bench/nginx)
+	$(if $(BENCH_ARGS),,$(BUILD)/bench/costs)
 
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect
 valgrind: $(BUILD)/curfew $(T_C) $(BUILD)/t/bound ## the C tests and one whole run under valgrind

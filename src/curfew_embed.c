@@ -52,6 +52,8 @@ static void on_journal(void *ud)
 {
 	struct cfw_embed *e = ud;
 	const struct cfw_journal_entry *j;
+	if (!e->log.emit)
+		return;
 	while ((j = cfw_core_journal(curfew_core(e->c), e->logged + 1))) {
 		e->logged = j->seq;
 		cfw_view_log(curfew_core(e->c), j, &e->log, curfew_text, e->c);
@@ -66,8 +68,7 @@ static void emit(void *ud, enum cfw_log_level level, const char *msg, const stru
 	n = n < FIELDS ? n : FIELDS;
 	for (size_t i = 0; i < n; i++)
 		out[i] = (struct curfew_log_field){fields[i].key, fields[i].value};
-	if (e->opt.log)
-		e->opt.log(e->opt.log_ud, (enum curfew_log_level)level, msg, out, n);
+	e->opt.log(e->opt.log_ud, (enum curfew_log_level)level, msg, out, n);
 }
 
 /* ---- the policy's files ---- */
@@ -205,7 +206,7 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 		goto end;
 	}
 	e->alloc = e->opt.alloc ? (struct cfw_alloc){e->opt.alloc, e->opt.alloc_ud} : cfw_alloc_std;
-	e->log = (struct cfw_log){.level = (enum cfw_log_level)e->opt.log_level, .emit = emit, .ud = e};
+	e->log = (struct cfw_log){.level = (enum cfw_log_level)e->opt.log_level, .emit = e->opt.log ? emit : NULL, .ud = e};
 	struct cfw_options o = {
 		.size = sizeof o,
 		.loop = e->opt.loop ? e->opt.loop : &e->own_loop,

@@ -110,12 +110,14 @@ void cfw_host_hook_cut(struct curfew *c, cfw_id hook, uint32_t run)
 
 void curfew_hook_done(struct curfew *c, curfew_id run, const char *why)
 {
-	for (size_t i = 0; run && i < c->embed->nhooks; i++)
-		if (c->embed->hooks[i].run == run) { /* a late or doubled answer finds none */
-			c->embed->hooks[i].run = 0;
-			cfw_hook_ends(c, run, why ? CFW_FAILED : CFW_OK, 0, why, NULL);
-			return;
-		}
+	struct cfw_hook_view view;
+	if (cfw_core_hook_view(c->core, cfw_core_run_hook(c->core, run), &view) || !(view.ref & CFW_REF_HOST))
+		return;
+	struct cfw_host_hook *h = by_ref(c, view.ref);
+	if (h->run != run) /* a late or doubled answer */
+		return;
+	h->run = 0;
+	cfw_hook_ends(c, run, why ? CFW_FAILED : CFW_OK, 0, why, NULL);
 }
 
 int curfew_hook_extend(struct curfew *c, curfew_id run, uint64_t ns, struct curfew_err *err)

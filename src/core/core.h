@@ -260,6 +260,7 @@ int cfw_core_hook_view(const struct cfw_core *core, cfw_id hook, struct cfw_hook
 int cfw_core_hook_opts(const struct cfw_core *core, cfw_id hook, struct cfw_hook_opts *out); /* as cfw_core_server_opts */
 /* When a running hook will be cut, as things stand now: what ctx:remaining() counts to. 0 when run does not run. */
 uint64_t cfw_core_run_until(const struct cfw_core *core, uint32_t run);
+cfw_id cfw_core_run_hook(const struct cfw_core *core, uint32_t run); /* whose run it is; 0 when it does not run */
 cfw_id cfw_core_hook_next(const struct cfw_core *core, cfw_id hook); /* iterate from 0 */
 
 /* The stop that runs. Times are CFW_NEVER while none does. */

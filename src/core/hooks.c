@@ -21,6 +21,12 @@ static struct cfw_hook *hook_of_run(const struct cfw_core *c, uint32_t run)
 	return h->run == run && h->running ? h : NULL;
 }
 
+cfw_id cfw_core_run_hook(const struct cfw_core *core, uint32_t run)
+{
+	const struct cfw_hook *h = hook_of_run(core, run);
+	return h ? h->id : 0;
+}
+
 uint64_t cfw_core_run_until(const struct cfw_core *core, uint32_t run)
 {
 	const struct cfw_hook *h = hook_of_run(core, run);
