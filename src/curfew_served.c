@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bar.h"
+#include "adapters/bar.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/value.h"

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/bar.h"
+#include "adapters/bar.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/kind.h"

@@ -306,13 +306,13 @@ static void test_libevent(void)
 	struct curfew_err err = {0};
 	curfew_libevent_new(base, &loop, NULL);
 	open_instance(&i, &loop);
+	is_int(curfew_load(i.c, "x.lua", "x x", 3, &err), CURFEW_ELUA, "a syntax error is returned");
+	ok(strncmp(err.msg, "x.lua:1:", 8) == 0, "with file and line");
+	is_int(curfew_load_file(i.c, "/no/such.lua", &err), CURFEW_ESYS, "a file that is not there");
 	load(&i, "local curfew = require 'curfew' curfew.spawn(function() curfew.sleep('20ms') end)");
 	for (uint64_t end = patience(); !i.over && cfw_time_now() < end;)
 		event_base_loop(base, EVLOOP_ONCE);
 	is_int(i.code, 0, "S2.8: idle, on libevent");
-	is_int(curfew_load(i.c, "x.lua", "x x", 3, &err), CURFEW_ELUA, "a syntax error is returned");
-	ok(strncmp(err.msg, "x.lua:1:", 8) == 0, "with file and line");
-	is_int(curfew_load_file(i.c, "/no/such.lua", &err), CURFEW_ESYS, "a file that is not there");
 	curfew_free(i.c);
 	curfew_free(NULL);
 	struct cfw_options o = {.size = 8, .loop = &loop, .on_exit = on_exit_code};

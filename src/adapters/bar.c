@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "base/bar.h"
+#include "adapters/bar.h"
 
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,6 +1,6 @@
 /* bar.h: the first half of closing a listener (S9.1). */
-#ifndef CFW_BASE_BAR_H
-#define CFW_BASE_BAR_H
+#ifndef CFW_ADAPTERS_BAR_H
+#define CFW_ADAPTERS_BAR_H
 
 /* From here on the kernel lets nobody new in by fd, a TCP or unix socket that listens, of whichever process that shares it. Who is in
  * its queue can still be accepted; a TCP client that comes now is refused as soon as fd is closed. 0, or -1 and errno: ENOPROTOOPT
