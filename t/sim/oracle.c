@@ -8,14 +8,18 @@
 #include "tap.h"
 
 static struct cfw_core *core;
-static cfw_id web, db, web_pre, web_pre2, db_pre, web_post;
+static cfw_id web, db, job, web_pre, web_pre2, db_pre, web_post;
 static struct cfw_oracle *oracle;
 static uint64_t now;
 
-static cfw_id add_server(const char *name)
+static cfw_id add_server(const char *name, bool expect_exit)
 {
 	struct curfew_err err = {0};
-	struct cfw_server_opts o = {.name = name, .kind = "test", .start_timeout_ns = CFW_NEVER, .stop_timeout_ns = CFW_NEVER};
+	struct cfw_server_opts o = {.name = name,
+				    .kind = "test",
+				    .start_timeout_ns = CFW_NEVER,
+				    .stop_timeout_ns = CFW_NEVER,
+				    .expect_exit = expect_exit};
 	return cfw_core_server_add(core, &o, &err);
 }
 
@@ -121,6 +125,11 @@ static void good_runs(void)
 	hook(db_pre, db, CFW_OK);
 	ended(1);
 	is_str(cfw_oracle_broken(oracle, 0), NULL, "a server that is started again owes its hooks again");
+
+	fresh();
+	up(job);
+	state(job, CFW_S_DOWN, CFW_S_STARTED);
+	is_str(cfw_oracle_broken(oracle, 0), NULL, "a server that was expected to end by itself, and has, owes nothing");
 }
 
 static void promise(void)
@@ -130,6 +139,11 @@ static void promise(void)
 	stop_web();
 	ended(0);
 	breaks("S4.12", "a started server whose hook was not called");
+
+	fresh();
+	up(job);
+	state(job, CFW_S_DOWN, CFW_S_STOPPING);
+	breaks("S4.12", "one that is expected to end by itself, but was stopped without its hooks");
 
 	fresh();
 	began(CFW_GRACEFUL, 0);
@@ -269,8 +283,8 @@ int main(void)
 	oracle = cfw_oracle_new();
 	if (!core || !oracle)
 		tap_bail("out of memory");
-	db = add_server("db");
-	web = add_server("web");
+	db = add_server("db", false);
+	web = add_server("web", false);
 	is_int(cfw_core_server_after(core, web, db, &err), 0, "web depends on db");
 	is_int(cfw_core_server_on(core, web, 0), db, "which can be read back");
 	is_int(cfw_core_server_on(core, web, 1), 0, "and nothing more");
@@ -278,6 +292,8 @@ int main(void)
 	web_pre2 = add_hook(web, CFW_PRE_STOP);
 	web_post = add_hook(web, CFW_POST_STOP);
 	db_pre = add_hook(db, CFW_PRE_STOP);
+	job = add_server("job", true);
+	add_hook(job, CFW_PRE_STOP);
 	good_runs();
 	promise();
 	order();
