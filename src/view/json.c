@@ -1,6 +1,7 @@
 #include "view/json.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,16 @@ static json_t *string_of(const char *s, size_t n)
 	return j;
 }
 
+/* Takes v. As string_of does, for the key. */
+static int set_key(json_t *map, const char *key, json_t *v)
+{
+	json_t *shown = string_of(key, strlen(key));
+	int rc = shown ? json_object_set(map, json_string_value(shown), v) : -1;
+	json_decref(shown);
+	json_decref(v);
+	return rc;
+}
+
 static json_t *to_json(const struct cfw_value *v)
 {
 	size_t n;
@@ -30,7 +41,7 @@ static json_t *to_json(const struct cfw_value *v)
 	case CFW_V_INT:
 		return json_integer(cfw_value_to_int(v, 0));
 	case CFW_V_NUM:
-		return json_real(cfw_value_to_num(v, 0));
+		return isfinite(cfw_value_to_num(v, 0)) ? json_real(cfw_value_to_num(v, 0)) : json_null();
 	case CFW_V_STR: {
 		const char *s = cfw_value_bytes(v, &n);
 		return string_of(s, n);
@@ -46,7 +57,7 @@ static json_t *to_json(const struct cfw_value *v)
 	case CFW_V_MAP:
 		j = json_object();
 		for (size_t i = 0; j && i < cfw_value_len(v); i++)
-			if (json_object_set_new(j, cfw_value_key(v, i), to_json(cfw_value_at(v, i)))) {
+			if (set_key(j, cfw_value_key(v, i), to_json(cfw_value_at(v, i)))) {
 				json_decref(j);
 				return NULL;
 			}

@@ -8,7 +8,7 @@ struct cfw_buf;
 struct cfw_value;
 
 /* v on one line, ASCII only: nothing in it reaches a terminal as a control character (S10.3). Bytes that are no UTF-8 are shown
- * as \xNN. References are null. out->failed when memory is gone. */
+ * as \xNN, in keys too. References are null, and numbers that JSON has no word for. out->failed when memory is gone. */
 void cfw_view_put_json(struct cfw_buf *out, const struct cfw_value *v);
 /* The caller frees. NULL and one line of why in why (n bytes) when text is no JSON, or memory is gone. null is left out of maps. */
 struct cfw_value *cfw_view_parse_json(const char *text, size_t len, char *why, size_t n);
