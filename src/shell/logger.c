@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "shell/out.h"
+#include "view/json.h"
 
 /* A reader that is merely behind gets this long to catch up; once a line was dropped, nobody waits until it reads again. */
 enum { PATIENCE_MS = 20 };
@@ -151,12 +152,6 @@ static json_t *to_json(const char *s)
 	return j;
 }
 
-static int append_json(const char *data, size_t n, void *ud)
-{
-	cfw_buf_put(ud, data, n);
-	return 0;
-}
-
 static void put_json(struct cfw_buf *b, const struct record *r)
 {
 	struct cfw_buf ts, key;
@@ -174,7 +169,7 @@ static void put_json(struct cfw_buf *b, const struct record *r)
 			json_object_set_new(o, key.data, to_json(r->fields[i].value));
 	}
 	/* ASCII only: no direction override and no C1 control reaches a terminal. */
-	if (!o || json_dump_callback(o, append_json, b, JSON_COMPACT | JSON_ENSURE_ASCII) < 0)
+	if (!o || json_dump_callback(o, cfw_view_append_json, b, JSON_COMPACT | JSON_ENSURE_ASCII) < 0)
 		b->failed = 1;
 	json_decref(o);
 	cfw_buf_clear(&ts);

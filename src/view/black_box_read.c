@@ -190,12 +190,16 @@ static cfw_id hook_of(struct reader *r, const struct body *b, const char *names,
 	return id;
 }
 
-/* What no journal has said: its numbers are indexes into tables of the views. */
+/* A century: no clock that began with the machine says more. */
+#define AGES (UINT64_C(100) * 366 * 86400 * CFW_SEC)
+
+/* What no journal has said: its numbers are indexes into tables of the views, and its times are drawn. */
 static bool is_sane(const struct body *b)
 {
 	return b->what < CFW_JOURNAL_WHATS && b->trigger_kind <= CFW_T_KINDS && b->stop_kind <= CFW_T_KINDS &&
 	       (b->what != CFW_J_SERVER || (b->a < CFW_SERVER_STATES && b->b < CFW_SERVER_STATES)) &&
-	       (b->what != CFW_J_LIFE || b->a < CFW_LIVES) && b->signo < 128 && b->stop_signo < 128;
+	       (b->what != CFW_J_LIFE || b->a < CFW_LIVES) && b->signo < 128 && b->stop_signo < 128 && b->at_ns < AGES &&
+	       b->stop_at_ns < AGES;
 }
 
 static void take(struct reader *r, const struct body *b, const char *names)

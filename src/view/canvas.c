@@ -40,11 +40,11 @@ size_t cfw_canvas_cell(const struct canvas *c, uint64_t at_ns)
 static uint64_t tick_step(const struct canvas *c, uint64_t length)
 {
 	size_t ticks = c->bar / 8 ? c->bar / 8 : 1;
-	uint64_t step = 1;
+	uint64_t step = 1, least = length / ticks + (length % ticks > 0);
 	static const unsigned factors[] = {2, 5, 10};
 	for (;;) {
 		for (size_t i = 0; i < sizeof factors / sizeof factors[0]; i++)
-			if (step * factors[i] >= length / ticks && step * factors[i] * ticks >= length)
+			if (step * factors[i] >= least)
 				return step * factors[i];
 		step *= 10;
 	}

@@ -69,8 +69,12 @@ static json_t *to_json(const struct cfw_value *v)
 	return json_null();
 }
 
-static int append(const char *data, size_t n, void *out)
+int cfw_view_append_json(const char *data, size_t n, void *out)
 {
+	for (const char *at; (at = memchr(data, 127, n)); n -= (size_t)(at + 1 - data), data = at + 1) {
+		cfw_buf_put(out, data, (size_t)(at - data));
+		cfw_buf_puts(out, "\\u007f"); /* JSON lets it stand */
+	}
 	cfw_buf_put(out, data, n);
 	return 0;
 }
@@ -79,7 +83,7 @@ void cfw_view_put_json(struct cfw_buf *out, const struct cfw_value *v)
 {
 	json_t *j = to_json(v);
 	size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12);
-	if (!j || json_dump_callback(j, append, out, flags) < 0)
+	if (!j || json_dump_callback(j, cfw_view_append_json, out, flags) < 0)
 		out->failed = 1;
 	json_decref(j);
 }

@@ -61,8 +61,8 @@ static void same_text(const char *got, size_t got_n, const char *s, size_t n)
 		cfw_buf_put(&safe, s, n);
 	else
 		cfw_buf_put_safe(&safe, s, n);
-	must(got_n == safe.len && (!safe.len || !memcmp(got, safe.data, safe.len)), "a string of %zu bytes came back as %.*s", n,
-	     (int)got_n, got);
+	must(got_n == safe.len && (!safe.len || !memcmp(got, safe.data, safe.len)), "a string of %zu bytes came back as %.*s",
+	     n, (int)got_n, got);
 	json_decref(as_is);
 	cfw_buf_clear(&safe);
 }

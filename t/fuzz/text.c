@@ -56,7 +56,8 @@ static void address(const char *s)
 	struct curfew_err err = {0};
 	struct cfw_addr a, b;
 	if (taken(cfw_addr_parse(&a, s, 0, &err), &err)) {
-		must(a.len >= sizeof(sa_family_t) && a.len <= sizeof(struct sockaddr_un), "%s: an address of %u bytes", s, a.len);
+		must(a.len >= sizeof(sa_family_t) && a.len <= sizeof(struct sockaddr_un), "%s: an address of %u bytes", s,
+		     a.len);
 		must(!cfw_addr_parse(&b, s, 0, &err) && a.len == b.len && !memcmp(&a.sa, &b.sa, a.len), "%s: twice", s);
 	}
 	struct cfw_listen_addr l = {.text = NULL};
@@ -130,7 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	shown(s, strlen(s));
 	shown(s, n);
 	const char *near = cfw_nearest(s, names);
-	must(!near || near == names[0] || near == names[1] || near == names[2] || near == names[3], "%s: none of the names", near);
+	must(!near || near == names[0] || near == names[1] || near == names[2] || near == names[3], "%s: none of the names",
+	     near);
 	free(s);
 	return 0;
 }

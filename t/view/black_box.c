@@ -160,6 +160,24 @@ static void test_damage(void)
 	world_close();
 }
 
+/* A stop from the first to the last moment that there is: no clock has said so. */
+static void test_ages(void)
+{
+	struct cfw_black_box_info info;
+	struct curfew_err err = {0};
+	open_world();
+	cfw_black_box_format(&box, memory, CFW_BLACK_BOX_LEAST, 1, 1, 1);
+	cfw_black_box_put(&box, world.core, &(struct cfw_journal_entry){.what = CFW_J_STOP, .at_ns = CFW_SEC});
+	cfw_black_box_put(&box, world.core, &(struct cfw_journal_entry){.what = CFW_J_EXIT, .at_ns = UINT64_MAX / 10 * 9});
+	struct cfw_core *core = cfw_black_box_read(memory, CFW_BLACK_BOX_LEAST, 0, &info, &err);
+	is_int((long long)info.damaged, 1, "a time that no clock has is damage");
+	char *text = core ? draw(core, NULL) : NULL;
+	ok(text && *text, "and the rest is shown");
+	free(text);
+	cfw_core_free(core);
+	world_close();
+}
+
 /* More than it holds: the oldest goes. */
 static void test_ring(void)
 {
@@ -284,6 +302,7 @@ int main(void)
 {
 	test_read();
 	test_damage();
+	test_ages();
 	test_ring();
 	test_path();
 	test_blame();

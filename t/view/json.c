@@ -27,7 +27,11 @@ static struct cfw_value *map_of(const char *key, struct cfw_value *v)
 int main(void)
 {
 	is_written(map_of("a", cfw_value_strn("b\0c", 3)), "{\"a\":\"b\\u0000c\"}", "a string with a NUL");
-	is_written(map_of("a", cfw_value_str("\x1b[2J\xff")), "{\"a\":\"\\\\x1b[2J\\\\xff\"}", "S10.3: a string that is no UTF-8");
+	is_written(map_of("a", cfw_value_str("\x1b[2J\xff")), "{\"a\":\"\\\\x1b[2J\\\\xff\"}",
+		   "S10.3: a string that is no UTF-8");
+	is_written(cfw_value_str("a\x7f\x7f"
+				 "b"),
+		   "\"a\\u007f\\u007fb\"", "S10.3: DEL");
 	is_written(map_of("\xff", cfw_value_bool(true)), "{\"\\\\xff\":true}", "a key that is no UTF-8");
 	is_written(cfw_value_num(NAN), "null", "no number");
 	is_written(map_of("a", cfw_value_num(-INFINITY)), "{\"a\":null}", "a number that JSON has no word for");
