@@ -1,4 +1,5 @@
 /* black_box_read.c: a black box as a core that the views can show; the file is trusted in nothing. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,12 +138,12 @@ struct reader {
 	bool failed;
 };
 
-/* The i-th name, as a string; NULL: it has none. */
+/* The i-th name, as a string; NULL: it has none, or one that no string is. */
 static const char *name_of(const struct body *b, const char *names, size_t i, char text[NAME_MAX_ + 1])
 {
 	for (size_t k = 0; k < i; k++)
 		names += b->names[k];
-	if (!b->names[i] || b->names[i] > NAME_MAX_)
+	if (!b->names[i] || b->names[i] > NAME_MAX_ || memchr(names, 0, b->names[i]))
 		return NULL;
 	memcpy(text, names, b->names[i]);
 	text[b->names[i]] = '\0';
@@ -151,7 +152,7 @@ static const char *name_of(const struct body *b, const char *names, size_t i, ch
 
 static cfw_id server_of(struct reader *r, const struct body *b, const char *names)
 {
-	char name[NAME_MAX_ + 1], kind[NAME_MAX_ + 1], again[NAME_MAX_ + 16];
+	char name[NAME_MAX_ + 1], kind[NAME_MAX_ + 1], again[NAME_MAX_ + 24];
 	cfw_id id = b->server ? look_up(&r->servers, b->server) : 0;
 	if (id || !b->server)
 		return id;
@@ -160,14 +161,11 @@ static cfw_id server_of(struct reader *r, const struct body *b, const char *name
 		return 0;
 	struct cfw_server_opts o = {
 		.name = text, .kind = what ? what : "?", .start_timeout_ns = CFW_NEVER, .stop_timeout_ns = CFW_NEVER};
-	if (cfw_core_server_find(r->core, text)) { /* a reload has replaced it: two of one name */
-		strcpy(again, text);
-		for (unsigned k = 2; k < 100 && cfw_core_server_find(r->core, again); k++) {
-			again[strlen(text)] = '\'';
-			memset(again + strlen(text), '\'', k > 14 ? 14 : k - 1);
-			again[strlen(text) + (k > 14 ? 14 : k - 1)] = '\0';
-		}
+	if (cfw_core_server_find(r->core, text)) { /* a reload has replaced it: two of one name, the second web'2 */
+		snprintf(again, sizeof again, "%s'%zu", text, r->servers.n + 1);
 		o.name = again;
+		if (cfw_core_server_find(r->core, again))
+			return 0; /* nobody was called that */
 	}
 	id = cfw_core_server_add(r->core, &o, NULL);
 	r->failed |= !id || !remember(&r->servers, b->server, id);

@@ -178,6 +178,29 @@ static void test_ages(void)
 	world_close();
 }
 
+/* A reload replaces a server by another of the same name, each time; and names that no server has. */
+static void test_names(void)
+{
+	enum { RELOADS = 40 };
+	struct cfw_black_box_info info;
+	struct curfew_err err = {0};
+	open_world();
+	cfw_black_box_format(&box, memory, SIZE, 1, 1, 1);
+	for (int i = 0; i < RELOADS; i++) {
+		cfw_id id = world_server("web", 0)->id;
+		cfw_black_box_put(&box, world.core, &(struct cfw_journal_entry){.what = CFW_J_SERVER, .at_ns = 1, .server = id});
+		cfw_core_server_remove(world.core, id, NULL);
+	}
+	struct cfw_core *core = cfw_black_box_read(memory, SIZE, 0, &info, &err);
+	ok(core != NULL, "%d servers of one name, one after another: %s", RELOADS, err.msg);
+	size_t servers = 0;
+	for (cfw_id id = 0; core && (id = cfw_core_server_next(core, id));)
+		servers++;
+	is_int((long long)servers, RELOADS, "each is one of its own");
+	cfw_core_free(core);
+	world_close();
+}
+
 /* More than it holds: the oldest goes. */
 static void test_ring(void)
 {
@@ -303,6 +326,7 @@ int main(void)
 	test_read();
 	test_damage();
 	test_ages();
+	test_names();
 	test_ring();
 	test_path();
 	test_blame();
