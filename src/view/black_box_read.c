@@ -161,7 +161,7 @@ static cfw_id server_of(struct reader *r, const struct body *b, const char *name
 		return 0;
 	struct cfw_server_opts o = {
 		.name = text, .kind = what ? what : "?", .start_timeout_ns = CFW_NEVER, .stop_timeout_ns = CFW_NEVER};
-	if (cfw_core_server_find(r->core, text)) { /* a reload has replaced it: two of one name, the second web'2 */
+	if (cfw_core_server_find(r->core, text)) { /* a reload has replaced it: the later one shows which server it is */
 		snprintf(again, sizeof again, "%s'%zu", text, r->servers.n + 1);
 		o.name = again;
 		if (cfw_core_server_find(r->core, again))

@@ -40,6 +40,14 @@ curfew.http { name = "web", listen = "127.0.0.1:0", routes = {
 LUA
 my $CLEAN = spew('clean.lua', "local curfew = require 'curfew'\ncurfew.on('SIGTERM', curfew.graceful(0))\n");
 
+# ---- lines end as they do for Lua
+
+{
+	my $lines = spew("lines.lua", "local curfew = require 'curfew'\r\r\n\n\r\rwhile true do end\n");
+	my ($code, $out) = check($lines);
+	like $out, qr/^lines\.lua:5:1: .*\n +5 \| while true do end\n/, 'a line that ends with CR alone is one, and the finding shows its own';
+}
+
 # ---- exit codes
 
 {

@@ -4,18 +4,18 @@ FUZZ_TARGETS := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 FUZZ_S ?= 60
 FUZZ_BUILD ?= build-fuzz
 FUZZ_LIBS := $(below_run:%=$(BUILD)/%.a)
-FUZZ_PARTS := t/lib/fuzz.h t/lib/tap.c t/lib/tap.h
+FUZZ_PARTS := $(wildcard t/lib/fuzz*.h t/lib/tap.* t/core/*.h t/fuzz/*.h)
 
 $(FUZZ_TARGETS:%=$(BUILD)/t/fuzz/%): $(BUILD)/t/fuzz/%: t/fuzz/%.c t/lib/replay.c $(FUZZ_PARTS) $(FUZZ_LIBS)
 	@mkdir -p $(@D)
-	$(call say,cc) $(CC) $(CPPFLAGS_ALL) -It/lib $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< t/lib/replay.c t/lib/tap.c $(FUZZ_LIBS) $(LDLIBS_ALL)
+	$(call say,cc) $(CC) $(CPPFLAGS_ALL) -It/lib $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< t/lib/replay.c t/lib/tap.c $(FUZZ_LIBS) $(LDLIBS_ALL)
 
 # In the fuzzers' own build: $(BUILD) is $(FUZZ_BUILD), CC is clang.
 $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: t/fuzz/%.c $(FUZZ_PARTS) $(FUZZ_LIBS)
 	@mkdir -p $(@D)
-	$(call say,clang) $(CC) $(CPPFLAGS_ALL) -It/lib $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< t/lib/tap.c $(FUZZ_LIBS) $(LDLIBS_ALL)
+	$(call say,clang) $(CC) $(CPPFLAGS_ALL) -It/lib $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< t/lib/tap.c $(FUZZ_LIBS) $(LDLIBS_ALL)
 # A core with a fault of ours, which has to be found.
-$(BUILD)/fuzz/seeded: t/fuzz/core.c t/core/schedule.h t/core/drive.h $(FUZZ_PARTS) $(FUZZ_LIBS)
+$(BUILD)/fuzz/seeded: t/fuzz/core.c $(FUZZ_PARTS) $(FUZZ_LIBS)
 	@mkdir -p $(@D)
 	$(call say,clang) $(CC) $(CPPFLAGS_ALL) -It/lib $(CFLAGS_ALL) -DFUZZ_SEEDED_FAULT $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< t/lib/tap.c $(FUZZ_LIBS) $(LDLIBS_ALL)
 .PHONY: fuzzers fuzz

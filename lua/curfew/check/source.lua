@@ -23,6 +23,20 @@ local function read(path)
 	return text or ""
 end
 
+-- Lines end with CR, LF or both, in either order, as they do for Lua.
+local function split(text)
+	local lines, at = {}, 1
+	while true do
+		local ends = text:find("[\r\n]", at)
+		lines[#lines + 1] = text:sub(at, (ends or 0) - 1)
+		if not ends then
+			return lines
+		end
+		local both = text:sub(ends, ends + 1)
+		at = ends + ((both == "\r\n" or both == "\n\r") and 2 or 1)
+	end
+end
+
 -- line -> set of rules ("*": all). A comment alone on its line speaks for the next line as well.
 local function silenced(self, comments)
 	local silent = {}
@@ -57,10 +71,7 @@ function source.load(path)
 		return nil, path .. ": bytecode cannot be checked"
 	end
 	local self = setmetatable({ path = path, text = text:gsub("^\xEF\xBB\xBF", "") }, source)
-	self.lines = {}
-	for line in (self.text .. "\n"):gmatch "(.-)\r?\n" do
-		self.lines[#self.lines + 1] = line
-	end
+	self.lines = split(self.text)
 	local lengths = {}
 	self.starts = {}
 	local ok, tree, comments = pcall(parser.parse, decoder.decode(self.text), self.starts, lengths)
