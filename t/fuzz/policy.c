@@ -17,14 +17,13 @@
 #include "shell/tcp.h"
 
 #define CHUNK "policy.lua"
-static const char running[] =
-	"local curfew = require 'curfew' "
-	"local function nothing() end "
-	"local db = curfew.server { name = 'db', start = nothing, stop = nothing } "
-	"local web = curfew.server { name = 'web', start = nothing, stop = nothing } "
-	"web:after(db) web:pre_stop(nothing) curfew.kept.n = 7 "
-	"curfew.on('SIGTERM', function(t) return curfew.graceful(curfew.kept.n) end) "
-	"curfew.on('SIGINT', curfew.ignore)";
+static const char running[] = "local curfew = require 'curfew' "
+			      "local function nothing() end "
+			      "local db = curfew.server { name = 'db', start = nothing, stop = nothing } "
+			      "local web = curfew.server { name = 'web', start = nothing, stop = nothing } "
+			      "web:after(db) web:pre_stop(nothing) curfew.kept.n = 7 "
+			      "curfew.on('SIGTERM', function(t) return curfew.graceful(curfew.kept.n) end) "
+			      "curfew.on('SIGINT', curfew.ignore)";
 
 static struct curfew_loop loop;
 static struct curfew *c;

@@ -41,8 +41,8 @@ __attribute__((unused)) static lua_State *fuzz_lua(void)
 }
 
 /* Call the function with what was pushed on top of it; a traceback tells of an error. */
-__attribute__((unused)) static void fuzz_call(lua_State *L, const char *name, const char *const *args, const size_t *sizes, int n,
-					      int results)
+__attribute__((unused)) static void fuzz_call(lua_State *L, const char *name, const char *const *args, const size_t *sizes,
+					      int n, int results)
 {
 	lua_settop(L, 1);
 	lua_getglobal(L, "debug");
