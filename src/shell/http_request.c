@@ -287,11 +287,22 @@ static int hand_over(struct cfw_http_request *r, unsigned *allow)
 	return s->lame ? 503 : 500;
 }
 
+/* evhttp takes any 0.x and 1.x, and answers in the same words, 0.x without a length. 0.x we know as 1.0, what is newer as 1.1. */
+static void settle_version(struct evhttp_request *ev)
+{
+	if (ev->major < 1)
+		ev->minor = 0;
+	else if (ev->minor > 1)
+		ev->minor = 1;
+	ev->major = 1;
+}
+
 void cfw_http_serve(struct evhttp_request *ev, void *srv)
 {
 	struct cfw_http *s = srv;
 	char buf[80];
 	unsigned allow = 0;
+	settle_version(ev);
 	struct cfw_http_conn *c = cfw_http_conn_of(s, evhttp_request_get_connection(ev));
 	if (c && c->refused) { /* CONNECT: evhttp said that it closes, and reads on */
 		cfw_http_conn_close(c);

@@ -72,12 +72,16 @@ __attribute__((unused)) static size_t fuzz_replies(void (*on_body)(const char *h
 	size_t replies = 0;
 	while (at < stop) {
 		const char *end = strstr(at, "\r\n\r\n");
-		must(!strncmp(at, "HTTP/1.", stop - at < 7 ? (size_t)(stop - at) : 7), "no reply at byte %zu: %.60s",
+		must(!strncmp(at, "HTTP/", stop - at < 5 ? (size_t)(stop - at) : 5), "no reply at byte %zu: %.60s",
 		     (size_t)(at - fuzz_client.got), at);
 		if (!end)
 			return replies;
 		unsigned status = 0;
-		must(sscanf(at, "HTTP/1.%*1u %3u", &status) == 1 && status >= 100 && status < 600, "no status: %.40s", at);
+		unsigned major = 1;
+		must(sscanf(at, "HTTP/%1u.%*1u %3u", &major, &status) == 2 && status >= 100 && status < 600, "no status: %.40s",
+		     at);
+		must(major == 1 || status >= 400, "a version that is none of ours: %.40s",
+		     at); /* evhttp's refusals name the client's */
 		const char *length = fuzz_header(at, end, "Content-Length"), *body = end + 4;
 		if (status < 200 || status == 204 || status == 304) {
 			at = body;

@@ -217,6 +217,15 @@ static void test_methods(struct harness *h)
 static void test_http_1_0(struct harness *h)
 {
 	struct client *c;
+	static const char *const odd[][2] = {{"0.1", "HTTP/1.0 200"}, {"0.9", "HTTP/1.0 200"}, {"1.7", "HTTP/1.1 200"}};
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+		char text[80];
+		snprintf(text, sizeof text, "GET / HTTP/%s\r\nHost: x\r\nConnection: close\r\n\r\n", odd[i][0]);
+		ask_once(h, &c, text);
+		ok(!strncmp(c->buf, odd[i][1], strlen(odd[i][1])), "HTTP/%s is answered in a version that is ours: %.12s",
+		   odd[i][0], c->buf);
+		client_free(c);
+	}
 	is_int(ask_once(h, &c, "GET / HTTP/1.0\r\n\r\n"), 200, "HTTP/1.0");
 	until(h, !client_poll(c));
 	ok(c->eof, "closes by default");
