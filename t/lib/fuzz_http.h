@@ -72,8 +72,8 @@ __attribute__((unused)) static size_t fuzz_replies(void (*on_body)(const char *h
 	size_t replies = 0;
 	while (at < stop) {
 		const char *end = strstr(at, "\r\n\r\n");
-		must(!strncmp(at, "HTTP/", stop - at < 5 ? (size_t)(stop - at) : 5), "no reply at byte %zu: %.60s",
-		     (size_t)(at - fuzz_client.got), at);
+		must(!strncmp(at, "HTTP/", stop - at < 5 ? (size_t)(stop - at) : 5), "no reply at byte %zu of: %.400s",
+		     (size_t)(at - fuzz_client.got), fuzz_client.got);
 		if (!end)
 			return replies;
 		unsigned status = 0;

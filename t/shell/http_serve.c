@@ -237,6 +237,10 @@ static void test_http_1_0(struct harness *h)
 	is_str(body_of(c), "onetwo", "is not chunked, and ends with the connection");
 	ok(has(c, "Connection: close\r\n") && !has(c, "keep-alive") && !has(c, "Content-Length"), "and says so");
 	client_free(c);
+	ask_once(h, &c, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\nConnection: keep-alive\r\n\r\n");
+	ok(has(c, "Connection: close\r\n") && !has(c, "keep-alive") && !has(c, "Content-Length"),
+	   "also where it was asked twice");
+	client_free(c);
 	/* nc -N: the sending half is closed, the answer still wanted. */
 	c = client_new(h);
 	client_send(c, "GET / HTTP/1.0\r\n\r\n");
