@@ -71,7 +71,7 @@ static void fill(struct fuzz *f)
 	struct cfw_black_box b;
 	uint64_t seq = 1, at = CFW_SEC;
 	cfw_black_box_format(&b, box, SIZE, 42, CFW_SEC, CFW_SEC);
-	for (size_t pos = HEAD, n; f->left; pos += n, seq += 1 + (fuzz_byte(f) > 250)) {
+	for (size_t pos = HEAD, n; f->left; pos += n, seq += fuzz_byte(f) > 250 ? 2 : 1) {
 		n = record(f, box + pos, SIZE - pos, seq, &at);
 		if (!n)
 			break;

@@ -22,4 +22,4 @@ $(BUILD)/fuzz/seeded: t/fuzz/core.c $(FUZZ_PARTS) $(FUZZ_LIBS)
 fuzzers: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%) $(BUILD)/fuzz/seeded
 
 fuzz: ## libFuzzer on each target for FUZZ_S seconds (60), two at a time; FUZZ="NAME…" (t/fuzz/README.md)
-	FUZZ_BUILD=$(FUZZ_BUILD) t/fuzz/run --keep $(FUZZ_S) $(or $(FUZZ),$(FUZZ_TARGETS))
+	@FUZZ_BUILD=$(FUZZ_BUILD) t/fuzz/run --keep $(FUZZ_S) $(or $(FUZZ),$(FUZZ_TARGETS))
