@@ -287,10 +287,11 @@ static int hand_over(struct cfw_http_request *r, unsigned *allow)
 	return s->lame ? 503 : 500;
 }
 
-/* evhttp takes any 0.x and 1.x, and answers in the same words, 0.x without a length. 0.x we know as 1.0, what is newer as 1.1. */
+/* evhttp takes any 0.x and 1.x, 1.-1 too, and answers in the same words, 0.x without a length. What is newer than 1.1 is that for us,
+ * what is older than 1.0 is that. */
 static void settle_version(struct evhttp_request *ev)
 {
-	if (ev->major < 1)
+	if (ev->major < 1 || ev->minor < 0)
 		ev->minor = 0;
 	else if (ev->minor > 1)
 		ev->minor = 1;

@@ -217,7 +217,8 @@ static void test_methods(struct harness *h)
 static void test_http_1_0(struct harness *h)
 {
 	struct client *c;
-	static const char *const odd[][2] = {{"0.1", "HTTP/1.0 200"}, {"0.9", "HTTP/1.0 200"}, {"1.7", "HTTP/1.1 200"}};
+	static const char *const odd[][2] = {
+		{"0.1", "HTTP/1.0 200"}, {"0.9", "HTTP/1.0 200"}, {"1.7", "HTTP/1.1 200"}, {"1.-1", "HTTP/1.0 200"}};
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
 		char text[80];
 		snprintf(text, sizeof text, "GET / HTTP/%s\r\nHost: x\r\nConnection: close\r\n\r\n", odd[i][0]);
