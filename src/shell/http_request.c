@@ -287,8 +287,8 @@ static int hand_over(struct cfw_http_request *r, unsigned *allow)
 	return s->lame ? 503 : 500;
 }
 
-/* evhttp takes any 0.x and 1.x, 1.-1 too, and answers in the same words, 0.x without a length. What is newer than 1.1 is that for us,
- * what is older than 1.0 is that. */
+/* evhttp takes any 0.x and 1.x, even 1.-1, and answers in the same words, 0.x without a length: for us those are 1.0, and what is newer
+ * than 1.1 is 1.1. */
 static void settle_version(struct evhttp_request *ev)
 {
 	if (ev->major < 1 || ev->minor < 0)
