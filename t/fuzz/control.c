@@ -1,5 +1,5 @@
-/* The control API, from the socket on: the input is what somebody sends, in pieces, before ending the half of it. Nothing is left
- * hanging: all that was asked is answered, or the connection is closed; what comes back is replies, and JSON where it says so. The
+/* The control API, from the socket on: the input is what somebody sends, in pieces, before ending its half, or leaving for good. Nothing is
+ * left hanging: all that was asked is answered, or the connection is closed; what comes back is replies, and JSON where it says so. The
  * instance behind it is a real one under a virtual clock, which stops, reloads and starts servers as it is told. Whatever happened,
  * the next request on a new connection is answered. */
 #define _GNU_SOURCE
@@ -98,7 +98,14 @@ static void open_instance(void)
 	must(!strcmp(curfew_state(c), "started"), "it is %s", curfew_state(c));
 }
 
-static void talk(struct fuzz *f, bool welcome, size_t piece)
+static void leave(void)
+{
+	close(fuzz_client.fd);
+	for (int i = 0; i < 40; i++)
+		turn();
+}
+
+static void talk(struct fuzz *f, bool welcome, size_t piece, bool leaves)
 {
 	int fds[2];
 	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), "no socket pair");
@@ -106,6 +113,10 @@ static void talk(struct fuzz *f, bool welcome, size_t piece)
 	cfw_control_conn_new(ctl, fds[0], welcome);
 	while (f->left && !fuzz_receive() && fuzz_send(f, piece))
 		turn();
+	if (leaves) {
+		leave();
+		return;
+	}
 	shutdown(fuzz_client.fd, SHUT_WR);
 	for (unsigned n = 0; !fuzz_receive(); n++) {
 		must(n < 20000, "it is neither answered nor closed; what came: %.200s", fuzz_client.got);
@@ -138,15 +149,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const size_t pieces[] = {1 << 16, 1, 7, 100};
 	struct fuzz f = {data, size}, next = {(const uint8_t *)good, sizeof good - 1};
 	unsigned how = fuzz_byte(&f);
-	bool asked = f.left > 0;
+	bool asked = f.left > 0, leaves = how >> 5 & 1;
 	open_instance();
-	talk(&f, how % 8 != 7, pieces[how >> 3 & 3]);
+	talk(&f, how % 8 != 7, pieces[how >> 3 & 3], leaves);
 	size_t replies = fuzz_replies(on_body);
-	must(how % 8 != 7 || !asked || (replies == 1 && !strncmp(fuzz_client.got + 9, "403", 3)),
+	must(how % 8 != 7 || !asked || leaves || (replies == 1 && !strncmp(fuzz_client.got + 9, "403", 3)),
 	     "S10.1: a stranger is told %s", fuzz_client.got);
 	if (!ctl)
 		return 0;
-	talk(&next, true, sizeof good);
+	talk(&next, true, sizeof good, false);
 	must(fuzz_replies(on_body) == 1 && !strncmp(fuzz_client.got, "HTTP/1.1 200 OK\r\n", 17), "the next one hears %s",
 	     fuzz_client.got);
 	return 0;

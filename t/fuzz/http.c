@@ -1,6 +1,6 @@
-/* HTTP in front of evhttp: the input is what a client sends, in pieces, before it ends its half. Whatever it is, it is answered or the
- * connection is closed, nothing hangs, no exchange is left with the policy, what comes back is replies, and the next request on a new
- * connection is answered. The routes are looked up by themselves as well: a path that is taken has no ".." and no NUL. */
+/* HTTP in front of evhttp: the input is what a client sends, in pieces, before it ends its half, or leaves for good. Whatever it is, it
+ * is answered or the connection is closed, nothing hangs, what comes back is replies, and the next request on a new connection is
+ * answered. The routes are looked up by themselves as well: a path that is taken has no ".." and no NUL. */
 #define _GNU_SOURCE
 #include "fuzz_http.h"
 
@@ -75,22 +75,34 @@ static int dial_abstract(void)
 	return fd;
 }
 
-static void talk(struct fuzz *f, size_t piece)
+static void answer_later(void)
+{
+	struct cfw_exchange *x = later;
+	later = NULL;
+	if (!x)
+		return;
+	x->ops->reply(x, 503, NULL, "later", 5);
+	x->ops->release(x);
+}
+
+static void talk(struct fuzz *f, size_t piece, bool leaves)
 {
 	fuzz_connected(dial_abstract());
 	while (f->left && !fuzz_receive() && fuzz_send(f, piece))
 		event_base_loop(h->base, EVLOOP_NONBLOCK);
+	if (leaves) {
+		close(fuzz_client.fd);
+		for (int i = 0; i < 8; i++)
+			event_base_loop(h->base, EVLOOP_NONBLOCK);
+		answer_later();
+		return;
+	}
 	shutdown(fuzz_client.fd, SHUT_WR);
 	uint64_t end = cfw_time_now() + 5 * CFW_SEC; /* the server's own limits are real ones */
 	while (!fuzz_receive()) {
 		must(cfw_time_now() < end, "it is neither answered nor closed; what came: %.200s", fuzz_client.got);
 		event_base_loop(h->base, EVLOOP_NONBLOCK);
-		if (later) {
-			struct cfw_exchange *x = later;
-			later = NULL;
-			x->ops->reply(x, 503, NULL, "later", 5);
-			x->ops->release(x);
-		}
+		answer_later();
 	}
 	close(fuzz_client.fd);
 	event_base_loop(h->base, EVLOOP_NONBLOCK);
@@ -124,13 +136,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		begin();
 	unsigned how = fuzz_byte(&f);
 	h->logged[0] = '\0';
-	talk(&f, pieces[how & 3]);
+	talk(&f, pieces[how & 3], how >> 2 & 1);
 	fuzz_replies(NULL);
 	size_t n;
 	char *raw = fuzz_rest(&path, &n);
 	find(raw);
 	free(raw);
-	talk(&next, sizeof good);
+	talk(&next, sizeof good, false);
 	must(fuzz_replies(NULL) == 1 && !strncmp(fuzz_client.got, "HTTP/1.1 200 ", 13), "the next one hears %s",
 	     fuzz_client.got);
 	return 0;
