@@ -6,5 +6,5 @@ use lib 't/lib';
 use Fuzz;
 use Test::More;
 
-Fuzz::test(qw(check sarif policy)) or exit 1;
+Fuzz::test(qw(check sarif policy match)) or exit 1;
 done_testing;

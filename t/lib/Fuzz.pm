@@ -9,7 +9,7 @@ use Time::HiRes qw(time);
 our $BUILD = $ENV{FUZZ_BUILD} || 'build-fuzz';
 my $FLAGS = '-fsanitize=fuzzer-no-link -O1 -Wno-format-nonliteral';
 # Lua keeps what it takes until it collects: libFuzzer's look for leaks after each input would find that, slowly.
-my %KEEPS = map { $_ => 1 } qw(check sarif policy);
+my %KEEPS = map { $_ => 1 } qw(check sarif policy match);
 my $AT_ONCE = 2;
 my %running;
 
