@@ -173,10 +173,17 @@ PROVE := BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) SAN=$(SAN) $(if $(SAN)
 $(BUILD)/t/bound: t/lib/bound.c
 	@mkdir -p $(@D)
 	$(call say,cc) $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $<
-# What holds a process to fractions of a second has the machine for itself.
+# What holds a process to fractions of a second has the machine for itself; what only computes takes what the others leave.
 ALONE := t/run/forced.t
+BESIDE := $(wildcard t/fuzz/*.t)
+AMONG = $(filter-out $(ALONE) $(BESIDE),$(T))
+BESIDE_LOG := $(BUILD)/t/beside
 test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a module $(if $(wildcard $(NGINX_SRC)/configure),$(if $(SAN),,nginx-module)) $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
-	$(if $(filter-out $(ALONE),$(T)),$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter-out $(ALONE),$(T)))
+	@trap 'kill $$beside 2>/dev/null; exit 130' INT TERM; rc=0; beside=; \
+	$(if $(filter $(BESIDE),$(T)),{ exec nice -n 19 env $(PROVE) --exec '$(BUILD)/t/bound 900' $(filter $(BESIDE),$(T)) >$(BESIDE_LOG) 2>&1; } & beside=$$!;) \
+	$(if $(AMONG),$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(AMONG) || rc=1;) \
+	$(if $(filter $(BESIDE),$(T)),wait $$beside || rc=1; cat $(BESIDE_LOG);) \
+	exit $$rc
 	$(if $(filter $(ALONE),$(T)),$(PROVE) --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(filter $(ALONE),$(T)))
 
 bench: $(BUILD)/curfew $(BENCH) $(if $(wildcard $(NGINX_SRC)/configure),nginx-module) ## figures beside a minimal program each; RIVALS=1 beside others too (bench/README.md)
