@@ -12,6 +12,8 @@
 
 #define TICK (100 * CFW_MS)
 
+static const int deps_of[SERVERS] = AFTER;
+
 struct rig {
 	struct cfw_core *core;
 	uint64_t now_ns;
@@ -46,16 +48,6 @@ void conform_saw_life(int life, int event)
 	lives[life][event]++;
 }
 
-void conform_record(struct conform_path *path, int ev, int es, int ex)
-{
-	if (path->n == CONFORM_STEPS) {
-		puts("conform: the path is too long");
-		exit(1);
-	}
-	path->ev[path->n] = (unsigned char)ev;
-	path->es[path->n] = (unsigned char)es;
-	path->ex[path->n++] = (unsigned char)ex;
-}
 
 static const enum cfw_phase phases[5] = {CFW_PRE_START, CFW_POST_START, CFW_PRE_STOP, CFW_PRE_STOP, CFW_POST_STOP};
 
@@ -332,6 +324,18 @@ static void say_path(const struct conform_path *path)
 					    "gone", "hook",  "tick",    "up",     "down",  "again", "swap"};
 	for (int i = 0; i < path->n; i++)
 		printf("conform: %d %s %d %d\n", i + 1, words[path->ev[i]], path->es[i], path->ex[i]);
+}
+
+void conform_record(struct conform_path *path, int ev, int es, int ex)
+{
+	if (path->n == CONFORM_STEPS) {
+		say_path(path);
+		puts("conform: the path is too long");
+		exit(1);
+	}
+	path->ev[path->n] = (unsigned char)ev;
+	path->es[path->n] = (unsigned char)es;
+	path->ex[path->n++] = (unsigned char)ex;
 }
 
 int conform(const struct conform_path *path, const struct conform_picture *model)

@@ -327,10 +327,6 @@ do_up:		due[s] = 0;
 	:: what == DO_STOP_LATER -> ON(wanted, s); after[s] = AFTER_DOWN
 	:: what == DO_HOLD || what == DO_GIVE_UP -> goto do_hold
 	:: what == DO_RELEASE ->
-		if
-		:: stopping && stage != G_SERVERS -> goto done
-		:: else
-		fi;
 		ON(released, s);
 		if
 		:: !BIT(owed, s) || !(PRE_STOP(s) & ~begun) -> goto do_pre_stopped

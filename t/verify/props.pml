@@ -8,7 +8,13 @@ int called;          /* pre_stop hooks that were called since */
 byte want_code;      /* the highest code that anything asked for */
 bool end_wanted;     /* a stopping decision has been made … */
 byte since;          /* … on a trigger that was raised so many ticks ago */
+byte cut_off;        /* told to end at once */
+byte lone;           /* its stop hooks had begun before the stop of all */
 hidden byte i, j;
+hidden int owes;
+
+#define LIMITED_STATE(s) (st[s] == S_PRE_START || st[s] == S_STARTING || st[s] == S_POST_START || st[s] == S_BACKOFF || \
+			  st[s] == S_STOPPING || st[s] == S_CUTTING)
 
 /* S4.1: none that depends on it is still to be stopped. */
 inline last_of_its_line(s_)
@@ -32,7 +38,11 @@ inline saw_begin(set_)
 		do
 		:: i < SERVERS ->
 			if
-			:: (set_) & (PRE_STOP(i) | POST_STOP(i)) -> last_of_its_line(i)
+			:: (set_) & (PRE_STOP(i) | POST_STOP(i)) -> last_of_its_line(i);
+				if
+				:: !stopping -> ON(lone, i)
+				:: else -> assert(BIT(lone, i) || !(GLOBAL_PRE & (~called | running))) /* S4.1: the global ones come first */
+				fi
 			:: else
 			fi;
 			i++
@@ -45,6 +55,11 @@ inline saw_begin(set_)
 inline saw_new_life(s_)
 {
 	assert(!stopping);                /* S3.3, S4.13: what waits or backs off is not begun any more */
+	j = 0;
+	do
+	:: j < SERVERS -> assert(!BIT(DEPS(s_), j) || STATE(j, STARTED)); j++ /* S3.1 */
+	:: else -> break
+	od;
 	assert(!(called & PRE_STOP(s_)))  /* S4.12: what was called belongs to a life that is over */
 }
 
@@ -52,7 +67,9 @@ inline saw_start(s_)
 {
 	assert(!(stopping && aborting) && up[s_] == 0);
 	up[s_] = 1;
-	OFF(asked, s_)
+	OFF(asked, s_);
+	OFF(cut_off, s_);
+	assert(!HEIR || s_ != NEW || when != RETIRE_FIRST || !up[OLD]) /* S7.2 */
 }
 
 inline saw_stop(s_)
@@ -69,6 +86,7 @@ inline saw_stop(s_)
 inline saw_cut(s_)
 {
 	assert(up[s_] != 0);
+	ON(cut_off, s_);
 	ON(asked, s_)
 }
 
@@ -87,6 +105,7 @@ inline saw_down(s_)
 	:: !stopping ->
 		assert(!BIT(reached, s_) || !(PRE_STOP(s_) & ~called)); /* S4.12, in a stop of its own */
 		OFF(reached, s_);
+		OFF(lone, s_);
 		called = called & ~PRE_STOP(s_)
 	:: else
 	fi
@@ -156,13 +175,17 @@ inline check()
 	assert(!(end_wanted && since >= EXIT_TIMEOUT) || ended);      /* S4.8 */
 	assert(end_wanted == stopping);
 	some = 0;
+	owes = GLOBAL_PRE & ~called;
 	i = 0;
 	do
 	:: i < SERVERS ->
 		some = some | STARTING(i);
+		owes = owes | (BIT(reached, i) -> PRE_STOP(i) & ~called : 0);
 		assert(BIT(alive, i) == (up[i] != 0));                                        /* it knows who lives */
-		assert(!ended || !up[i] || BIT(asked, i));                                    /* none is left behind */
-		assert(!ended || killed || !BIT(reached, i) || !(PRE_STOP(i) & ~called));     /* S4.12 */
+		assert(!ended || !up[i] || BIT(cut_off, i));                                  /* none is left behind */
+		assert(!(ended || SHORT) || killed || !BIT(reached, i) || !(PRE_STOP(i) & ~called)); /* S4.12, S4.2, S4.7: at once */
+		assert(!margin || aborting || !up[i] || BIT(cut_off, i));                     /* S4.7 */
+		assert(stopping || !LIMITED_STATE(i) || due[i]);                              /* nobody waits without an end */
 		assert(!ended || code || !up[i]);                                             /* S4.11 */
 		i++
 	:: else -> break
@@ -172,11 +195,13 @@ inline check()
 	:: killed -> assert(life == L_ERRORED)
 	:: ended ->
 		assert(!(GLOBAL_PRE & ~called)); /* S4.12 */
+		assert(!qn || since >= EXIT_TIMEOUT); /* S4.10 */
 		assert(life == (cut -> L_TIMEOUT : (errored -> L_ERRORED : L_STOPPED)));
 		assert(!cut || want_code == 255)
 	:: else ->
 		assert(life == L_START_ABORTED || life == L_STOPPING || life == L_PRESTOPPED);
 		assert(some || life != L_START_ABORTED || stage == G_CUT); /* cut in an abort: told with the next event */
-		assert(life != L_PRESTOPPED || !(running & PRE_STOPS))
+		assert(life != L_PRESTOPPED || !(running & PRE_STOPS));
+		assert(life == L_PRESTOPPED || some || stage == G_CUT || (running & PRE_STOPS) || owes)
 	fi
 }

@@ -1,7 +1,7 @@
 /* The world: whatever servers, hooks, policy, time and people do, in any order, within the budgets of the configuration. */
 
 byte ev, es, ex;
-byte starts = STARTS, trigs = TRIGGERS, fails = FAILS, deaths = DEATHS, bads = BADS, exits = EXITS, ops = OPS, swaps = SWAPS;
+byte starts = STARTS, trigs = TRIGGERS, fails = FAILS, deaths = DEATHS, bads = BADS, exits = EXITS, ops = OPS, swaps = SWAPS, retries = RETRIES;
 
 #define PROMPT (qn == 0 || SLOW)
 /* A time that passes has to make a difference. With PATIENT it passes only when there is nobody left to wait for, and never in a
@@ -174,5 +174,5 @@ inline want_with_deps()
 	:: q < qn && (q == 0 || SLOW) && (qkind[q] == T_CLOSED || qkind[q] == T_FAILED) -> ev = E_ANSWER; es = q; \
 		if \
 		:: ex = D_IGNORE \
-		:: ex = D_RESTART \
+		:: retries -> retries--; ex = D_RESTART \
 		fi
