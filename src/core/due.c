@@ -23,27 +23,35 @@ static void place(struct cfw_core *c, size_t i, struct cfw_due d)
 	*position(c, d.what, d.id) = (uint32_t)i + 1;
 }
 
-/* Ties go by kind and id, so that the same events always give the same order. */
-static bool before(const struct cfw_due *a, const struct cfw_due *b)
+static uint32_t order(const struct cfw_core *c, const struct cfw_due *d)
+{
+	if (d->what != CFW_DUE_QUESTION)
+		return d->id;
+	return ((const struct cfw_question *)cfw_slots_get(&c->questions, d->id))->trigger.number;
+}
+
+/* Ties go by kind and id, questions in the order of their triggers: the same events always give the same order, and the first cause
+ * stays the first. */
+static bool before(const struct cfw_core *c, const struct cfw_due *a, const struct cfw_due *b)
 {
 	if (a->at_ns != b->at_ns)
 		return a->at_ns < b->at_ns;
 	if (a->what != b->what)
 		return a->what < b->what;
-	return a->id < b->id;
+	return order(c, a) < order(c, b);
 }
 
 static void sift(struct cfw_core *c, size_t i, struct cfw_due d)
 {
-	while (i > 0 && before(&d, &c->heap[(i - 1) / 2])) {
+	while (i > 0 && before(c, &d, &c->heap[(i - 1) / 2])) {
 		place(c, i, c->heap[(i - 1) / 2]);
 		i = (i - 1) / 2;
 	}
 	for (;;) {
 		size_t kid = 2 * i + 1;
-		if (kid + 1 < c->heap_len && before(&c->heap[kid + 1], &c->heap[kid]))
+		if (kid + 1 < c->heap_len && before(c, &c->heap[kid + 1], &c->heap[kid]))
 			kid++;
-		if (kid >= c->heap_len || !before(&c->heap[kid], &d))
+		if (kid >= c->heap_len || !before(c, &c->heap[kid], &d))
 			break;
 		place(c, i, c->heap[kid]);
 		i = kid;

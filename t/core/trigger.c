@@ -233,6 +233,24 @@ static void several_at_once(void)
 	drive_free(d);
 }
 
+/* Policy is dead, and two triggers came at the same moment: what came first is the cause. */
+static void undecided_at_once(void)
+{
+	struct drive *d = drive_new(NULL);
+	struct cfw_stop_view v;
+	drive_add(d, "web")->stop_ns = MS(1);
+	drive_start(d);
+	d->ask_ns = CFW_NEVER;
+	drive_fire(d, CFW_T_SIGNAL, 15, 0);
+	drive_fire(d, CFW_T_ERROR, 0, 0);
+	drive_run(d, d->now_ns + MS(1000));
+	cfw_core_stop_view(d->core, &v);
+	is_str(cfw_trigger_name(v.first.kind, v.first.signo), "SIGTERM",
+	       "S4.6: the first of two that nobody decides on is the cause");
+	is_int(d->exit_code, 1, "S4.3: and the code is the highest");
+	drive_free(d);
+}
+
 static void counts(void)
 {
 	struct drive *d = drive_new(NULL);
@@ -358,6 +376,7 @@ int main(void)
 	questions();
 	replies();
 	several_at_once();
+	undecided_at_once();
 	counts();
 	late_answers();
 	not_handed_out();
