@@ -152,8 +152,8 @@ sub explore {
 	my $top = `pwd`;
 	chomp $top;
 	my $archives = $build =~ m{^/} ? $build : "$top/$build";
-	my @pan = ('-O1', '-w', '-DNOREDUCE', '-DMEMLIM=6000', $o{cycles} ? '-DNP' : '-DSAFETY', "-I$top/src", "-I$top/$here", '-I.');
-	my @with = $o{compare} ? ("$top/$here/conform.c", "$archives/core.a", "$archives/base.a") : ();
+	my @pan = ('-O1', '-w', '-DNOREDUCE', '-DMEMLIM=6000', $o{cycles} ? '-DNP' : '-DSAFETY', "-I$top/src", "-I$top/$here", "-I$top/$here/src", '-I.');
+	my @with = $o{compare} ? ("$top/$here/src/conform.c", "$archives/core.a", "$archives/base.a") : ();
 	output_of($dir, $cc, @pan, '-o', 'pan', 'pan.c', @with);
 	my $said = `cd '$dir' && ./pan -m400000 -w26 @{[ $o{cycles} ? '-l' : '' ]} 2>&1`;
 	my %r = (said => $said);

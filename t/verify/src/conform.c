@@ -48,7 +48,6 @@ void conform_saw_life(int life, int event)
 	lives[life][event]++;
 }
 
-
 static const enum cfw_phase phases[5] = {CFW_PRE_START, CFW_POST_START, CFW_PRE_STOP, CFW_PRE_STOP, CFW_POST_STOP};
 
 static void add_hook(struct rig *r, int h)
