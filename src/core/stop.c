@@ -203,17 +203,22 @@ static bool global_hooks_done(struct cfw_core *c, enum cfw_phase phase)
 	return !c->global_running && !cfw_hooks_next(c, NULL, phase);
 }
 
+static void tell_life(struct cfw_core *c)
+{
+	if (c->starting)
+		return;
+	if (c->life == CFW_L_START_ABORTED)
+		cfw_life_event(c, CFW_LE_SETTLED);
+	if (!c->pre_owed)
+		cfw_life_event(c, CFW_LE_PRESTOPPED);
+}
+
 void cfw_stop_advance(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
 	if (!st->running || c->ended)
 		return;
-	if (!c->starting) {
-		if (c->life == CFW_L_START_ABORTED)
-			cfw_life_event(c, CFW_LE_SETTLED);
-		if (!c->pre_owed)
-			cfw_life_event(c, CFW_LE_PRESTOPPED);
-	}
+	tell_life(c);
 	if (st->cancelling) {
 		if (!c->hooks_running && !c->questions.used)
 			cfw_stop_cancelled(c);
@@ -229,8 +234,10 @@ void cfw_stop_advance(struct cfw_core *c)
 	if (st->stage == CFW_G_SERVERS && !c->active)
 		st->stage = CFW_G_POST;
 	bool over = st->stage == CFW_G_POST && global_hooks_done(c, CFW_POST_STOP);
-	if (st->stage == CFW_G_HOOKS && !c->hooks_running)
+	if (st->stage == CFW_G_HOOKS && !c->hooks_running) {
 		cut_servers(c);
+		tell_life(c);
+	}
 	over = over || (st->stage == CFW_G_CUT && !c->hooks_running && (!c->active || st->cut_waited));
 	if (over && !c->questions.used) /* S4.10: what was raised before the end is decided on, and counts */
 		finish(c);

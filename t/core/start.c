@@ -282,6 +282,22 @@ static void becomes_ready_in_an_abort(void)
 	done(d);
 }
 
+/* S4.2: all hooks have ended, and what starts still is being cut: nothing is starting any more. */
+static void cut_in_an_abort(void)
+{
+	struct drive *d = drive_new(NULL);
+	struct drive_server *s = drive_add(d, "slow");
+	s->start_ns = s->cut_ns = CFW_NEVER;
+	drive_hook(d, NULL, CFW_PRE_STOP, NULL, CFW_NEVER)->take_ns = MS(10);
+	drive_start(d);
+	drive_fire(d, CFW_T_ERROR, 0, 0);
+	is_int(cfw_core_life(d->core), CFW_L_START_ABORTED, "S3.3: life is start_aborted");
+	drive_run(d, d->now_ns + MS(10));
+	is_int(drive_state(d, "slow"), CFW_S_CUTTING, "S4.2: the hook has ended, the server is cut");
+	is_int(cfw_core_life(d->core), CFW_L_PRESTOPPED, "S3: and life says so at once");
+	drive_free(d);
+}
+
 static void without_exit(void)
 {
 	struct drive *d = pair();
@@ -673,6 +689,7 @@ int main(void)
 	failure_decided_otherwise();
 	trigger_while_starting();
 	becomes_ready_in_an_abort();
+	cut_in_an_abort();
 	without_exit();
 	requests_during_a_stop();
 	reloads();
