@@ -35,7 +35,7 @@ byte qn, qkind[QUESTIONS], qof[QUESTIONS];
 hidden byte todo_n, todo_i, todo_e[40], todo_s[40], todo_x[40];
 hidden byte e, s, x, d, k, h, what, fuel, qdue;
 hidden int some, novel;
-hidden byte again, failed, more, ending;
+hidden byte again, failed, more;
 
 #define STATE(s, x)      (st[s] == S_##x)
 #define STARTING(s)      (st[s] >= S_WAITING && st[s] <= S_POST_START)

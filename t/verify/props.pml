@@ -200,8 +200,8 @@ inline check()
 		assert(!cut || want_code == 255)
 	:: else ->
 		assert(life == L_START_ABORTED || life == L_STOPPING || life == L_PRESTOPPED);
-		assert(some || life != L_START_ABORTED || stage == G_CUT); /* cut in an abort: told with the next event */
+		assert(some || life != L_START_ABORTED);
 		assert(life != L_PRESTOPPED || !(running & PRE_STOPS));
-		assert(life == L_PRESTOPPED || some || stage == G_CUT || (running & PRE_STOPS) || owes)
+		assert(life == L_PRESTOPPED || some || (running & PRE_STOPS) || owes)
 	fi
 }

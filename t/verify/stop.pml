@@ -131,7 +131,7 @@ inline finish()
 	ended = true
 }
 
-inline go_through_stages()
+inline stop_advance()
 {
 	any(some, STARTING(d));
 	any(again, BIT(owed, d) && (PRE_STOP(d) & (~begun | running)));
@@ -155,17 +155,7 @@ inline go_through_stages()
 		:: else
 		fi
 	:: else
-	fi
-}
-
-/* ending: those that were cut in the same step are gone through, and nothing has followed from that for others. */
-inline stop_advance()
-{
-	if
-	:: !ending -> go_through_stages()
-	:: else
 	fi;
-	ending = false;
 	any(again, ACTIVE(d));
 	if
 	:: stage == G_SERVERS && !more && !again -> stage = G_POST
@@ -176,7 +166,7 @@ inline stop_advance()
 	:: stage == G_POST && !(running & GLOBALS) ->
 		hooks_next(GLOBAL_POST);
 		failed = !some
-	:: stage == G_HOOKS && !running -> cut_servers(); ending = true
+	:: stage == G_HOOKS && !running -> cut_servers()
 	:: stage == G_CUT && !running -> failed = !again || waited
 	:: else
 	fi;
@@ -344,7 +334,7 @@ inline settle()
 			look_round();
 			if
 			:: !todo_n -> start_check()
-			:: else -> ending = false
+			:: else
 			fi;
 			if
 			:: !todo_n && stopping -> stop_advance()

@@ -27,7 +27,6 @@ inline feed()
 	todo_n = 0;
 	todo_i = 0;
 	fuel = 0;
-	ending = false;
 	novel = 0;
 	qdue = 0;
 	saw_world();
