@@ -6,7 +6,7 @@ use File::Path ();
 use FindBin ();
 use Exporter 'import';
 
-our @EXPORT = qw(worlds seeds explore table_names);
+our @EXPORT = qw(worlds seeds explore verify_dir cells_left_out unreached);
 
 my $build = $ENV{BUILD} || 'build';
 my $here = 't/verify';
@@ -30,7 +30,7 @@ sub seeds {
 	return map {
 		chomp;
 		my %s;
-		@s{qw(name world how what why)} = split /\s*\|\s*/;
+		@s{qw(name world how what why)} = split /\s+~\s+/;
 		die "seeds: not five columns: $_\n" unless defined $s{why};
 		\%s;
 	} table_lines('seeds');
@@ -112,14 +112,15 @@ sub output_of {
 	return $out;
 }
 
-# The text that a mistake replaces has to be there once.
+# The text that a mistake replaces has to be there once; \n in it is the end of a line and what indents the next.
 sub mistaken {
 	my ($seed, $file, $text) = @_;
-	my ($in, $old, $new) = $seed->{what} =~ /^(\w+): (.*?) => (.*)$/ or die "seeds: $seed->{name}: FILE: OLD => NEW\n";
+	my ($in, $old, $new) = $seed->{what} =~ /^(\w+): (.*?) => (.*)$/s or die "seeds: $seed->{name}: FILE: OLD => NEW\n";
 	return $text if $in ne $file;
-	my $n = () = $text =~ /\Q$old\E/g;
+	my $line_ends = join q{\n\s*}, map { quotemeta } split /\\n/, $old;
+	my $n = () = $text =~ /$line_ends/g;
 	die "seeds: $seed->{name}: \"$old\" stands $n times in $in.pml\n" if $n != 1;
-	$text =~ s/\Q$old\E/$new/;
+	$text =~ s/$line_ends/$new/;
 	return $text;
 }
 
@@ -164,6 +165,38 @@ sub explore {
 	$r{cells} = { map { $_ => 1 } $said =~ /^((?:cell|life) \d+ \d+)$/mg };
 	$r{complete} = defined $r{errors} && $said !~ /not completed|too small|out of memory|truncated/i;
 	return \%r;
+}
+
+sub verify_dir { return "$build/t/verify" }
+
+# How many cells of both tables do something, and which of those no step of the model ever used: "STATE,EVENT".
+sub cells_left_out {
+	my ($used) = @_;
+	my $text = output_of('.', $tables);
+	my %word;
+	while ($text =~ /^#define (S|SE|L|LE|DO)_(\w+) (\d+)$/mg) { $word{$1}{$3} = $2 unless $2 eq 'COUNT' }
+	my @cell = (split /,\s*/, ($text =~ /hidden byte cell\[\d+\] = \{\s*(.*?)\s*\}/s)[0]);
+	my @life = (split /,\s*/, ($text =~ /hidden byte life_after\[\d+\] = \{\s*(.*?)\s*\}/s)[0]);
+	my ($events, $life_events) = (scalar keys %{ $word{SE} }, scalar keys %{ $word{LE} });
+	my ($n, @left) = 0;
+	for my $i (0 .. $#cell) {
+		next if $word{DO}{ $cell[$i] } =~ /^(NOTHING|LATE)$/;
+		$n++;
+		my ($s, $e) = (int($i / $events), $i % $events);
+		push @left, "$word{S}{$s},$word{SE}{$e}" unless $used->{"cell $s $e"};
+	}
+	for my $i (0 .. $#life) {
+		my ($s, $e) = (int($i / $life_events), $i % $life_events);
+		next if $life[$i] == $s;
+		$n++;
+		push @left, "$word{L}{$s},$word{LE}{$e}" unless $used->{"life $s $e"};
+	}
+	return ($n, @left);
+}
+
+# What no world reaches, and why.
+sub unreached {
+	return map { chomp; split /\s+/, $_, 2 } table_lines('unreached');
 }
 
 1;

@@ -1,4 +1,4 @@
-/* After each step of the model the real core is fed all that led there, and has to stand where the model stands. */
+/* After each step of the model the real core, put back to where it was before that step, is fed the same, and has to stand where the model stands. */
 c_decl {
 \#include "conform.h"
 struct conform_path path;

@@ -2,10 +2,7 @@
  * the verifier that spin makes of the model. */
 #include "conform.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "arena.h"
 #include "core/machine.h"
 
 #include "words.pml"
@@ -70,7 +67,7 @@ static void make(struct rig *r)
 	config.stop_margin_ns = MARGIN * TICK;
 	config.cut_wait_ns = CUT_WAIT * TICK;
 	config.start_timeout_ns = CFW_NEVER;
-	*r = (struct rig){.core = cfw_core_new(&cfw_alloc_std, &config), .now_ns = 10 * TICK};
+	*r = (struct rig){.core = cfw_core_new(&(struct cfw_alloc){arena_fn, NULL}, &config), .now_ns = 10 * TICK};
 	for (int i = 0; i < SERVERS; i++) {
 		char name[] = {(char)('a' + i), 0};
 		struct cfw_server_opts o = {.name = name,
@@ -337,23 +334,57 @@ void conform_record(struct conform_path *path, int ev, int es, int ex)
 	path->ex[path->n++] = (unsigned char)ex;
 }
 
+/* As it was after each step of the path that is explored. */
+static struct kept {
+	struct rig rig;
+	struct arena arena;
+} * kept[CONFORM_STEPS + 1];
+
+static void keep(int step, const struct rig *r)
+{
+	if (!kept[step] && !(kept[step] = calloc(1, sizeof *kept[step]))) {
+		puts("conform: out of memory");
+		exit(1);
+	}
+	kept[step]->rig = *r;
+	arena_keep(&kept[step]->arena);
+}
+
+/* Depth first: what led to the step before is what was fed when that was compared. */
+static bool follows(const struct conform_path *path)
+{
+	static struct conform_path last;
+	size_t before = path->n - 1u;
+	bool same_path = last.n >= before && memcmp(last.ev, path->ev, before) == 0 && memcmp(last.es, path->es, before) == 0 &&
+			 memcmp(last.ex, path->ex, before) == 0;
+	last = *path;
+	return same_path;
+}
+
 int conform(const struct conform_path *path, const struct conform_picture *model)
 {
 	struct rig r;
 	struct conform_picture core;
-	if (!steps++)
+	int step = path->n - 1;
+	if (!steps++) {
 		atexit(say_cells);
-	make(&r);
-	differences = 0;
-	for (int i = 0; i < path->n; i++) {
-		struct cfw_event ev = event_of(&r, path->ev[i], path->es[i], path->ex[i]);
-		same("refused step", i + 1, 0, feed(&r, &ev));
+		make(&r);
+		keep(0, &r);
 	}
+	if (!follows(path)) {
+		puts("conform: this is not a search in depth");
+		exit(1);
+	}
+	differences = 0;
+	r = kept[step]->rig;
+	arena_put_back(&kept[step]->arena);
+	struct cfw_event ev = event_of(&r, path->ev[step], path->es[step], path->ex[step]);
+	same("refused", -1, 0, feed(&r, &ev));
+	keep(step + 1, &r);
 	look(&r, &core);
 	compare(model, &core);
 	compare_exit(&r, model);
 	if (differences)
 		say_path(path);
-	cfw_core_free(r.core);
 	return !differences;
 }
