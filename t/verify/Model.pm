@@ -80,7 +80,7 @@ sub config {
 		PRE_STOPS => $or->('pre_stop') | $pre, STOP_HOOKS => $or->('pre_stop', 'post_stop') | $pre | $post,
 		HEIR => $w->{reload} // 0, OLD => $n - 2, NEW => $n - 1, STAGED => $w->{reload} ? 1 << $n - 1 : 0,
 		SWAPS => $w->{reload} // 0, QUESTIONS => 5, TRIGGERS_AT_ONCE => $w->{slow} ? 2 : 1,
-		EXIT_TIMEOUT => 4, MARGIN => 1, CUT_WAIT => 1, OWN_CUT_WAIT => 10, START_LIMIT => 2, RETRIES => $w->{retries} // 1,
+		EXIT_TIMEOUT => 4, MARGIN => 1, CUT_WAIT => 1, OWN_CUT_WAIT => 10, START_LIMIT => $w->{start_limit} // 2, RETRIES => $w->{retries} // 1,
 		STOP_LIMIT => $w->{stop_limit} // 0, HOOK_LIMIT => $w->{hook_limit} // 0,
 		RESTARTS => bits($w->{restart}), RESTART_MAX => $w->{tries} // 1,
 		STARTS => 1, TRIGGERS => $w->{triggers}, MUTE => bits($w->{mute}), HANG => $w->{hang} ? $all : 0,
@@ -153,10 +153,10 @@ sub explore {
 	my $top = `pwd`;
 	chomp $top;
 	my $archives = $build =~ m{^/} ? $build : "$top/$build";
-	my @pan = ('-O1', '-w', '-DNOREDUCE', '-DMEMLIM=6000', $o{cycles} ? '-DNP' : '-DSAFETY', "-I$top/src", "-I$top/$here", "-I$top/$here/src", '-I.');
+	my @pan = ($o{seed} ? "-O0" : "-O2", "-w", '-DNOREDUCE', '-DMEMLIM=6000', $o{cycles} ? '-DNP' : '-DSAFETY', "-I$top/src", "-I$top/$here", "-I$top/$here/src", '-I.');
 	my @with = $o{compare} ? ("$top/$here/src/conform.c", "$archives/core.a", "$archives/base.a") : ();
 	output_of($dir, $cc, @pan, '-o', 'pan', 'pan.c', @with);
-	my $said = `cd '$dir' && ./pan -m400000 -w26 @{[ $o{cycles} ? '-l' : '' ]} 2>&1`;
+	my $said = `cd '$dir' && ./pan -n -m400000 -w25 @{[ $o{cycles} ? '-l' : '' ]} 2>&1`;
 	my %r = (said => $said);
 	($r{errors}) = $said =~ /errors: (\d+)/;
 	($r{states}) = $said =~ /^\s*([\d.e+]+) states, stored/m;

@@ -76,6 +76,7 @@ inline saw_stop(s_)
 {
 	assert(up[s_] != 0);
 	assert(!SHORT); /* S4.2: no drain */
+	assert(!HEIR || s_ != OLD || stopping || !BIT(retired, OLD) || when != RETIRE_AFTER || SETTLED(NEW)); /* S7.2 */
 	if
 	:: !BIT(unwind, s_) -> last_of_its_line(s_)
 	:: else
@@ -196,6 +197,7 @@ inline check()
 	:: ended ->
 		assert(!(GLOBAL_PRE & ~called)); /* S4.12 */
 		assert(!qn || since >= EXIT_TIMEOUT); /* S4.10 */
+		assert(!some); /* S3.3: none waits to start */
 		assert(life == (cut -> L_TIMEOUT : (errored -> L_ERRORED : L_STOPPED)));
 		assert(!cut || want_code == 255)
 	:: else ->
