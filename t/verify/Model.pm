@@ -156,7 +156,7 @@ sub explore {
 	my @pan = ($o{seed} ? "-O0" : "-O2", "-w", '-DNOREDUCE', '-DMEMLIM=6000', $o{cycles} ? '-DNP' : '-DSAFETY', "-I$top/src", "-I$top/$here", "-I$top/$here/src", '-I.');
 	my @with = $o{compare} ? ("$top/$here/src/conform.c", "$archives/core.a", "$archives/base.a") : ();
 	output_of($dir, $cc, @pan, '-o', 'pan', 'pan.c', @with);
-	my $said = `cd '$dir' && ./pan -n -m400000 -w25 @{[ $o{cycles} ? '-l' : '' ]} 2>&1`;
+	my $said = `cd '$dir' && ./pan -n -m400000 -w@{[ $o{seed} ? 20 : 24 ]} @{[ $o{cycles} ? '-l' : '' ]} 2>&1`;
 	my %r = (said => $said);
 	($r{errors}) = $said =~ /errors: (\d+)/;
 	($r{states}) = $said =~ /^\s*([\d.e+]+) states, stored/m;
