@@ -11,7 +11,7 @@ our @EXPORT = qw(worlds seeds explore verify_dir cells_left_out unreached);
 my $build = $ENV{BUILD} || 'build';
 my $here = 't/verify';
 my $tables = "$build/t/verify/tables";
-my @sources = qw(model core stop world props words conform);
+my @sources = qw(model core server stop feed world props words conform);
 
 # The lines of a file: but for comments.
 sub table_lines {

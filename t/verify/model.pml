@@ -11,8 +11,10 @@
 #define saw_life(ev_) skip
 #endif
 #include "core.pml"
+#include "server.pml"
 #include "props.pml"
 #include "stop.pml"
+#include "feed.pml"
 #include "world.pml"
 
 active proctype world()

@@ -10,6 +10,7 @@ bool end_wanted;     /* a stopping decision has been made … */
 byte since;          /* … on a trigger that was raised so many ticks ago */
 byte cut_off;        /* told to end at once */
 byte lone;           /* its stop hooks had begun before the stop of all */
+bool heir_stood;     /* since the reload the new server has started, or failed to */
 hidden byte i, j;
 hidden int owes;
 
@@ -76,7 +77,7 @@ inline saw_stop(s_)
 {
 	assert(up[s_] != 0);
 	assert(!SHORT); /* S4.2: no drain */
-	assert(!HEIR || s_ != OLD || stopping || !BIT(retired, OLD) || when != RETIRE_AFTER || SETTLED(NEW)); /* S7.2 */
+	assert(!HEIR || s_ != OLD || stopping || when != RETIRE_AFTER || !BIT(retired & ~unwind, OLD) || heir_stood || SETTLED(NEW)); /* S7.2 */
 	if
 	:: !BIT(unwind, s_) -> last_of_its_line(s_)
 	:: else
@@ -175,6 +176,7 @@ inline check()
 	assert(code == want_code);                                   /* S4.3, S4.11 */
 	assert(!(end_wanted && since >= EXIT_TIMEOUT) || ended);      /* S4.8 */
 	assert(end_wanted == stopping);
+	heir_stood = heir_stood || (HEIR && BIT(retired, OLD) && SETTLED(NEW));
 	some = 0;
 	owes = GLOBAL_PRE & ~called;
 	i = 0;

@@ -30,7 +30,7 @@ for my $name (qw(abort_forgets_started margin_spares hook_begins_twice deadline_
 }
 
 # A start that may take a tick longer breaks no promise: that the core has it otherwise is for the comparison to find.
-my %drift = (name => "drift", how => "text", what => "core: due[s] = START_LIMIT + 1 => due[s] = START_LIMIT + 2");
+my %drift = (name => "drift", how => "text", what => "server: due[s] = START_LIMIT + 1 => due[s] = START_LIMIT + 2");
 my $drift = explore(name => "test-drift", world => $world{quick}, seed => \%drift, compare => 1);
 ok($drift->{errors}, "a model that is not the core is found out");
 like($drift->{said}, qr{^conform: due of \d: the model has \d+, the core \d+$}m, "… by the state of a server");

@@ -44,7 +44,7 @@ static int cells[CFW_SERVER_STATES][CFW_SERVER_EVENTS], life[CFW_LIVES][CFW_LIFE
 static const char *upper(char *to, const char *from)
 {
 	size_t i = 0;
-	for (; from[i] && i < 15; i++)
+	for (; i < 15 && from[i]; i++)
 		to[i] = (char)toupper((unsigned char)from[i]);
 	to[i] = 0;
 	return to;
