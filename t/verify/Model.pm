@@ -3,7 +3,6 @@ package Model;
 use strict;
 use warnings;
 use File::Path ();
-use FindBin ();
 use Exporter 'import';
 
 our @EXPORT = qw(worlds seeds explore verify_dir cells_left_out unreached);
@@ -83,7 +82,7 @@ sub config {
 		EXIT_TIMEOUT => 4, MARGIN => 1, CUT_WAIT => 1, OWN_CUT_WAIT => 10, START_LIMIT => $w->{start_limit} // 2, RETRIES => $w->{retries} // 1,
 		STOP_LIMIT => $w->{stop_limit} // 0, HOOK_LIMIT => $w->{hook_limit} // 0,
 		RESTARTS => bits($w->{restart}), RESTART_MAX => $w->{tries} // 1,
-		STARTS => 1, TRIGGERS => $w->{triggers}, MUTE => bits($w->{mute}), HANG => $w->{hang} ? $all : 0,
+		STARTS => $w->{starts} // 1, TRIGGERS => $w->{triggers}, MUTE => bits($w->{mute}), HANG => $w->{hang} ? $all : 0,
 		map { uc $_ => $w->{$_} // 0 } qw(fails deaths bads exits ops slow patient soft kills));
 	$c{OLD} = 0 if $n < 2;
 	return (\%c, \%a);
