@@ -1,9 +1,14 @@
 /* child.c: a child process that tells when it was ready and when SIGTERM reached its handler.
  *
- * The environment's BENCH_MARKS names the file of struct bench_marks that the probe made. */
+ *   child [PLACE]
+ *
+ * The environment's BENCH_MARKS names the file of struct bench_marks that the probe made; PLACE (from 1) is its mark there, the next
+ * free one if not given. With BENCH_LINGER it takes that many milliseconds to end; with BENCH_IGNORE it never ends by itself. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,11 +18,18 @@
 #include "marks.h"
 
 static struct bench_mark *mine;
+static int linger_ms;
+static bool ignore;
 
 static void on_term(int signo)
 {
 	(void)signo;
 	mine->term_ns = bench_now();
+	if (ignore)
+		return;
+	if (linger_ms > 0)
+		poll(NULL, 0, linger_ms);
+	mine->end_ns = bench_now();
 	_exit(0);
 }
 
@@ -32,7 +44,7 @@ static struct bench_marks *map(const char *path)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const char *path = getenv("BENCH_MARKS");
 	struct bench_marks *marks = path ? map(path) : NULL;
@@ -40,7 +52,10 @@ int main(void)
 		perror(path ? path : "child: BENCH_MARKS");
 		return 1;
 	}
-	uint32_t i = atomic_fetch_add(&marks->claimed, 1);
+	const char *linger = getenv("BENCH_LINGER");
+	linger_ms = linger ? (int)strtol(linger, NULL, 10) : 0;
+	ignore = getenv("BENCH_IGNORE") != NULL;
+	uint32_t i = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) - 1 : atomic_fetch_add(&marks->claimed, 1);
 	if (i >= marks->capacity) {
 		fprintf(stderr, "child: there are %u marks only\n", marks->capacity);
 		return 1;

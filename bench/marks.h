@@ -10,6 +10,7 @@ struct bench_mark {
 	int32_t pid;
 	uint64_t ready_ns; /* its handler is in place */
 	uint64_t term_ns;  /* its handler runs; 0: never */
+	uint64_t end_ns;   /* just before its end; 0: it was killed */
 };
 
 struct bench_marks {

@@ -1,16 +1,24 @@
 /* min_parent.c: the least that starts N children, passes SIGTERM on, reaps all and ends.
  *
- *   min_parent N COMMAND [ARG…] */
+ *   min_parent [-o] [-k MS] N COMMAND
+ *
+ * -o stops them one after the other, the last first, and tells each its place; -k kills what is left MS after the signal. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 extern char **environ;
+
+static pid_t *pids;
+static long count;
 
 static int start(pid_t *pid, char **argv, const sigset_t *none)
 {
@@ -25,12 +33,38 @@ static int start(pid_t *pid, char **argv, const sigset_t *none)
 	return rc;
 }
 
+static void kill_all(int signo)
+{
+	for (long i = 0; i < count; i++)
+		if (pids[i] > 0)
+			kill(pids[i], signo == SIGALRM ? SIGKILL : SIGTERM);
+}
+
+static void stop_in_order(void)
+{
+	for (long i = count - 1; i >= 0; i--) {
+		kill(pids[i], SIGTERM);
+		while (waitpid(pids[i], NULL, 0) < 0 && errno == EINTR)
+			;
+		pids[i] = 0;
+	}
+}
+
 int main(int argc, char **argv)
 {
-	long n = argc > 2 ? strtol(argv[1], NULL, 10) : 0;
-	pid_t *pids = n > 0 && n <= 100000 ? calloc((size_t)n, sizeof *pids) : NULL;
+	bool ordered = false;
+	long kill_ms = 0;
+	for (int opt; (opt = getopt(argc, argv, "+ok:")) != -1;) {
+		ordered |= opt == 'o';
+		if (opt == 'k')
+			kill_ms = strtol(optarg, NULL, 10);
+	}
+	argv += optind;
+	argc -= optind;
+	count = argc == 2 ? strtol(argv[0], NULL, 10) : 0;
+	pids = count > 0 && count <= 100000 ? calloc((size_t)count, sizeof *pids) : NULL;
 	if (!pids) {
-		fprintf(stderr, "usage: min_parent N COMMAND [ARG…]\n");
+		fprintf(stderr, "usage: min_parent [-o] [-k MS] N COMMAND\n");
 		return 2;
 	}
 	sigset_t set, none;
@@ -38,14 +72,21 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGALRM, kill_all);
 	int rc = 0;
-	for (long i = 0; i < n && rc == 0; i++)
-		rc = start(&pids[i], argv + 2, &none);
+	for (long i = 0; i < count && rc == 0; i++) {
+		char place[24];
+		snprintf(place, sizeof place, "%ld", i + 1);
+		rc = start(&pids[i], (char *[]){argv[1], ordered ? place : NULL, NULL}, &none);
+	}
 	if (rc == 0)
 		sigwaitinfo(&set, NULL);
-	for (long i = 0; i < n; i++)
-		if (pids[i] > 0)
-			kill(pids[i], SIGTERM);
+	if (kill_ms)
+		setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {kill_ms / 1000, kill_ms % 1000 * 1000}}, NULL);
+	if (ordered && rc == 0)
+		stop_in_order();
+	else
+		kill_all(SIGTERM);
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
 	free(pids);

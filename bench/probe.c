@@ -1,11 +1,12 @@
 /* probe.c: runs one command, measures it, stops it, and prints what it saw as "name value" lines.
  *
  *   probe life     [-s SIGNAL] [-p PORT,…] [-H] [-f READY] COMMAND…   ready_ms stop_ms pss_kb
- *   probe children [-s SIGNAL] -m MARKS -n N COMMAND…                 start_ms stop_ms handler_ms pss_kb
+ *   probe children [-s SIGNAL] -m MARKS -n N [-b MS] COMMAND…         start_ms stop_ms handler_ms pss_kb disorder left
  *   probe load     [-s SIGNAL] -p PORT -n N [-w] [-r SEED] COMMAND…   owed owed_lost late late_lost idle_closed stop_ms rate
  *
  * All print exit, the command's code or -signal. -i MS is how long it is left alone before the signal (100), -t SECONDS bounds the
- * whole (30). What the command writes goes to /dev/null, or with VERBOSE in the environment to stderr. */
+ * whole (30). With -b MS children that live so long after the signal are killed, and left is 1; disorder is how many children heard
+ * the signal while the next one still lived. What the command writes goes to /dev/null, or with VERBOSE in the environment to stderr. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: probe life|children|load [-s SIGNO] [-p PORT,...] [-H] [-f READY] [-m MARKS] [-n N] [-w] [-r SEED] "
-		"[-i MS] [-t SECONDS] COMMAND...\n");
+		"[-i MS] [-b MS] [-t SECONDS] COMMAND...\n");
 	return 2;
 }
 
@@ -59,7 +60,7 @@ int main(int argc, char **argv)
 		return usage();
 	const char *mode = argv[1];
 	argv++, argc--;
-	while ((opt = getopt(argc, argv, "+s:p:Hf:m:n:wr:t:i:")) != -1) {
+	while ((opt = getopt(argc, argv, "+s:p:Hf:m:n:wr:t:i:b:")) != -1) {
 		switch (opt) {
 		case 's':
 			o.signo = (int)strtol(optarg, NULL, 10);
@@ -87,6 +88,9 @@ int main(int argc, char **argv)
 			break;
 		case 'i':
 			o.idle_ns = strtoul(optarg, NULL, 10) * PROBE_MS;
+			break;
+		case 'b':
+			o.bound_ns = strtoul(optarg, NULL, 10) * PROBE_MS;
 			break;
 		case 't':
 			seconds = (unsigned)strtoul(optarg, NULL, 10);

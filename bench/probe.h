@@ -19,7 +19,8 @@ struct probe_options {
 	int n;             /* children, or connections */
 	bool waves;        /* all connections ask at once, and again when all have their answer */
 	unsigned seed;
-	uint64_t idle_ns; /* between ready and the signal */
+	uint64_t idle_ns;  /* between ready and the signal */
+	uint64_t bound_ns; /* what is left so long after the signal is killed, and that is the result; 0: it is a failure */
 	uint64_t deadline_ns;
 };
 
@@ -40,6 +41,8 @@ uint64_t probe_wait(const struct probe_options *o, pid_t pid, int *status);
 /* Waits until nothing is left of what the probe started; returns when the last of them ended, 0 when there was none. *status is
  * set when pid was among them. */
 uint64_t probe_wait_all(const struct probe_options *o, pid_t pid, int *status);
+/* The same with o->bound_ns after stop: 0 when it had to kill what was left then. */
+uint64_t probe_wait_bounded(const struct probe_options *o, pid_t pid, uint64_t stop, int *status);
 /* One more look without waiting: true when pid has ended, *status then as waitpid(2). */
 bool probe_ended(pid_t pid, int *status);
 /* Kilobytes (PSS) of everything below the probe, but for the pids in except. */

@@ -48,6 +48,15 @@ static double median_handler(const struct bench_marks *m, uint64_t stop)
 	return median;
 }
 
+/* How many heard the signal before the one after them had ended. */
+static int disorder(const struct bench_marks *m)
+{
+	int n = 0;
+	for (uint32_t i = 0; i + 1 < m->capacity; i++)
+		n += m->mark[i + 1].end_ns == 0 || m->mark[i].term_ns < m->mark[i + 1].end_ns;
+	return n;
+}
+
 int probe_children(const struct probe_options *o)
 {
 	if (!o->marks || o->n < 1)
@@ -74,9 +83,10 @@ int probe_children(const struct probe_options *o)
 	probe_nap(o->idle_ns);
 	long pss = probe_pss_kb(pids, o->n);
 	uint64_t stop = probe_stop(o, pid);
-	uint64_t end = probe_wait_all(o, pid, &status);
-	printf("start_ms %.3f\nstop_ms %.3f\nhandler_ms %.4f\npss_kb %ld\n", (double)(ready - began) / 1e6,
-	       (double)(end - stop) / 1e6, median_handler(m, stop), pss);
+	uint64_t end = o->bound_ns ? probe_wait_bounded(o, pid, stop, &status) : probe_wait_all(o, pid, &status);
+	printf("start_ms %.3f\nstop_ms %.3f\nhandler_ms %.4f\npss_kb %ld\ndisorder %d\nleft %d\n",
+	       (double)(ready - began) / 1e6, (double)(end ? end - stop : o->bound_ns) / 1e6, median_handler(m, stop), pss,
+	       disorder(m), end == 0);
 	probe_print_end(status);
 	free(pids);
 	return 0;

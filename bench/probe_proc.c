@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -217,6 +218,30 @@ uint64_t probe_wait_all(const struct probe_options *o, pid_t pid, int *status)
 		else if (errno == ECHILD)
 			return last;
 		probe_check_deadline(o, "end of all that it started");
+	}
+}
+
+uint64_t probe_wait_bounded(const struct probe_options *o, pid_t pid, uint64_t stop, int *status)
+{
+	uint64_t last = 0, us = o->bound_ns / 1000;
+	struct itimerval bound = {{0, 100000}, {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)}};
+	setitimer(ITIMER_REAL, &bound, NULL); /* SIGALRM interrupts waitpid, again and again */
+	for (;;) {
+		int st;
+		pid_t got = waitpid(-1, &st, 0);
+		uint64_t now = bench_now();
+		if (got == pid)
+			*status = st;
+		if (got > 0)
+			last = now;
+		else if (errno == ECHILD)
+			return last;
+		else if (now - stop >= o->bound_ns) {
+			kill_all();
+			return 0;
+		}
+		if (told_to_end)
+			probe_fail("told to end");
 	}
 }
 

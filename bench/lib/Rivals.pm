@@ -12,7 +12,7 @@ END { kill TERM => keys %origins if %origins }
 
 sub find {
 	my ($bin) = @_;
-	for my $name (qw(nginx haproxy tini dumb-init s6-svscan runsvdir supervisord node)) {
+	for my $name (qw(nginx haproxy tini dumb-init s6-svscan runsvdir sv supervisord node)) {
 		($path{$name}) = grep { -x } map { "$_/$name" } split(/:/, $ENV{PATH}), qw(/usr/sbin /sbin);
 	}
 	($modules) = grep { -d "$_/exiting" && -d "$_/\@hapi/hapi" } "$bin/node_modules";
@@ -160,43 +160,88 @@ sub inits {
 
 sub supervisord {
 	my ($x) = @_;
-	my $conf = put("$x->{dir}/supervisord.conf", <<"END");
+	return supervisord_with($x, "[program:child]\ncommand=$x->{child}\nnumprocs=$x->{n}\nprocess_name=%(process_num)d");
+}
+
+# programs: a list of sections.
+sub supervisord_with {
+	my ($x, @programs) = @_;
+	my $silent = "stdout_logfile=NONE\nstderr_logfile=NONE\n";
+	my $conf = put("$x->{dir}/supervisord.conf", <<"END" . join '', map { "$_\n$silent" } @programs);
 [supervisord]
 nodaemon=true
 logfile=/dev/null
 logfile_maxbytes=0
 pidfile=$x->{dir}/pid
 minfds=8192
-[program:child]
-command=$x->{child}
-numprocs=$x->{n}
-process_name=%(process_num)d
-stdout_logfile=NONE
-stderr_logfile=NONE
 END
 	return { command => [ $path{supervisord}, '-n', '-c', $conf ] };
 }
 
-# A folder a child, whose run is the child itself: it finds its marks in the environment.
+# A folder a child, whose run is the child itself, or with places a script that tells the child its own. It finds its marks in the
+# environment. more writes what else belongs into such a folder.
 sub services {
-	my ($x) = @_;
+	my ($x, %o) = @_;
 	mkdir "$x->{dir}/s" or die "$x->{dir}/s: $!\n";
 	for my $i (1 .. $x->{n}) {
-		mkdir "$x->{dir}/s/$i" or die "$x->{dir}/s/$i: $!\n";
-		symlink $x->{child}, "$x->{dir}/s/$i/run" or die "symlink: $!\n";
+		my $service = "$x->{dir}/s/$i";
+		mkdir $service or die "$service: $!\n";
+		if ($o{places}) {
+			chmod 0755, put("$service/run", "#!/bin/sh\nexec $x->{child} $i\n");
+		} else {
+			symlink $x->{child}, "$service/run" or die "symlink: $!\n";
+		}
+		$o{more}->($service) if $o{more};
 	}
 	return "$x->{dir}/s";
 }
 
+sub s6 { my ($x, @o) = @_; return { command => [ $path{'s6-svscan'}, '-c', 2000, '-t', 0, services($x, @o) ] } }
+sub runit { my ($x, @o) = @_; return { command => [ $path{runsvdir}, services($x, @o) ], signal => POSIX::SIGHUP } }
+
+my @idle = (idle => 1500); # what ends within a second of its start, these make wait for a second
+
 sub supervisors {
 	my ($n) = @_;
-	my $s6 = sub { { command => [ $path{'s6-svscan'}, '-c', 2000, '-t', 0, services($_[0]) ] } };
-	my $runit = sub { { command => [ $path{runsvdir}, services($_[0]) ], signal => POSIX::SIGHUP } };
-	my @idle = (idle => 1500); # what ends within a second of its start, these make wait for a second
 	return (
-		rival('s6', 's6-svscan', $s6, @idle, slow => $n > 100),
-		rival('runit', 'runsvdir', $runit, @idle, slow => $n > 100),
+		rival('s6', 's6-svscan', sub { s6($_[0]) }, @idle, slow => $n > 100),
+		rival('runit', 'runsvdir', sub { runit($_[0]) }, @idle, slow => $n > 100),
 		rival('supervisord', 'supervisord', \&supervisord, @idle, slow => 1),
+	);
+}
+
+# supervisord has priorities, by which it starts, and stops in reverse; s6 without s6-rc (which Debian 12 lacks) and runit have no
+# order of stopping.
+sub chains {
+	my $supervisord = sub {
+		my ($x) = @_;
+		return supervisord_with($x, map { "[program:child-$_]\ncommand=$x->{child} $_\npriority=$_" } 1 .. $x->{n});
+	};
+	return (
+		rival('s6, which has no order', 's6-svscan', sub { s6($_[0], places => 1) }, @idle),
+		rival('runit, which has no order', 'runsvdir', sub { runit($_[0], places => 1) }, @idle),
+		rival('supervisord, by priority', 'supervisord', $supervisord, @idle, slow => 1),
+	);
+}
+
+# runsvdir's HUP waits for as long as it takes; who wants a bound calls sv force-stop first, as Debian's runit does at shutdown.
+sub stubborn {
+	my $forced = sub {
+		my ($x) = @_;
+		my $services = services($x);
+		my $script = put("$x->{dir}/forced", <<"END");
+$path{runsvdir} $services & pid=\$!
+trap '$path{sv} -w 1 force-stop $services/*; kill -HUP \$pid; wait \$pid; exit 0' TERM
+while :; do wait \$pid; done
+END
+		return { command => [ '/bin/sh', $script ] };
+	};
+	my $supervisord = sub { supervisord_with($_[0], "[program:child]\ncommand=$_[0]{child}\nstopwaitsecs=1") };
+	return (
+		inits(), rival('s6, timeout-kill 1000', 's6-svscan', sub { s6($_[0], more => sub { put("$_[0]/timeout-kill", "1000\n") }) }, @idle),
+		rival('runit', 'runsvdir', sub { runit($_[0]) }, @idle, slow => 1),
+		rival('runit, sv -w 1 force-stop', 'runsvdir', $forced, @idle),
+		rival('supervisord, stopwaitsecs 1', 'supervisord', $supervisord, @idle, slow => 1),
 	);
 }
 
