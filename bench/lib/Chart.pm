@@ -50,7 +50,7 @@ sub bars_of {
 		my $class = $p->{role} eq 'minimal' ? 'minimal' : $p->{needs} ? 'undone' : $x < 1 ? 'faster' : 'slower';
 		my $name = $p->{role} eq 'minimal' ? 'minimal program' : $p->{who} =~ s/, (?:which has no order|before an origin|1,000 servers)//r;
 		my $does_not = $figure->{figure} eq 'stop_ms' && $p->{needs} ? (defined $p->{key} && $p->{key} eq 'order' ? ' without order' : ' and not gone') : '';
-		push @bars, [ $name, $x, $class, Compared::times($x) . "\x{d7}$does_not" ];
+		push @bars, [ $name, $x, $class, Compared::as_times($x) . "\x{d7}$does_not" ];
 	}
 	return @bars;
 }
@@ -84,8 +84,8 @@ sub draw {
 	for my $g (@groups) {
 		$body .= text(12, $y, 'title', 'start', "$g->{title} (curfew: $g->{curfew})");
 		$y += 6;
-		for my $b (@{ $g->{bars} }) {
-			my ($name, $times, $class, $label) = @$b;
+		for my $each (@{ $g->{bars} }) {
+			my ($name, $times, $class, $label) = @$each;
 			my ($from, $to) = sort { $a <=> $b } $x->(1), $x->($times);
 			$body .= text($left - 8 + ($x->(10**$lo) - $left), $y + $bar - 3, 'name', 'end', $name);
 			$body .= sprintf qq{<rect x="%.1f" y="%d" width="%.1f" height="%d" class="%s"/>\n}, $from, $y + 2, $to - $from < 1 ? 1 : $to - $from, $bar - 3, $class;

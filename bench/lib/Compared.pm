@@ -55,7 +55,7 @@ sub verdict {
 
 sub show { my ($v) = @_; return $v == int $v && $v < 1e6 ? $v : $v >= 100 ? sprintf '%.0f', $v : $v >= 10 ? sprintf '%.1f', $v : sprintf '%.2f', $v }
 sub with_unit { my ($v, $unit) = @_; return show($v) . ($unit && " $unit") }
-sub times { my ($x) = @_; return defined $x ? sprintf($x >= 100 ? '%.0f' : $x >= 10 ? '%.1f' : '%.2f', $x) : '' }
+sub as_times { my ($x) = @_; return defined $x ? sprintf($x >= 100 ? '%.0f' : $x >= 10 ? '%.1f' : '%.2f', $x) : '' }
 
 sub summary {
 	my ($seen, $why) = @_;
@@ -80,7 +80,7 @@ sub line_of {
 	my @figures = ('-', '', '', '');
 	if ($p->{runs}) {
 		my $spread = $figure->{how} eq 'sum' ? show($p->{lo}) . '..' . show($p->{hi}) . ' a stop' : show($p->{lo}) . '..' . show($p->{hi});
-		@figures = (with_unit($p->{value}, $figure->{unit}), $spread, times(ratio($p, curfew_of($figure))), times(ratio($p, minimal_of($figure))));
+		@figures = (with_unit($p->{value}, $figure->{unit}), $spread, as_times(ratio($p, curfew_of($figure))), as_times(ratio($p, minimal_of($figure))));
 	}
 	my $note = join ', ', ($p->{failed} ? "failed $p->{failed} times" : ()), ($p->{needs} || ());
 	return '| ' . join(' | ', $label, $p->{who} . ($note && " ($note)"), @figures, $p->{runs}) . ' |';
