@@ -10,6 +10,7 @@ use Exporter 'import';
 use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use POSIX ();
 use Time::HiRes qw(time sleep);
 

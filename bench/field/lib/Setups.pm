@@ -22,16 +22,36 @@ sub installed {
 	return find($binary{$program} // $program) ne '';
 }
 
-# curfew run OPTIONS policy.lua. mark(text) of the policy is a line "> text" of the log.
+my $head = <<'END';
+local curfew = require "curfew"
+local function mark(text) curfew.log.info("> " .. text) end
+local function sh(name, script, t)
+	t = t or {}
+	t.name, t.stdout, t.command = name, "log", { "sh", "-c", script }
+	return curfew.process(t)
+end
+local function web(t)
+	t = t or {}
+	t.name, t.listen, t.routes = "web", "127.0.0.1:0", { ["GET /"] = function() return "ok\n" end }
+	for _, ms in ipairs { 300, 1000, 60000 } do
+		t.routes["GET /" .. ms] = function() curfew.sleep(ms / 1000) return "ok\n" end
+	end
+	local s = curfew.http(t)
+	s:post_start(function() mark("web " .. s.address) end)
+	return s
+end
+END
+
+# curfew run OPTIONS policy.lua. In the policy mark(text) is a line "> text" of the log, sh makes a process, web an HTTP server.
 sub curfew_policy {
 	my ($lua, @options) = @_;
 	my $dir = Field::folder();
-	spew("$dir/policy.lua", "local curfew = require 'curfew'\nlocal function mark(text) curfew.log.info('> ' .. text) end\n$lua\n");
+	spew("$dir/policy.lua", $head . $lua);
 	return start([ $CURFEW, 'run', @options, 'policy.lua' ], dir => $dir);
 }
 
 # The port of the HTTP server "web" of such a policy, once it serves.
-sub curfew_port { my ($r) = @_; return $r->seen(qr/web: listening on 127\.0\.0\.1:(\d+)/) }
+sub curfew_port { my ($r) = @_; return $r->seen(qr/> web 127\.0\.0\.1:(\d+)/) }
 
 # A script for Node in which Exiting and Hapi are loaded. server(name, handler) makes one; mark(text) is a line "> text" of the log.
 sub exiting_hapi {
