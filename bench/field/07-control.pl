@@ -48,4 +48,5 @@ on(haproxy => sub {
 	}
 	return has($answer !~ /^Stopping: 1/m, 'asked during the stop: ' . ($answer =~ /^(Stopping: .*)/m ? "\"$1\"" : 'no answer'));
 });
+
 1;

@@ -16,7 +16,7 @@ sub stops {
 		push @dead, $way if !defined $each->code(5);
 		$each->finish;
 	}
-	return has(@dead, @dead ? "does not stop it: @dead" : 'stopped by: ' . join ', ', sort keys %ways);
+	return has(scalar @dead, @dead ? "does not stop it: @dead" : 'stopped by: ' . join ', ', sort keys %ways);
 }
 
 my $up = 'echo up; exec sleep 99';
@@ -24,7 +24,7 @@ on(curfew => sub {
 	my $policy = sub { curfew_policy("sh('p', [[$up]]) curfew.every('20ms', function() curfew.fs.exists('now', function(yes) if yes then curfew.stop() end end) end)", '--control', 'sock') };
 	return stops($policy,
 		'a command' => sub { system "$CURFEW stop -s $_[0]{dir}/sock >/dev/null 2>&1" },
-		'HTTP'      => sub { system "curl -s -X POST --unix-socket $_[0]{dir}/sock http://x/stop >/dev/null 2>&1" },
+		'HTTP'      => sub { system "curl -s -X POST --unix-socket $_[0]{dir}/sock http://x/v1/stop >/dev/null 2>&1" },
 		'a script'  => sub { spew("$_[0]{dir}/now", '') },
 	);
 });
@@ -34,4 +34,5 @@ on(exiting => sub {
 });
 on(supervisord => sub { stops(sub { supervisord(p => "command=sh -c '$up'") }, 'a command' => sub { supervisorctl($_[0], 'shutdown') }) });
 on(s6 => sub { stops(sub { s6(p => { run => "#!/bin/sh\n$up\n" }) }, 'a command' => sub { system "s6-svscanctl -t $_[0]{dir}/s" }) });
+
 1;

@@ -25,4 +25,5 @@ on(s6 => sub {
 	);
 	return result($r);
 });
+
 1;

@@ -21,4 +21,5 @@ on('dumb-init' => sub { result_of(init('dumb-init', $child)) });
 on(supervisord => sub { result_of(supervisord(p => "command=sh -c '$child'"), 'TERM', qr/SIGTERM/) });
 on(s6          => sub { result_of(s6(p => { run => "#!/bin/sh\n$child\n" })) });
 on(runit       => sub { result_of(runit(p => { run => "#!/bin/sh\n$child\n" }), 'HUP') });
+
 1;

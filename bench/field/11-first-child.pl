@@ -24,4 +24,5 @@ on('dumb-init' => sub { waits_for_rest(init('dumb-init', $pair)) });
 on(supervisord => sub { waits_for_rest(supervisord(p => "command=sh -c '$pair'\nstopasgroup=true\nkillasgroup=true")) });
 on(s6          => sub { waits_for_rest(s6(p => { run => "#!/bin/sh\n$pair\n" })) });
 on(runit       => sub { waits_for_rest(runit(p => { run => "#!/bin/sh\n$pair\n" }), 'HUP') });
+
 1;

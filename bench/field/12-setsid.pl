@@ -22,4 +22,5 @@ on('dumb-init' => sub { escapes(init('dumb-init', $leaver)) });
 on(supervisord => sub { escapes(supervisord(p => "command=sh -c '$leaver'\nstopasgroup=true\nkillasgroup=true")) });
 on(s6          => sub { escapes(s6(p => { run => "#!/bin/sh\n$leaver\n" })) });
 on(runit       => sub { escapes(runit(p => { run => "#!/bin/sh\n$leaver\n" }), 'HUP') });
+
 1;

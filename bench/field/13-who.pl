@@ -11,13 +11,12 @@ sub who_is_it {
 	$r->seen(qr/up slow/);
 	$r->seen(qr/up quick/);
 	$r->signal($signal // 'TERM');
-	sleep 0.5;
-	my $answer = $command ? qx{timeout 5 $command 2>&1} : $r->log;
-	my ($line) = $answer =~ /([^\n]*$want[^\n]*)/;
+	my $line;
+	wait_for(sub { ($line) = ($command ? qx{timeout 5 $command 2>&1} : $r->log) =~ /([^\n]*$want[^\n]*)/ }, 2);
 	return has(!defined $line, 'during the stop it says: ' . (defined $line ? '"' . ($line =~ s/^\s+//r) . '"' : 'nothing about the slow one'));
 }
 
-my $slow  = 'echo up slow; trap "sleep 1.5; exit 0" TERM; while :; do sleep 0.02; done';
+my $slow  = 'echo up slow; trap "sleep 3; exit 0" TERM; while :; do sleep 0.02; done';
 my $quick = 'echo up quick; exec sleep 99';
 my %run   = (slow => { run => "#!/bin/sh\n$slow\n" }, quick => { run => "#!/bin/sh\n$quick\n" });
 on(curfew => sub {
@@ -25,7 +24,7 @@ on(curfew => sub {
 	return who_is_it($r, "$CURFEW status -s $r->{dir}/sock", 'waits for slow');
 });
 on(exiting => sub {
-	my $r = exiting_hapi("const s = server(), q = server(); s.ext('onPreStop', () => sleep(1500)); Exiting.createManager([s, q]).start().then(() => { mark('up slow'); mark('up quick'); });");
+	my $r = exiting_hapi("const s = server(), q = server(); s.ext('onPreStop', () => sleep(3000)); Exiting.createManager([s, q]).start().then(() => { mark('up slow'); mark('up quick'); });");
 	return who_is_it($r, undef, 'slow: ');
 });
 on(supervisord => sub { who_is_it(supervisord(slow => "command=sh -c '$slow'", quick => "command=sh -c '$quick'"), undef, 'waiting for .*slow.* to die') });

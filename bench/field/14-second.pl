@@ -38,4 +38,5 @@ on(supervisord => sub {
 });
 on(nginx   => sub { my ($r, $port) = nginx('', ''); my $s = busy($r, $port); second($r, 'QUIT', 'INT') });
 on(haproxy => sub { my ($r, $port) = haproxy(''); my $s = busy($r, $port); second($r, 'USR1', 'INT') });
+
 1;

@@ -24,4 +24,5 @@ on(s6          => sub { prompt(s6(p => { run => "#!/bin/sh\n$p\n", 'timeout-kill
 on(runit       => sub { prompt(runit_forced(4, p => { run => "#!/bin/sh\n$p\n" })) });
 on(nginx       => sub { my ($r) = nginx('worker_shutdown_timeout 4s;', ''); has($r->signal('QUIT')->code(10) && 0 || $r->took > 2.5, $r->took_text) });
 on(haproxy     => sub { my ($r) = haproxy("\thard-stop-after 4s"); has($r->signal('USR1')->code(10) && 0 || $r->took > 2.5, $r->took_text) });
+
 1;

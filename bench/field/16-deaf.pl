@@ -26,4 +26,5 @@ on(exiting => sub {
 });
 on(nginx   => sub { my ($r, $port) = nginx('worker_shutdown_timeout 1s;', ''); my $s = request($r, $port); bounded($r, 'QUIT') });
 on(haproxy => sub { my ($r, $port) = haproxy("\thard-stop-after 1s"); my $s = request($r, $port); bounded($r, 'USR1') });
+
 1;
