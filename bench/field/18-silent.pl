@@ -1,4 +1,4 @@
-# Three connections that never sent anything.
+# Three connections that never sent anything, and no bound of time but the default one (see 16 for those).
 use strict;
 use warnings;
 use Field;

@@ -46,7 +46,8 @@ s:pre_stop(function()
 end)
 s:post_start(function() mark("web " .. s.address) end)
 END
-	return storm($r, curfew_port($r), 'TERM', 'raw');
+	my $seen = storm($r, curfew_port($r), 'TERM', 'raw');
+	return has($seen->{shows}, "$seen->{saw}, by a hook, of a TCP server");
 });
 on(exiting => sub {
 	my $port = free_port();

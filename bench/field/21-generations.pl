@@ -24,7 +24,7 @@ sub generations {
 }
 
 on(curfew => sub {
-	my $r = curfew_policy("curfew.configure { reload_grace = '1s' } curfew.on('SIGHUP', curfew.reload)\nlocal w = web()\nprint = w.address");
+	my $r = curfew_policy("curfew.configure { reload_grace = '1s' } curfew.on('SIGHUP', curfew.reload) web()");
 	my $port = curfew_port($r);
 	return generations($r, $port, sub { $r->signal('HUP') });
 });

@@ -9,7 +9,8 @@ pain(23, 'uvicorn#1579', "the library displaces the host's handlers");
 on(curfew => sub {
 	my $dir = Field::folder();
 	my $flags = qx{pkg-config --cflags --libs libevent_core} =~ s/\n//r;
-	system("cc -o $dir/host -I$Field::here/../../src/include $Field::here/host.c -L$BUILD -Wl,-rpath,$BUILD -lcurfew $flags >$dir/cc 2>&1") == 0
+	my $san = $ENV{SAN} ? "-fsanitize=$ENV{SAN}" : "";
+	system("cc $san -o $dir/host -I$Field::here/../../src/include $Field::here/host.c -L$BUILD -Wl,-rpath,$BUILD -lcurfew $flags >$dir/cc 2>&1") == 0
 		or die slurp("$dir/cc");
 	my $r = start(["$dir/host"], dir => $dir);
 	$r->seen(qr/> up/);

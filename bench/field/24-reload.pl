@@ -20,7 +20,7 @@ sub same_child {
 	my ($r, $reload) = @_;
 	my $pid = $r->seen(qr/child (\d+)/);
 	$reload->();
-	sleep 2;
+	wait_for(sub { !kill 0, $pid }, 4);
 	my $lives = kill 0, $pid;
 	return has($r->ended || !$lives, 'the child ' . ($lives ? 'lives on' : 'is gone') . ($r->ended ? ', and so is the manager' : ''));
 }

@@ -40,7 +40,7 @@ int main(void)
 	base = event_base_new();
 	struct curfew *c = curfew_new(&o, &err);
 	if (!base || !c || curfew_own_signals(c, (int[]){SIGTERM}, 1, &err) ||
-	    curfew_load_string(c, "policy", policy, sizeof policy - 1, &err) || curfew_start(c) ||
+	    curfew_load(c, "policy", policy, sizeof policy - 1, &err) || curfew_start(c) ||
 	    curfew_libevent_attach(&here, base, c)) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 2;
