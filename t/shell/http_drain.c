@@ -150,6 +150,45 @@ static void test_grace(void)
 	h_free(h);
 }
 
+/* close_spread: idle connections do not all come back at once (field: firezone#11493). */
+static void test_spread(void)
+{
+	enum { N = 20 };
+	struct harness *h = h_new(&cfw_http_kind);
+	struct client *c[N];
+	h->serve = serve;
+	h_listen(h, "127.0.0.1:0");
+	h_route(h, "ANY /", NOW);
+	cfw_value_set(h->def, "close_spread", cfw_value_int((int64_t)CFW_SEC));
+	h_start(h);
+	for (int i = 0; i < N; i++)
+		ask_once(h, &c[i], GET("/"));
+	uint64_t began = cfw_time_now(), last = 0;
+	h_stop(h);
+	int left = N, at_first = 0, resets = 0;
+	while (left && cfw_time_now() - began < 5 * CFW_SEC) {
+		h_turn(h);
+		left = 0;
+		for (int i = 0; i < N; i++)
+			left += client_poll(c[i]);
+		if (!at_first && left < N)
+			at_first = left;
+		last = cfw_time_now() - began;
+	}
+	is_int(left, 0, "close_spread: all idle connections are closed");
+	ok(at_first > N / 2, "close_spread: not at once: %d of %d are there when the first is closed", at_first, N);
+	ok(last >= 1000 * CFW_MS, "close_spread: the last one at the end of it (%d ms)", (int)(last / CFW_MS));
+	for (int i = 0; i < N; i++) {
+		resets += c[i]->reset;
+		client_free(c[i]);
+	}
+	is_int(resets, 0, "without a reset");
+	until(h, h->stopped);
+	is_int(h->stopped, 1, "and the server has stopped");
+	is_int(h_stat(h, "cut"), 0, "nothing was cut");
+	h_free(h);
+}
+
 /* The grace counts for each connection from its own connect or last reply. */
 static void test_grace_of_each(void)
 {
@@ -384,6 +423,7 @@ int main(void)
 	test_lame();
 	test_grace();
 	test_grace_of_each();
+	test_spread();
 	test_under_way();
 	test_late_reply();
 	test_newcomer();
