@@ -163,6 +163,7 @@ local http = {
 	request_timeout = schema.period,
 	drain = schema.duration,
 	idle_grace = schema.duration,
+	close_spread = schema.duration,
 	max_body = schema.size,
 	max_headers = schema.size,
 	routes = require "curfew.routes",

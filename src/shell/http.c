@@ -79,6 +79,7 @@ static void *open_server(void *kind_ud, const struct cfw_env *env, cfw_id id, co
 	s->accept = (struct cfw_accept){.name = s->name, .log = env->log, .resumed = on_accepting, .ud = s};
 	s->keep_alive_ns = cfw_value_get_ns(def, "keep_alive", KEEP_ALIVE);
 	s->grace_ns = cfw_value_get_ns(def, "idle_grace", IDLE_GRACE);
+	s->spread_ns = cfw_value_get_ns(def, "close_spread", 0);
 	s->drain_ns = cfw_value_get_ns(def, "drain", CFW_NEVER);
 	s->request_ns = cfw_value_get_ns(def, "request_timeout", REQUEST_TIMEOUT);
 	s->write_stall_ns = cfw_value_get_ns(def, "write_stall", WRITE_STALL); /* a script cannot give it */

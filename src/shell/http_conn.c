@@ -250,13 +250,15 @@ static bool is_spared(struct cfw_http_conn *c, uint64_t now)
 static uint64_t sweep_idle(struct cfw_http *s, enum cfw_http_state st, uint64_t now)
 {
 	struct cfw_http_conn *c;
-	while ((c = TAILQ_FIRST(&s->conns[st])) && cfw_http_limit(c) <= now) {
-		if (has_unread(c))
+	while ((c = TAILQ_FIRST(&s->conns[st])) && cfw_http_idle_due(s, c) <= now) {
+		if (has_unread(c)) {
 			cfw_http_conn_move(c, CFW_HTTP_READING);
-		else
-			cfw_http_conn_close(c);
+			continue;
+		}
+		s->spread_done++;
+		cfw_http_conn_close(c);
 	}
-	return c ? cfw_http_limit(c) : CFW_NEVER;
+	return c ? cfw_http_idle_due(s, c) : CFW_NEVER;
 }
 
 /* The part of the sweep for those with half a request, or a refusal to write, likewise. In a drain the order of their list says

@@ -3,7 +3,8 @@
  *   lame        every reply says Connection: close; the listener is as open as ever
  *   stop        the kernel lets nobody new in; those it had let in are accepted and served (DRAIN_QUEUE)
  *   grace       idle and never-used connections may still send for idle_grace, counted for each from its own last reply or its
- *               connect, at the earliest from the stop; what sends is served, what does not is closed (DRAIN_CONNS)
+ *               connect, at the earliest from the stop; what sends is served, what does not is closed (DRAIN_CONNS), one after
+ *               the other over close_spread
  *   the end     when the last connection is gone, or drain is over; the core's own deadline comes as cut
  *
  * A cut spares what only has to be written: a reply that is complete, such as the 500 of the request whose error ends the process
@@ -54,6 +55,21 @@ uint64_t cfw_http_limit(const struct cfw_http_conn *c)
 	default:
 		return CFW_NEVER;
 	}
+}
+
+uint64_t cfw_http_idle_due(struct cfw_http *s, const struct cfw_http_conn *c)
+{
+	uint64_t limit = cfw_http_limit(c);
+	if (s->phase < CFW_HTTP_DRAIN_QUEUE || s->spread_ns == 0 || s->hurried)
+		return limit;
+	if (s->spread_of == 0 && limit <= now_ns(s))
+		s->spread_of = s->n[CFW_HTTP_NEW] + s->n[CFW_HTTP_IDLE];
+	if (s->spread_of == 0)
+		return limit;
+	/* By floating point: the product may be past what 64 bits hold. */
+	double part = (double)(s->spread_done < s->spread_of ? s->spread_done : s->spread_of) / (double)s->spread_of;
+	uint64_t first = cfw_time_add(s->stop_ns, grace_ns(s) + GRACE_SLACK);
+	return cfw_time_max(limit, cfw_time_add(first, (uint64_t)(part * (double)s->spread_ns)));
 }
 
 /* Nothing but to be written is left of its reply. */
@@ -239,6 +255,7 @@ void cfw_http_drain(struct cfw_http *s)
 {
 	s->lame = true;
 	s->stop_ns = now_ns(s);
+	s->spread_of = s->spread_done = 0;
 	s->drain_end_ns = cfw_time_add(s->stop_ns, s->drain_ns);
 	cfw_http_adopt(s);
 	s->phase = CFW_HTTP_DRAIN_QUEUE;

@@ -94,7 +94,7 @@ struct cfw_http {
 	struct cfw_routes *routes;
 	int64_t handler; /* fallback */
 	bool has_handler;
-	uint64_t keep_alive_ns, drain_ns, grace_ns, request_ns, write_stall_ns;
+	uint64_t keep_alive_ns, drain_ns, grace_ns, spread_ns, request_ns, write_stall_ns;
 	int64_t max_body, max_headers;
 	size_t high_water; /* most that is held of what a connection sent and evhttp has not taken; 0: no bound */
 	struct cfw_listen_addr *addrs;
@@ -107,6 +107,7 @@ struct cfw_http {
 	uint32_t attempt;               /* of the stop */
 	uint64_t last_client_ns;        /* when somebody last sent something; 0: nobody ever did */
 	uint64_t stop_ns, drain_end_ns; /* also where FLUSHING ends */
+	size_t spread_of, spread_done;  /* idle connections when the first was due to be closed, and of those closed since */
 	struct evhttp *http;
 	struct cfw_listener *listeners; /* n_addrs */
 	struct evhttp_bound_socket **bound;
@@ -163,6 +164,8 @@ void cfw_http_drain(struct cfw_http *s);      /* begin */
 void cfw_http_drain_step(struct cfw_http *s); /* go as far as it goes; nothing unless a drain runs. May report STOPPED */
 /* When c, in its state, is to be closed, in the present phase; CFW_NEVER. */
 uint64_t cfw_http_limit(const struct cfw_http_conn *c);
+/* The same for one that is idle or was never used: in a drain close_spread puts a distance between them. */
+uint64_t cfw_http_idle_due(struct cfw_http *s, const struct cfw_http_conn *c);
 /* End it: at once what is not complete, in a moment what only has to be written (S4.2). Reports STOPPED. Not when down. */
 void cfw_http_cut(struct cfw_http *s);
 void cfw_http_last(void *srv);

@@ -12,7 +12,7 @@ local function f() end
 m:run([[
 	curfew.http {
 		name = "web", listen = { "127.0.0.1:0", "[::1]:80", ":81", "*:82", "localhost:83", "unix:/run/web.sock" },
-		keep_alive = "5s", request_timeout = "20s", max_body = "1MB", max_headers = "16KB", drain = "4s", idle_grace = "100ms",
+		keep_alive = "5s", request_timeout = "20s", max_body = "1MB", max_headers = "16KB", drain = "4s", idle_grace = "100ms", close_spread = "2s",
 		routes = { ["GET /"] = given, ["ANY /u/:id/*"] = given }, handler = given,
 		start_timeout = 3, stop_timeout = "2s",
 	}
@@ -35,7 +35,7 @@ for i, server in ipairs(m.servers) do
 end
 tap.same(defs[1], {
 	kind = "http", name = "web", listen = { "127.0.0.1:0", "[::1]:80", ":81", "*:82", "localhost:83", "unix:/run/web.sock" },
-	keep_alive = 5 * S, request_timeout = 20 * S, max_body = 1048576, max_headers = 16384, drain = 4 * S, idle_grace = 100 * MS,
+	keep_alive = 5 * S, request_timeout = 20 * S, max_body = 1048576, max_headers = 16384, drain = 4 * S, idle_grace = 100 * MS, close_spread = 2 * S,
 	routes = { ["GET /"] = f, ["ANY /u/:id/*"] = f }, handler = f, start_timeout = 3 * S, stop_timeout = 2 * S,
 }, "http: every key in the core's units")
 tap.same(defs[2], {

@@ -68,6 +68,7 @@ local curfew = {}
 ---@field request_timeout? curfew.duration
 ---@field drain? curfew.duration
 ---@field idle_grace? curfew.duration
+---@field close_spread? curfew.duration
 ---@field max_body? curfew.size
 ---@field max_headers? curfew.size
 
