@@ -49,7 +49,7 @@ sub bars_of {
 		my $x = $figure->{better} eq 'more' ? $curfew->{value} / $p->{value} : $p->{value} / $curfew->{value};
 		my $class = $p->{role} eq 'minimal' ? 'minimal' : $p->{needs} ? 'undone' : $x < 1 ? 'faster' : 'slower';
 		my $name = $p->{role} eq 'minimal' ? 'minimal program' : $p->{who} =~ s/, (?:which has no order|before an origin|1,000 servers)//r;
-		my $does_not = $figure->{figure} eq 'stop_ms' && $p->{needs} ? (defined $p->{key} && $p->{key} eq 'order' ? ' without order' : ' and not gone') : '';
+		my $does_not = $p->{needs} && ", $p->{needs}";
 		push @bars, [ $name, $x, $class, Compared::as_times($x) . "\x{d7}$does_not" ];
 	}
 	return @bars;
@@ -103,7 +103,7 @@ sub draw {
 	my $out = qq{<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $y" width="$width" height="$y" role="img">\n}
 		. "<title>What others take, as a multiple of what curfew takes</title>\n<style>\n$style</style>\n"
 		. text(12, 22, 'head', 'start', 'What the others take, as a multiple of what curfew takes')
-		. text(12, 38, 'note', 'start', "logarithmic; to the right of the line: more than curfew; green: a minimal C program; dashed: does not do the work")
+		. text(12, 38, 'note', 'start', "logarithmic; to the right of the line: more than curfew; orange: less; green: a minimal C program; dashed: does not do the work")
 		. "$grid$body</svg>\n";
 	utf8::encode($out);
 	return $out;

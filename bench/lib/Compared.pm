@@ -38,8 +38,7 @@ sub ratio {
 sub best_rival {
 	my ($figure) = @_;
 	my $way = $figure->{better} eq 'more' ? -1 : 1;
-	my @r = grep { $_->{role} eq 'rival' && $_->{runs} && ($_->{needs} eq '' || $figure->{how} eq 'plain' && $figure->{label} =~ /\(of \d+\)/) }
-		@{ $figure->{programs} };
+	my @r = grep { $_->{role} eq 'rival' && $_->{runs} && $_->{needs} eq '' } @{ $figure->{programs} };
 	return (sort { $way * ($a->{value} <=> $b->{value}) } @r)[0];
 }
 
