@@ -118,7 +118,7 @@ sub load_row {
 		key => $key, work => "drain under load: 1,000 keep-alive connections, 20 ms requests, $title", mode => 'load', ports => 1,
 		rounds => 10, args => sub { [ @{ on_ports(@_) }, '-n', 1000, @args ] }, needs => [ lost => 'loses requests' ],
 		figures => [
-			[ owed => 'owed at the stop', '', 'sum', undef, 'none' ], [ owed_lost => 'of those lost', '', 'sum', 0 ],
+			[ owed => 'owed at the stop', '', 'sum', undef, 'none' ], [ owed_lost => 'of the owed ones lost', '', 'sum', 0 ],
 			[ late => 'sent late', '', 'sum', undef, 'none' ], [ late_lost => 'of the late ones lost', '', 'sum', 0 ],
 			[ stop_ms => 'signal to exit', 'ms', 'plain' ], [ rate => 'replies a second before', '', 'plain', undef, 'more' ],
 		],
