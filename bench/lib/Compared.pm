@@ -52,7 +52,7 @@ sub verdict {
 	return ($figure->{better} eq 'more' ? !$less : $less) ? 'ahead' : 'not ahead';
 }
 
-sub show { my ($v) = @_; return $v == int $v && $v < 1e6 ? $v : $v >= 100 ? sprintf '%.0f', $v : $v >= 10 ? sprintf '%.1f', $v : sprintf '%.2f', $v }
+sub show { my ($v) = @_; return $v == int $v && $v < 1e6 ? int $v : $v >= 100 ? sprintf '%.0f', $v : $v >= 10 ? sprintf '%.1f', $v : sprintf '%.2f', $v }
 sub with_unit { my ($v, $unit) = @_; return show($v) . ($unit && " $unit") }
 sub as_times { my ($x) = @_; return defined $x ? sprintf($x >= 100 ? '%.0f' : $x >= 10 ? '%.1f' : '%.2f', $x) : '' }
 
