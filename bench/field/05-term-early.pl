@@ -1,4 +1,4 @@
-# TERM at 12 moments of the start. It may end at once, but it has to end, and nothing of it may stay.
+# TERM at 12 moments of the start. It may end at once, but it has to end, and nothing of it may stay. It is a race: what it shows of the others varies.
 use strict;
 use warnings;
 use Field;

@@ -158,9 +158,24 @@ sub left {
 # The same, once what is dying has had a moment.
 sub left_behind { my ($self, $seconds) = @_; my @l; wait_for(sub { @l = $self->left; !@l }, $seconds // 1); return scalar @l }
 
+# What is below a process now. For those that overwrite their environment, as nginx does.
+sub below {
+	my ($top) = @_;
+	my (%children, @below);
+	for my $stat (glob '/proc/[0-9]*/stat') {
+		push @{ $children{$2} }, $1 if (slurp($stat) // '') =~ /^(\d+) \(.*\) \S (\d+)/s;
+	}
+	for (my @next = $top; @next;) {
+		my @found = @{ $children{ shift @next } // [] };
+		push @below, @found;
+		push @next, @found;
+	}
+	return @below;
+}
+
 sub finish {
 	my ($self) = @_;
-	kill KILL => $self->{pid} if !$self->ended;
+	kill KILL => below($self->{pid}), $self->{pid} if !$self->ended;
 	wait_for(sub { $self->ended }, 5);
 	for (1 .. 200) {
 		my @left = $self->left or last;
