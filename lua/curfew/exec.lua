@@ -1,5 +1,6 @@
 -- exec.lua: curfew.exec, a command run to its end.
 local async = require "curfew.async"
+local c = require "curfew.core"
 local misuse = require "curfew.misuse"
 local schema = require "curfew.schema"
 
@@ -14,6 +15,16 @@ local options = schema.record {
 }
 
 local EXPECTED = 'a table such as { "pg_dump", "db", timeout = "10s" }'
+
+-- env, or nil, for a command: in a hook it has the seconds that are left before the hook is cut.
+local function environment(env)
+	local due = c.due()
+	if due and not (env and env.CURFEW_REMAINING) then
+		env = env or {}
+		env.CURFEW_REMAINING = string.format("%.3f", math.max(0, due - c.now()))
+	end
+	return env
+end
 
 -- { "cmd", "arg", timeout =, env =, cwd =, stdin =, user = } -> { code, signal, stdout, stderr }
 local function exec(spec, callback)
@@ -34,7 +45,8 @@ local function exec(spec, callback)
 	end
 	local args = options(rest, what)
 	args.command = types.command(words, what)
+	args.env = environment(args.env)
 	return async.service(what, "exec", args, callback)
 end
 
-return { exec = exec }
+return { exec = exec, environment = environment }

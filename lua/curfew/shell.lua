@@ -6,7 +6,7 @@ local metatable_of = debug.getmetatable -- beneath __metatable, which keeps a sc
 local shell = {}
 
 local function run(command, stdin)
-	return c.service("exec", { command = { "/bin/sh", "-c", command }, stdin = stdin })
+	return c.service("exec", { command = { "/bin/sh", "-c", command }, stdin = stdin, env = require "curfew.exec".environment() })
 end
 
 -- true|nil, "exit"|"signal", number: how Lua tells the end of a command.

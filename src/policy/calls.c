@@ -179,6 +179,18 @@ static int l_told(lua_State *L)
 	return 2;
 }
 
+/* due() -> when the hook, or the function that stops a server, that this runs for is cut, in seconds of now(); nothing: there is none */
+static int l_due(lua_State *L)
+{
+	const struct cfw_policy *p = cfw_policy_of(L);
+	const struct cfw_task_call *c = p->current ? stop_call(p, p->current) : NULL;
+	uint64_t until = !c ? 0 : c->server ? c->deadline_ns : p->ops->hook_until ? p->ops->hook_until(p->ud, c->hook.run) : 0;
+	if (!until || until == CFW_NEVER)
+		return 0;
+	lua_pushnumber(L, (lua_Number)until / 1e9);
+	return 1;
+}
+
 /* steer(what, server | nil, ns | nil). What cancels in a hook is not made to wait: a cancel waits for hooks. */
 static int l_steer(lua_State *L)
 {
@@ -204,7 +216,7 @@ static int l_steer(lua_State *L)
 
 void cfw_open_calls(lua_State *L)
 {
-	static const luaL_Reg funcs[] = {{"told", l_told}, {"steer", l_steer}, {NULL, NULL}};
+	static const luaL_Reg funcs[] = {{"told", l_told}, {"due", l_due}, {"steer", l_steer}, {NULL, NULL}};
 	luaL_setfuncs(L, funcs, 0);
 }
 

@@ -163,7 +163,8 @@ static void settle_connection(struct cfw_http_request *r)
 	r->close = r->close || r->srv->lame;
 	if (!r->close)
 		return;
-	while (evhttp_remove_header(evhttp_request_get_input_headers(r->ev), "Connection") == 0) /* the first of them, each time */
+	while (evhttp_remove_header(evhttp_request_get_input_headers(r->ev), "Connection") ==
+	       0) /* the first of them, each time */
 		;
 	evhttp_add_header(evhttp_request_get_output_headers(r->ev), "Connection", "close");
 }

@@ -185,7 +185,8 @@ static void see_server(struct cfw_oracle *o, const struct cfw_core *core, const 
 		s->owed = true;
 	s->state = (uint8_t)e->a;
 	struct cfw_server_opts opts;
-	if (e->a == CFW_S_DOWN && e->b == CFW_S_STARTED && cfw_core_server_opts(core, e->server, &opts) == 0 && opts.expect_exit)
+	if (e->a == CFW_S_DOWN && e->b == CFW_S_STARTED && cfw_core_server_opts(core, e->server, &opts) == 0 &&
+	    opts.expect_exit)
 		s->owed = false; /* its work is done */
 	if (e->a == CFW_S_DOWN) {
 		check_owed(o, core, e->server, s, "it has stopped");

@@ -402,6 +402,7 @@ local function operations(m, c)
 		return true
 	end
 
+	function c.due() end
 	-- nil: the deadline that the ctx came with
 	function c.deadline(run)
 		return m.moved and m.moved[run]

@@ -240,6 +240,20 @@ LUA
 	cmp_ok($r->took, '>', 0.6, 'S4.12: only the exit timeout cuts a pre_stop hook');
 }
 {
+	my $r = run_it(<<'LUA', before => ['--exit-timeout', '30s']);
+server("a", { pre = function(ctx)
+	local shown = curfew.exec({ "sh", "-c", "echo $CURFEW_REMAINING" }).stdout
+	mark("exec " .. (tonumber(shown) and tonumber(shown) <= 30 and tonumber(shown) > 1 and "knows" or shown))
+	mark("popen " .. (tonumber(io.popen("echo $CURFEW_REMAINING"):read "a") and "knows" or "does not"))
+	mark("own " .. curfew.exec({ "sh", "-c", "echo $CURFEW_REMAINING", env = { CURFEW_REMAINING = "7" } }).stdout:gsub("%s", ""))
+end }):post_start(function()
+	curfew.after(0, function() mark("outside " .. curfew.exec({ "sh", "-c", "echo none$CURFEW_REMAINING" }).stdout:gsub("%s", "")) curfew.stop() end)
+end)
+LUA
+	is($r->wait_exit, 0, 'field: systemd#3371: commands of a hook');
+	like(marks_of($r), qr/outside none, exec knows, popen knows, own 7, a stop/, 'know how long they may take, and others need not') || diag $r->log;
+}
+{
 	my $r = run_it(<<'LUA', before => ['--exit-timeout', '400ms']);
 server("a", { pre = function(ctx)
 	assert(ctx:extend("5s"))

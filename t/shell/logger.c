@@ -144,7 +144,8 @@ static void test_json(void)
 	is_str(json_string_value(json_object_get(o, "level")), "error", "json: level");
 	is_str(json_string_value(json_object_get(o, "msg")), "web \"x\"", "json: msg");
 	is_str(json_string_value(json_object_get(o, "a")), "größe", "json: fields");
-	is_str(json_string_value(json_object_get(o, "b")), "one\ntwo\033[2J\x7f", "json: control characters arrive as they were");
+	is_str(json_string_value(json_object_get(o, "b")), "one\ntwo\033[2J\x7f",
+	       "json: control characters arrive as they were");
 	is_str(json_string_value(json_object_get(o, "c")), "bad \\xff", "json: what is no UTF-8 is escaped");
 	const char *ts = json_string_value(json_object_get(o, "ts"));
 	ok(ts && matches(ts, "^" STAMP "$"), "json: ts in UTC with milliseconds");

@@ -188,7 +188,8 @@ static void test_names(void)
 	cfw_black_box_format(&box, memory, SIZE, 1, 1, 1);
 	for (int i = 0; i < RELOADS; i++) {
 		cfw_id id = world_server("web", 0)->id;
-		cfw_black_box_put(&box, world.core, &(struct cfw_journal_entry){.what = CFW_J_SERVER, .at_ns = 1, .server = id});
+		cfw_black_box_put(&box, world.core,
+				  &(struct cfw_journal_entry){.what = CFW_J_SERVER, .at_ns = 1, .server = id});
 		cfw_core_server_remove(world.core, id, NULL);
 	}
 	struct cfw_core *core = cfw_black_box_read(memory, SIZE, 0, &info, &err);
