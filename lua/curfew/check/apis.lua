@@ -119,11 +119,11 @@ end
 -- Libraries that block the loop.
 apis.blocking = {}
 for name in ([[socket.connect socket.sleep socket.select socket.bind socket.dns.toip socket.dns.tohostname
-	socket.dns.getaddrinfo
-	socket.http.request ssl.https.request socket.smtp.send socket.ftp.get socket.ftp.put
+	socket.dns.getaddrinfo socket.http.request ssl.https.request socket.smtp.send socket.ftp.get socket.ftp.put
 	posix.sleep posix.nanosleep posix.time.nanosleep posix.unistd.sleep posix.unistd.read posix.poll.poll
-	posix.sys.wait.wait posix.wait socket:connect socket:receive socket:accept socket:send socket:receivefrom lfs.dir lfs.attributes lfs.symlinkattributes
-	lfs.mkdir lfs.rmdir lfs.touch lfs.lock lfs.lock_dir lfs.link lfs.chdir lfs.unlock]]):gmatch "%S+" do
+	posix.sys.wait.wait posix.wait socket:connect socket:receive socket:accept socket:send socket:receivefrom
+	lfs.dir lfs.attributes lfs.symlinkattributes lfs.mkdir lfs.rmdir lfs.touch lfs.lock lfs.lock_dir lfs.link
+	lfs.chdir lfs.unlock]]):gmatch "%S+" do
 	apis.blocking[name] = { blocks = true, nilable = name:find "^socket[.:]%a+$" ~= nil or nil }
 end
 apis.blocking["socket.connect"].returns = "socket"
