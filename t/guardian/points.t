@@ -30,8 +30,8 @@ for _, name in ipairs { "a", "b", "c", "d" } do
 end
 local p = curfew.process { name = "p", command = { "sh", "-c", "setsid sleep 98 & exec sleep 99" } }
 p:post_start(function() trace("up", "p") end)
-p:pre_stop(function() trace("pre", "p1") end)
-p:pre_stop(function() trace("pre", "p2") end)
+p:pre_stop(function() trace("pre", "p1") end, { name = "p1" })
+p:pre_stop(function() trace("pre", "p2") end, { name = "p2" })
 LUA
 
 my $POINTS = $ENV{POINTS} || ($ENV{SAN} ? 40 : 200);
