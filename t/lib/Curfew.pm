@@ -107,6 +107,11 @@ sub took { my ($self) = @_; return $self->{ended} - ($self->{signalled} // $self
 # What the policy logged with curfew.log.info("> …"), in order.
 sub marks { my ($self) = @_; return [ $self->log =~ /> ([^\n]*?)\s*$/mg ] }
 
+# Runs that are over, looked at and no longer needed: their directories go.
+sub forget {
+	@running = grep { !$_->ended_now } @running;
+}
+
 # Processes that carry this run's mark in their environment.
 sub leftovers {
 	my ($self) = @_;
