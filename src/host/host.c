@@ -35,7 +35,8 @@ struct cfw_host *cfw_host_new(const struct cfw_env *env, enum cfw_reap reap, str
 	if (getrandom(&h->instance, sizeof h->instance, GRND_NONBLOCK) != (ssize_t)sizeof h->instance)
 		h->instance = cfw_time_now() ^ (uint64_t)getpid() << 40;
 	for (int i = 0; i < RLIM_NLIMITS; i++)
-		getrlimit((__rlimit_resource_t)i, &h->limits[i]);
+		if (getrlimit((__rlimit_resource_t)i, &h->limits[i]))
+			h->limits[i] = CFW_LIMIT_UNKNOWN;
 	memcpy(h->services, services, sizeof services);
 	for (size_t i = 0; i < CFW_HOST_SERVICES; i++)
 		h->services[i].ud = h;

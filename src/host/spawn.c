@@ -56,7 +56,7 @@ CHILD static void set_limits(const struct job *j)
 	for (int i = 0; j->s->limits && i < RLIM_NLIMITS; i++) {
 		const struct rlimit *want = &j->s->limits[i];
 		struct rlimit is;
-		if (syscall(SYS_prlimit64, 0, i, NULL, &is))
+		if (want->rlim_cur > want->rlim_max || syscall(SYS_prlimit64, 0, i, NULL, &is))
 			continue;
 		if (is.rlim_cur == want->rlim_cur && is.rlim_max == want->rlim_max)
 			continue;
@@ -221,6 +221,10 @@ pid_t cfw_spawn(const struct cfw_spawn *s, struct curfew_err *err)
 	while (pid > 0 && (n = read(report[0], &f, sizeof f)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n != (ssize_t)sizeof f) { /* whatever it has become */
+			cfw_err_sys(err, "cannot run %s: no report", s->argv[0]);
+			kill(pid, SIGKILL);
+		}
 		waitpid(pid, NULL, 0);
 		pid = n == (ssize_t)sizeof f ? tell(s, &f, err) : -1;
 	}

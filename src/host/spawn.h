@@ -11,6 +11,9 @@ struct curfew_err;
 
 enum { CFW_SPAWN_STACK = 128 * 1024 };
 
+/* A limit that could not be read: more than it may ever be. */
+#define CFW_LIMIT_UNKNOWN ((struct rlimit){RLIM_INFINITY, 0})
+
 enum cfw_spawn_group {
 	CFW_GROUP_OWN,     /* it leads a process group of its own */
 	CFW_GROUP_SESSION, /* it leads a session of its own */
@@ -30,7 +33,7 @@ struct cfw_spawn {
 	const gid_t *groups; /* supplementary */
 	size_t n_groups;
 	const char *user;            /* for texts */
-	const struct rlimit *limits; /* RLIM_NLIMITS of them, set where ours differ; NULL: ours */
+	const struct rlimit *limits; /* RLIM_NLIMITS of them, set where ours differ; NULL or CFW_LIMIT_UNKNOWN: ours */
 	char *stack;                 /* CFW_SPAWN_STACK bytes for the child until it runs its program; one a thread */
 };
 
