@@ -65,7 +65,10 @@ static int bind_unix(int fd, const struct cfw_listen_addr *addr, struct cfw_list
 	int rc = bind(fd, sa, addr->len);
 	if (rc && errno == EADDRINUSE && *path && is_stale(addr, path) && (!unlink(path) || errno == ENOENT))
 		rc = bind(fd, sa, addr->len);
-	return rc ? rc : own_file(path, out);
+	if (rc || !own_file(path, out))
+		return rc;
+	unlink(path);
+	return -1;
 }
 
 static int bind_tcp(int fd, const struct cfw_listen_addr *addr)
