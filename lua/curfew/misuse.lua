@@ -42,12 +42,13 @@ local function callback(what, f)
 	return f
 end
 
--- What the core refused because the script asked for something that cannot be; anything else is a failed operation.
-local MISTAKE = { EINVAL = true, ENOENT = true, EEXIST = true, ECYCLE = true, ELOOP = true }
+-- What the core refused because the script asked for something that cannot be; and memory that is gone, as Lua itself has it: a
+-- script that runs on without a server or a hook of its own would be taken for whole (S7.1). Anything else is a failed operation.
+local RAISED = { ENOMEM = true, EINVAL = true, ENOENT = true, EEXIST = true, ECYCLE = true, ELOOP = true }
 
--- result of a core function, as it is; raised where the failure is the script's mistake.
+-- result of a core function, as it is; raised where nobody is to run on.
 local function result(what, value, message, code)
-	if not value and MISTAKE[code] then
+	if not value and RAISED[code] then
 		raise(what, "%s", message)
 	end
 	return value, message, code

@@ -460,6 +460,9 @@ local function registry(m, c)
 	end
 
 	function c.server_new(def)
+		if m.scarce then
+			return nil, "out of memory", "ENOMEM"
+		end
 		if m.stopping then
 			return nil, "a stop has begun", "EBUSY"
 		elseif c.server_find(def.name) then
@@ -484,6 +487,9 @@ local function registry(m, c)
 	end
 
 	function c.hook_new(hook)
+		if m.scarce then
+			return nil, "out of memory", "ENOMEM"
+		end
 		if hook.server and m.servers[hook.server].gone then
 			return nil, "server gone", "ESRCH"
 		end

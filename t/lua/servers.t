@@ -93,6 +93,14 @@ tap.same({ m:run [[return curfew.find("web"):start()]] }, { nil, "a stop is runn
 m.stopping = true
 tap.same({ m:run [[return curfew.server { name = "late" }]] }, { nil, "a stop has begun", "EBUSY" }, "so is a definition too late")
 
+-- S7.1: no script runs on without a server or a hook of its own
+m = mock.new()
+m:run [[curfew.server { name = "web" }]]
+m.scarce = true
+tap.same({ m:run [[return pcall(curfew.server, { name = "late" })]] }, { false, "policy.lua:1: curfew.server: out of memory" }, "memory that is gone is raised")
+tap.same({ m:run [[local web = curfew.find "web" return pcall(web.pre_stop, web, function() end)]] },
+	{ false, "policy.lua:1: server:pre_stop: out of memory" }, "for a hook, too")
+
 m = mock.new()
 m:run [[web = curfew.server { name = "web" }]]
 tap.same({ m:run([[
