@@ -108,7 +108,7 @@ struct curfew *cfw_new(const struct cfw_options *options, struct curfew_err *err
 				  .socket = cfw_socket,
 				  .answer = cfw_service_answer};
 	c->overrides = cfw_value_copy(options->overrides);
-	if (!c->page || (options->overrides && !c->overrides)) {
+	if (!c->page || (options->overrides && !c->overrides) || cfw_inbox_open(c)) {
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	} else if (cfw_wake_open(c, err) == 0 && open_rooms(c, err) == 0) {
 		c->embed = options->embed;

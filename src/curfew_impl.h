@@ -156,6 +156,7 @@ struct cfw_running {
 
 /* Queue an event for the core and see to it that the loop comes by. When memory is gone the event is lost, which is logged: the
  * core's own deadlines decide then. */
+int cfw_inbox_open(struct curfew *c); /* before the first _put */
 void cfw_inbox_put(struct curfew *c, const struct cfw_event *e);
 /* curfew_load.c */
 int cfw_put_trigger(struct curfew *c, struct cfw_trigger t);

@@ -8,11 +8,22 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
+/* It grows while there is still room: memory that is gone for a moment costs no event. */
+static int make_room(struct curfew *c)
+{
+	return cfw_grow(&cfw_alloc_std, &c->inbox, &c->inbox_cap, 2 * (c->inbox_n + 1), sizeof *c->inbox);
+}
+
+int cfw_inbox_open(struct curfew *c)
+{
+	return make_room(c);
+}
+
 void cfw_inbox_put(struct curfew *c, const struct cfw_event *e)
 {
 	if (c->inbox_n == c->inbox_at)
 		c->inbox_n = c->inbox_at = 0;
-	if (cfw_grow(&cfw_alloc_std, &c->inbox, &c->inbox_cap, c->inbox_n + 1, sizeof *c->inbox)) {
+	if (make_room(c) && c->inbox_n == c->inbox_cap) {
 		cfw_log_at(c->opt.log, CFW_ERROR, "out of memory: an event is lost");
 		return;
 	}

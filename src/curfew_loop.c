@@ -136,6 +136,12 @@ static void tell_deadline(struct curfew *c)
 static void feed(struct curfew *c, const struct cfw_event *e)
 {
 	int rc = cfw_core_feed(c->core, cfw_now(c), e);
+	if (rc == CURFEW_ENOMEM && e->request && e->request == c->start_request) {
+		/* What was loaded starts, and nobody is told. */
+		struct cfw_event silent = *e;
+		silent.request = c->start_request = 0;
+		rc = cfw_core_feed(c->core, cfw_now(c), &silent);
+	}
 	bool refused = rc && e->type == CFW_EV_TRIGGER && e->trigger.kind == CFW_T_SIGNAL;
 	if ((refused || (e->type == CFW_EV_DECISION && e->signo)) && c->undecided) {
 		c->undecided--;
