@@ -240,8 +240,12 @@ static int run(int argc, char **argv)
 	p.policies = calloc((size_t)argc + 1, sizeof *p.policies);
 	p.overrides = cfw_value_map();
 	p.allowed = cfw_value_map();
-	int rc = p.policies && p.overrides && p.allowed ? parse(&p, argc, argv) : 2;
 	struct curfew_err err = {0};
+	int rc = 2;
+	if (p.policies && p.overrides && p.allowed)
+		rc = parse(&p, argc, argv);
+	else
+		fputs("curfew: out of memory\n", stderr);
 	if (rc == 0 && p.run.sandbox && cfw_sandbox_modules(p.allowed, p.policies, p.run.npolicies, &err))
 		rc = cfw_usage_error(&cfw_command_run, "%s", err.msg);
 	if (rc == 0) {
