@@ -39,6 +39,7 @@ struct cfw_page {
 	_Atomic uint64_t stall_limit_ns;                  /* S2.17 */
 	_Atomic uint32_t guarded;  /* a guardian lives: a forced end leaves process groups, and hooks not begun, to it */
 	_Atomic uint32_t stalled;  /* the process ended itself because its loop did not turn (S8.3) */
+	_Atomic uint32_t caught;   /* signals that are passed on are caught */
 	_Atomic uint32_t loaded;   /* a start was asked for: from here on hooks may be due */
 	_Atomic uint32_t released; /* deactivate() was called: its end is none of ours any more */
 	_Atomic int32_t finished;  /* 1 + the code, when the stop is over and no hook will be called any more; 0 before */

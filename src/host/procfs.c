@@ -28,7 +28,7 @@ void cfw_pids_clear(struct cfw_pids *p)
 	memset(p, 0, sizeof *p);
 }
 
-/* The whole file; false when it cannot be opened. */
+/* The whole file; false when it cannot be read. */
 static bool slurp(const char *path, struct cfw_buf *b)
 {
 	cfw_buf_reset(b);
@@ -40,7 +40,7 @@ static bool slurp(const char *path, struct cfw_buf *b)
 	while ((n = read(fd, space, sizeof space)) > 0 && b->len < FILE_MAX_SIZE)
 		cfw_buf_put(b, space, (size_t)n);
 	close(fd);
-	return true;
+	return n >= 0;
 }
 
 /* Children of one thread. */

@@ -17,6 +17,9 @@ enum cfw_message {
 	CFW_MSG_PING = 'P',     /* to the guarded: show that the loop turns, in the page */
 };
 
+/* What cannot be read once is not gone for that: so many failures in a row say so. */
+enum { CFW_CHANNEL_TRIES = 16 };
+
 struct cfw_guarded {
 	struct cfw_page *page;
 	int channel; /* SOCK_SEQPACKET */

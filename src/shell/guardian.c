@@ -37,6 +37,7 @@ struct guardian {
 	struct cfw_pids spared; /* children we had before: of whoever was this process earlier */
 	struct cfw_vigil vigil;
 	int signals, channel;
+	unsigned deaf; /* the channel could not be read, so often in a row */
 	pid_t worker;
 	int status; /* of the worker, once ended */
 	bool ended, ready, crashed;
@@ -68,6 +69,7 @@ static void renew_page(struct cfw_page *page, uint64_t now_ns, const struct curf
 	atomic_store(&page->turned_ns, now_ns);
 	atomic_store(&page->guarded, 1);
 	atomic_store(&page->stalled, 0);
+	atomic_store(&page->caught, 0);
 	atomic_store(&page->finished, 0);
 	atomic_store(&page->provisional_ns, CFW_NEVER);
 	atomic_store(&page->pending_since_ns, CFW_NEVER);
@@ -128,13 +130,25 @@ static pid_t launch(struct guardian *g)
 	return pid;
 }
 
+/* Somebody has to run the hooks that are left: until the deadline there may be a process, or a descriptor, for it. */
+static pid_t launch_again(struct guardian *g)
+{
+	pid_t pid;
+	while ((pid = launch(g)) < 0 && g->crashed && cfw_time_now() < g->crash.deadline_ns)
+		nanosleep(&(struct timespec){0, 10000000}, NULL);
+	return pid;
+}
+
 /* ---- while it runs ---- */
 
 static void pass_on(struct guardian *g, int signo)
 {
 	if (g->ended)
 		return;
-	kill(g->worker, signo);
+	if (kill(g->worker, signo) < 0) {
+		g->held[signo]++; /* once more, later */
+		return;
+	}
 	if (signo == SIGINT || signo == SIGTERM || signo == SIGQUIT || signo == SIGHUP)
 		cfw_vigil_asked(&g->vigil, g->page, cfw_time_now());
 }
@@ -143,9 +157,12 @@ static void pass_on(struct guardian *g, int signo)
 static void pass_held(struct guardian *g)
 {
 	g->ready = true;
-	for (int s = 1; s < CFW_PAGE_SIGNALS; s++)
-		for (; g->held[s]; g->held[s]--)
+	for (int s = 1; s < CFW_PAGE_SIGNALS; s++) {
+		unsigned n = g->held[s];
+		g->held[s] = 0;
+		while (n--)
 			pass_on(g, s);
+	}
 }
 
 static void reap(struct guardian *g)
@@ -207,13 +224,14 @@ static void take_messages(struct guardian *g)
 		ssize_t n = recvmsg(g->channel, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (n < 0 && (errno == EAGAIN || ++g->deaf < CFW_CHANNEL_TRIES))
 			return;
 		if (n <= 0) {
 			close(g->channel);
 			g->channel = -1;
 			return;
 		}
+		g->deaf = 0;
 		const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 		int fd = -1;
 		if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
@@ -251,7 +269,7 @@ static void judge(struct guardian *g, uint64_t *next_ns)
 static void wait_for_end(struct guardian *g)
 {
 	while (!g->ended) {
-		uint64_t next = CFW_NEVER;
+		uint64_t next = cfw_time_now() + 100 * CFW_MS; /* for one that was killed */
 		if (g->verdict == CFW_FINE)
 			judge(g, &next);
 		uint64_t left = cfw_time_left(cfw_time_now(), next);
@@ -260,6 +278,10 @@ static void wait_for_end(struct guardian *g)
 		ppoll(fds, 2, next == CFW_NEVER ? NULL : &t, NULL);
 		take_messages(g);
 		take_signals(g);
+		if (g->ready || atomic_load(&g->page->caught)) /* what was not passed on, or its message was lost */
+			pass_held(g);
+		if (g->channel < 0) /* it ends, or has, whatever SIGCHLD's one chance to reap it came to */
+			reap(g);
 	}
 	take_messages(g); /* what it sent last */
 	if (g->channel >= 0)
@@ -408,16 +430,15 @@ static void close_guardian(struct guardian *g)
 int cfw_guardian_run(const struct cfw_run_options *options)
 {
 	static struct guardian g; /* static: the child keeps what it was given until its exit handlers have run */
-	if (!open_guardian(&g, options)) {
+	if (!open_guardian(&g, options) || cfw_inherited_block(&g.inherited) < 0) {
 		fprintf(stderr, "curfew: no guardian: %s\n", strerror(errno));
 		return cfw_run(options, NULL);
 	}
-	cfw_inherited_block(&g.inherited);
 	g.signals = cfw_inherited_take(&g.inherited);
 	pid_t pid = g.signals < 0 ? -1 : launch(&g);
 	if (pid > 0)
 		cfw_guardian_slim();
-	for (uint32_t marks = 0; pid > 0; pid = launch(&g)) {
+	for (uint32_t marks = 0; pid > 0; pid = launch_again(&g)) {
 		wait_for_end(&g);
 		if (!look_at_end(&g, marks)) {
 			close_guardian(&g);

@@ -47,7 +47,7 @@ struct cfw_inherited {
 };
 
 /* Block all signals, and take them by a descriptor, also those that are ignored; in this order around a fork. Negative: errno. */
-void cfw_inherited_block(struct cfw_inherited *i);
+int cfw_inherited_block(struct cfw_inherited *i);
 int cfw_inherited_take(struct cfw_inherited *i);
 void cfw_inherited_give_back(const struct cfw_inherited *i); /* in the child: as they were found */
 /* Is this one passed on? Not those that are about the guardian itself. */

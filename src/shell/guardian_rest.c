@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -33,27 +34,34 @@ static void kill_child(const struct cfw_page *page, pid_t pid, pid_t group)
 	kill(pid, SIGKILL);
 }
 
-static size_t kill_children(const struct cfw_page *page, const struct cfw_pids *spared)
+/* False when nobody is left. */
+static bool kill_children(const struct cfw_page *page, const struct cfw_pids *spared)
 {
 	struct cfw_pids pids = {0};
 	struct cfw_proc p;
-	size_t n = 0;
-	cfw_proc_ours(&pids);
+	bool left = !cfw_proc_ours(&pids); /* who could not be listed may be there */
 	for (size_t i = 0; i < pids.n; i++)
-		if (!is_among(spared, pids.v[i]) && cfw_proc_read(pids.v[i], &p)) {
-			kill_child(page, pids.v[i], p.group);
-			n++;
+		if (!is_among(spared, pids.v[i])) {
+			kill_child(page, pids.v[i], cfw_proc_read(pids.v[i], &p) ? p.group : 0);
+			left = true;
 		}
 	cfw_pids_clear(&pids);
-	return n;
+	return left;
+}
+
+/* False when there is no child at all. */
+static bool reap_all(void)
+{
+	pid_t pid;
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		;
+	return pid == 0 || errno != ECHILD;
 }
 
 void cfw_rest_kill(const struct cfw_page *page, const struct cfw_pids *spared, uint64_t deadline_ns)
 {
 	for (long wait_ns = 50000; kill_children(page, spared); wait_ns = wait_ns < 2000000 ? wait_ns * 2 : wait_ns) {
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-		if (cfw_time_now() >= deadline_ns)
+		if (!reap_all() || cfw_time_now() >= deadline_ns)
 			return;
 		nanosleep(&(struct timespec){0, wait_ns}, NULL);
 	}

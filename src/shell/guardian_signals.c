@@ -5,11 +5,11 @@
 #include "shell/guardian_impl.h"
 #include "shell/watchdog.h"
 
-void cfw_inherited_block(struct cfw_inherited *i)
+int cfw_inherited_block(struct cfw_inherited *i)
 {
 	sigset_t all;
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &i->mask);
+	return sigprocmask(SIG_BLOCK, &all, &i->mask);
 }
 
 int cfw_inherited_take(struct cfw_inherited *i)

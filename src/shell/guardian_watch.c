@@ -6,6 +6,7 @@
 
 enum { FORCE_AFTER = 3 };
 #define FORCE_NS  (250 * CFW_MS) /* a loop that is late for less is not stalled, however many signals come */
+#define PING_NS   (100 * CFW_MS) /* since a signal that shows no effect */
 #define GRACE_NS  (50 * CFW_MS)  /* it ends itself at its deadline, its watchdog soon after; then we do */
 #define LEAST_NS  (50 * CFW_MS)  /* between two looks; a crashed policy's loop may take as long for a turn */
 #define LIMIT_MAX (24 * 3600 * CFW_SEC)
@@ -72,6 +73,8 @@ static bool look_at_turns(struct cfw_vigil *v, const struct cfw_page *page, uint
 {
 	uint64_t limit = stall_limit(v, page, now_ns), turned = cfw_vigil_turned(v, page);
 	uint64_t due = turned + limit / 4;
+	if (v->asked && turned < v->asked_ns) /* signals may be blocked: a ping lets them through */
+		due = cfw_time_min(due, v->asked_ns + PING_NS);
 	if (v->pinged_ns <= turned) {
 		*ping = now_ns >= due;
 		if (*ping)

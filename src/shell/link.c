@@ -22,9 +22,12 @@ static void on_channel(void *ud, int fd, unsigned what)
 	char message;
 	(void)what;
 	ssize_t n = recv(fd, &message, 1, MSG_DONTWAIT);
-	if (n > 0) /* CFW_MSG_PING */
+	if (n > 0) { /* CFW_MSG_PING */
 		atomic_store(&page->turned_ns, cfw_time_now());
-	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		l->deaf = 0;
+		l->on_ping(l->ud);
+	}
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR || ++l->deaf < CFW_CHANNEL_TRIES)))
 		return;
 	atomic_store(&page->guarded, 0); /* a forced end is our own again */
 	cfw_link_close(l);

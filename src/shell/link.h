@@ -16,7 +16,9 @@ struct cfw_link {
 	const struct curfew_crash *crash;  /* what happened before; NULL: nothing */
 	const struct curfew_loop *loop;
 	struct curfew_watch *watch;
+	unsigned deaf;             /* the channel could not be read, so often in a row */
 	unsigned generation;       /* whose sources are told from here on; 0: the first */
+	void (*on_ping)(void *ud); /* the guardian asks for a sign of life; called on the loop */
 	void (*on_gone)(void *ud); /* the guardian has died; called on the loop */
 	void *ud;
 };

@@ -37,6 +37,8 @@
 #include "shell/watchdog.h"
 #include "view/view.h"
 
+enum { LOOP_FAILURES = 16 }; /* what fails once may go on; so often it does not */
+
 /* ---- the guardian ---- */
 
 /* No hook will be called any more: from here on our end is the end. */
@@ -44,6 +46,13 @@ void cfw_run_finished(const struct cfw_run_state *r, int code)
 {
 	if (r->page)
 		atomic_store(&r->page->finished, code + 1);
+}
+
+/* A library may have left signals blocked that are ours. */
+static void on_pinged(void *ud)
+{
+	const struct cfw_run_state *r = ud;
+	cfw_signals_unblock(r->signals);
 }
 
 static void on_guardian_gone(void *ud)
@@ -220,8 +229,10 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 					     !speaks_utf8());
 	if (r->display && r->link.guarded)
 		cfw_display_group(r->display, r->link.guarded->group);
-	if (!rc)
+	if (!rc) {
+		atomic_store(&r->page->caught, 1);
 		cfw_link_tell(&r->link, CFW_MSG_READY);
+	}
 	return rc;
 }
 
@@ -315,8 +326,11 @@ int cfw_run(const struct cfw_run_options *options, const struct cfw_guarded *gua
 {
 	static struct cfw_run_state r; /* static: an exit handler looks at it after this function may have been left */
 	r = (struct cfw_run_state){.opt = options, .own_page = !guarded, .code = 2};
-	r.link = (struct cfw_link){
-		.guarded = guarded, .crash = guarded ? guarded->crash : NULL, .on_gone = on_guardian_gone, .ud = &r};
+	r.link = (struct cfw_link){.guarded = guarded,
+				   .crash = guarded ? guarded->crash : NULL,
+				   .on_ping = on_pinged,
+				   .on_gone = on_guardian_gone,
+				   .ud = &r};
 	struct curfew_err err = {0};
 	int rc = open_all(&r, &err);
 	if (!rc && on_exit(on_process_exit, &r))
@@ -335,8 +349,8 @@ int cfw_run(const struct cfw_run_options *options, const struct cfw_guarded *gua
 		return 2;
 	}
 	curfew_start(r.curfew);
-	while (!r.over)
-		if (event_base_loop(r.base, EVLOOP_NO_EXIT_ON_EMPTY) < 0) {
+	for (int failures = 0; !r.over;)
+		if (event_base_loop(r.base, EVLOOP_NO_EXIT_ON_EMPTY) < 0 && ++failures == LOOP_FAILURES) {
 			fprintf(stderr, "curfew: the event loop failed: %s\n", strerror(errno));
 			r.code = 255;
 			break;

@@ -15,7 +15,7 @@
 #include "base/time.h"
 #include "shell/watchdog.h"
 
-enum { FORCE_AFTER = 3 };
+enum { FORCE_AFTER = 3, WAKE_TRIES = 3 };
 static const uint64_t stalled_after_ns = CFW_SEC; /* a loop on a machine that is short of CPU is late, not stalled */
 static const uint64_t moment_ns = 10 * CFW_MS;
 
@@ -79,10 +79,9 @@ static void on_signal(int signo)
 		if (cfw_time_left(since, now) >= stalled_after_ns && count_unseen(page) >= FORCE_AFTER)
 			cfw_watchdog_force();
 	}
-	uint64_t one = 1;
-	if (write(atomic_load(&state.fd), &one, sizeof one) < 0) {
-		/* The counter is full: the loop is awake already. */
-	}
+	uint64_t one = 1; /* refused by a counter that is full, the loop is awake already; by anything else, it is not */
+	for (int tries = 0; tries < WAKE_TRIES && write(atomic_load(&state.fd), &one, sizeof one) < 0;)
+		tries++;
 	errno = saved;
 }
 
@@ -139,6 +138,16 @@ static int take(struct cfw_signals *s, int signo, void (*handler)(int), struct c
 		set_blocked(signo, SIG_UNBLOCK, &c->was_blocked); /* who started us may have left it blocked */
 	c->taken = true;
 	return 0;
+}
+
+void cfw_signals_unblock(const struct cfw_signals *s)
+{
+	sigset_t caught;
+	sigemptyset(&caught);
+	for (int i = 1; i < CFW_PAGE_SIGNALS; i++)
+		if (s->caught[i].taken)
+			sigaddset(&caught, i);
+	sigprocmask(SIG_UNBLOCK, &caught, NULL);
 }
 
 static void give_back(struct cfw_signals *s)

@@ -24,6 +24,8 @@ void cfw_signals_free(struct cfw_signals *s);
 int cfw_signals_catch(struct cfw_signals *s, int signo, bool stopping, bool keep_ignored, struct curfew_err *err);
 /* Arm the watchdog for what the page says: the deadline, with a moment for a loop that turns to end by itself, or a provisional one.
  * decided: the loop has decided on every signal that it was handed: a provisional deadline is taken back first. */
+/* Those that are caught: whoever blocked them, they are let through. */
+void cfw_signals_unblock(const struct cfw_signals *s);
 void cfw_signals_rearm(struct cfw_signals *s, bool decided);
 /* In a child between fork and exec: default dispositions, empty mask, async-signal-safe. */
 void cfw_signals_reset_child(void);
