@@ -30,6 +30,7 @@
 #include "shell/out.h"
 #include "shell/passed.h"
 #include "shell/recorder.h"
+#include "shell/reserve.h"
 #include "shell/run_impl.h"
 #include "shell/sd.h"
 #include "shell/signals.h"
@@ -200,6 +201,7 @@ static int open_all(struct cfw_run_state *r, struct curfew_err *err)
 	if (r->logger) /* before anything is opened: a descriptor that is promised may not be there */
 		cfw_passed_take(cfw_logger_log(r->logger));
 	r->page = r->own_page ? cfw_page_new() : r->link.guarded->page;
+	cfw_reserve_open();
 	r->base = new_base();
 	if (!r->logger || !r->page || !r->base)
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
