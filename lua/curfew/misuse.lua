@@ -43,7 +43,7 @@ local function callback(what, f)
 end
 
 -- What the core refused because the script asked for something that cannot be; and memory that is gone, as Lua itself has it: a
--- script that runs on without a server or a hook of its own would be taken for whole (S7.1). Anything else is a failed operation.
+-- script without a server or a hook of its own would be taken for whole (S7.1). Anything else is a failed operation.
 local RAISED = { ENOMEM = true, EINVAL = true, ENOENT = true, EEXIST = true, ECYCLE = true, ELOOP = true }
 
 -- result of a core function, as it is; raised where nobody is to run on.

@@ -21,3 +21,5 @@ $(FAULTS)/%.so: t/faults/lib/%.c
 .PHONY: faults
 faults: $(BUILD)/curfew $(FAULT_TOOLS) ## every system call fails once with every errno of its own, every allocation once; FAULTS_S=seconds
 	$(foreach w,$(if $(filter %/inject,$(FAULT_TOOLS)),calls crash) allocations,BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) t/faults/both $w &&) true
+lint-tidy: $(FAULTS)/names.h
+lint-tidy: private CPPFLAGS_ALL += -I$(FAULTS)
