@@ -54,7 +54,8 @@ sub run_by {
 # ---- descriptors ----
 
 # From the first up to as many as it needs: refused with a word of why, or done in full
-{
+SKIP: {
+	skip 'a sanitizer has descriptors of its own', 2 if $ENV{SAN};
 	my ($refused, $served, @bad) = (0, 0);
 	for my $n (3 .. 40) {
 		my $r = run_by("ulimit -n $n");
@@ -145,11 +146,7 @@ for (
 
 for (['output is stopped (Ctrl-S)', 0], ['it is in the background, and the terminal stops who writes to it (tostop)', 1]) {
 	my ($what, $background) = @$_;
-	sysopen my $master, '/dev/ptmx', O_RDWR | O_NOCTTY or BAIL_OUT("ptmx: $!");
-	my $number = pack 'i', 0;
-	ioctl $master, 0x40045431, $number or die;
-	ioctl $master, 0x80045430, $number or die;
-	my $slave = '/dev/pts/' . unpack 'i', $number;
+	my ($master, $slave) = terminal() or BAIL_OUT('no pseudo-terminal');
 	my $r = curfew(policy => policy(''), child => sub {
 		POSIX::setsid();
 		sysopen my $tty, $slave, O_RDWR or POSIX::_exit(97);
@@ -177,14 +174,14 @@ SKIP: {
 	my $astray = ($ENV{BUILD} || 'build') . '/t/faults/astray.so';
 	$astray = POSIX::getcwd() . "/$astray" unless $astray =~ m{^/};
 	my $r = curfew(
-		policy => policy('web:pre_stop(function() curfew.sleep("300ms") mark "slept" end) curfew.every("20ms", function() mark "tick" end) curfew.on("SIGUSR1", function() mark("it is " .. os.date("%Y")) return curfew.ignore end)'),
+		policy => policy('web:pre_stop(function() curfew.sleep("300ms") mark "slept" end) curfew.every("20ms", function() mark "tick" end) curfew.on("SIGUSR1", function() mark("it is " .. os.date("%Y-%m")) return curfew.ignore end)'),
 		env => { LD_PRELOAD => $astray, ASTRAY => 'astray' }, files => { astray => 0 });
 	ok(wait_up($r), 'a clock that will leap: it starts');
-	my $year = (gmtime)[5] + 1900;
 	for my $years (1, -1) {
 		spew("$r->{dir}/astray", $years * 366 * 86400);
 		kill 'USR1', $r->{pid};
-		$r->wait_log(qr/> it is (?!$year)\d+/);
+		my $month = POSIX::strftime('%Y-%m', localtime(time + $years * 366 * 86400));
+		$r->wait_log(qr/> it is $month/);
 		my $ticks = () = $r->log =~ /> tick/g;
 		my ($from, $now) = (time, 0);
 		wait_until(sub { ($now = () = $r->log =~ /> tick/g) >= $ticks + 10 }, 5);
@@ -229,7 +226,7 @@ sub hail {
 	hail($r, 2, @kinds);
 	is($r->wait_exit, 0, 'S4.11: among them one that stops: code 0') or diag $r->log;
 	is(join(', ', marks_on_disk($r)), $ALL, 'S4.12: each hook once');
-	cmp_ok($r->took, '<', 3, 'S4.8: within its timeout');
+	cmp_ok($r->took, '<', 3.5, 'S4.8: within its timeout');
 }
 
 # A library has left every signal blocked: the guardian has them let through.
@@ -244,7 +241,8 @@ __attribute__((visibility("default"))) int luaopen_deaf(lua_State *L)
 	sigset_t all;
 	(void)L;
 	sigfillset(&all);
-	return sigprocmask(SIG_BLOCK, &all, NULL) ? 0 : 0;
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	return 0;
 }
 C
 	my $r = curfew(policy => policy(q{fun:post_start(function() curfew.after("50ms", function() require "deaf" mark "deaf" end) end)}), env => { LUA_CPATH => "$dir/?.so" });

@@ -13,11 +13,7 @@ use Time::HiRes qw(time sleep);
 # A shell on a pseudo-terminal: { fd, pid, dir }.
 sub shell {
 	my (%files) = @_;
-	sysopen my $master, '/dev/ptmx', O_RDWR | O_NOCTTY or return;
-	my $number = pack 'i', 0;
-	ioctl $master, 0x40045431, $number or return; # TIOCSPTLCK
-	ioctl $master, 0x80045430, $number or return; # TIOCGPTN
-	my $slave = '/dev/pts/' . unpack 'i', $number;
+	my ($master, $slave) = terminal() or return;
 	my $dir = File::Temp->newdir('curfew-t-XXXXXX', TMPDIR => 1);
 	spew("$dir/$_", $files{$_}) for keys %files;
 	my $pid = fork // die;

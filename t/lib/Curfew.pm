@@ -3,6 +3,7 @@ package Curfew;
 use strict;
 use warnings;
 use Exporter 'import';
+use Fcntl;
 use File::Temp ();
 use IO::Select;
 use IO::Socket::INET;
@@ -11,7 +12,7 @@ use POSIX ();
 use Time::HiRes qw(time sleep);
 use Test::More;
 
-our @EXPORT = qw(curfew http_get connect_to wait_until slurp spew leftovers $BIN);
+our @EXPORT = qw(curfew http_get connect_to wait_until slurp spew leftovers terminal $BIN);
 
 our $BIN = $ENV{CURFEW} || (($ENV{BUILD} || 'build') . '/curfew');
 # Waits are for conditions; this is only where a test gives up. Instrumented builds are slow, so it is ample.
@@ -158,6 +159,15 @@ sub wait_until {
 		sleep 0.005;
 	}
 	return $got;
+}
+
+# A new pseudo-terminal: its end for us, and the path of the other; an empty list when there is none.
+sub terminal {
+	sysopen my $master, '/dev/ptmx', O_RDWR | O_NOCTTY or return;
+	my $number = pack 'i', 0;
+	ioctl $master, 0x40045431, $number or return; # TIOCSPTLCK
+	ioctl $master, 0x80045430, $number or return; # TIOCGPTN
+	return ($master, '/dev/pts/' . unpack 'i', $number);
 }
 
 # A connected socket to "127.0.0.1:80" or "unix:/path"; undef when refused.
