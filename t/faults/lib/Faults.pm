@@ -42,7 +42,7 @@ end
 curfew.on("SIGHUP", curfew.reload)
 END
 my @SERVERS = qw(web tcp job);
-my %OURS = map { $_ => 1 } qw(policy.lua stderr stdout nobody marks report box count hit);
+my %OURS = map { $_ => 1 } qw(policy.lua stderr stdout nobody marks report box box.old count hit); # a box that cannot be read is kept beside the new one
 
 # { call => [errno names] }, from the table.
 sub errnos {
@@ -159,8 +159,8 @@ sub complaints {
 	push @wrong, "processes left: @pids" if @pids;
 	opendir my $dir, "$r->{dir}" or die;
 	my @files = grep { !/^\.\.?$/ && !$OURS{$_} } readdir $dir;
-	# A socket file that cannot be looked at may be another's by now, and stays; the next start takes it over. So it does after a crash.
-	my $may_stay = $call =~ /^unlink/ || ($call eq 'newfstatat' && $r->{phase} == 2) || $r->{how} eq 'crash' || $log =~ /exiting without stopping/;
+	# A socket file of which it cannot be told whose it is now stays; the next start takes it over.
+	my $may_stay = $call =~ /^unlink/ || ($call =~ /^(?:newfstatat|socket|connect)$/ && $r->{phase} == 2);
 	push @wrong, "files left: @files" if @files && !$may_stay;
 	return @wrong;
 }
