@@ -168,15 +168,25 @@ uint32_t cfw_page_hash(uint32_t from, const char *s)
 	return h ? h : 1;
 }
 
+static void put_address(char *to, const char *address)
+{
+	size_t n = address ? strnlen(address, CFW_PAGE_ADDRESS) : 0;
+	n = n < CFW_PAGE_ADDRESS ? n : 0; /* half an address is none */
+	memcpy(to, address ? address : "", n);
+	memset(to + n, 0, CFW_PAGE_ADDRESS - n);
+}
+
+void cfw_page_control_set(struct cfw_page *p, const char *address)
+{
+	put_address(p->control, address);
+}
+
 void cfw_page_server_set(struct cfw_page *p, uint32_t slot, uint32_t name, bool owed, int pid, const char *address)
 {
 	if (slot >= CFW_PAGE_SERVERS)
 		return;
 	struct cfw_page_server *s = &p->servers[slot];
-	size_t n = address ? strnlen(address, CFW_PAGE_ADDRESS) : 0;
-	n = n < CFW_PAGE_ADDRESS ? n : 0; /* half an address is none */
-	memcpy(s->address, address ? address : "", n);
-	memset(s->address + n, 0, CFW_PAGE_ADDRESS - n);
+	put_address(s->address, address);
 	atomic_store(&s->pid, pid);
 	atomic_store(&s->name, name);
 	atomic_store(&s->owed, owed);

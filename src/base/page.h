@@ -45,6 +45,7 @@ struct cfw_page {
 	_Atomic int32_t finished;  /* 1 + the code, when the stop is over and no hook will be called any more; 0 before */
 	_Atomic uint32_t life;     /* enum cfw_life */
 	_Atomic uint32_t log_format, log_level;      /* as configured, for who logs the end */
+	char control[CFW_PAGE_ADDRESS];              /* where the control socket is, as with a server */
 	_Atomic uint64_t region;                     /* of the policy that runs: struct cfw_region */
 	_Atomic uint64_t old_regions[CFW_PAGE_OLD];  /* of policies before it, some of whose servers still stop; 0: none */
 	_Atomic uint64_t pending_since_ns;           /* oldest signal that the loop has not seen; CFW_NEVER when none */
@@ -97,7 +98,8 @@ uint32_t cfw_page_count_marks(const struct cfw_page *p);
 uint32_t cfw_page_hash(uint32_t from, const char *s);
 /* What is out of range is not kept. address NULL: none. */
 void cfw_page_server_set(struct cfw_page *p, uint32_t slot, uint32_t name, bool owed, int pid, const char *address);
-void cfw_page_server_done(struct cfw_page *p, uint32_t slot); /* nothing is owed to it here any more */
+void cfw_page_control_set(struct cfw_page *p, const char *address); /* NULL: nowhere */
+void cfw_page_server_done(struct cfw_page *p, uint32_t slot);       /* nothing is owed to it here any more */
 /* address has CFW_PAGE_ADDRESS bytes. False when there is none by that name in that slot. */
 bool cfw_page_server_get(const struct cfw_page *p, uint32_t slot, uint32_t name, bool *owed, int *pid, char *address);
 

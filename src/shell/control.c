@@ -192,6 +192,11 @@ void cfw_control_rollback(struct cfw_control *ctl)
 	ctl->prepared = false;
 }
 
+const char *cfw_control_address(const struct cfw_control *ctl)
+{
+	return ctl->socket ? ctl->socket->listener.text : NULL;
+}
+
 /* ---- life ---- */
 
 /* A stop that does not end the process is over: S3.4. */

@@ -26,6 +26,7 @@ void cfw_control_free(struct cfw_control *ctl);
 int cfw_control_prepare(struct cfw_control *ctl, const struct cfw_value *conf, struct curfew_err *err);
 void cfw_control_commit(struct cfw_control *ctl);
 void cfw_control_rollback(struct cfw_control *ctl);
+const char *cfw_control_address(const struct cfw_control *ctl); /* NULL: it is off */
 
 /* The journal has grown: streams are told. */
 void cfw_control_journal(struct cfw_control *ctl);

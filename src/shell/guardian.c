@@ -422,6 +422,8 @@ static void close_guardian(struct guardian *g)
 	cfw_job_take(&g->job);
 	/* also after deactivate(): its end is none of ours, what it leaves behind is */
 	cfw_rest_kill(g->page, &g->spared, cfw_time_add(cfw_time_now(), CFW_SEC));
+	if (g->crashed)
+		cfw_rest_remove_files(g->page);
 	cfw_sources_clear(&g->kept);
 	cfw_pids_clear(&g->spared);
 	cfw_page_free(g->page);

@@ -75,6 +75,9 @@ void cfw_job_stopped(struct cfw_job *j, int signo); /* the worker was stopped: s
 /* Kill every child that is not among spared (with what is below them, which then is ours), and reap. Bounded by deadline_ns. */
 void cfw_rest_kill(const struct cfw_page *page, const struct cfw_pids *spared, uint64_t deadline_ns);
 
+/* The socket files of an orchestrator that could not remove them itself. */
+void cfw_rest_remove_files(const struct cfw_page *page);
+
 /* guardian_memory.c: give back the pages of files that starting up has touched. */
 void cfw_guardian_slim(void);
 

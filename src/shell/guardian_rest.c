@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/time.h"
 #include "shell/guardian_impl.h"
+#include "shell/listen.h"
 
 static bool is_among(const struct cfw_pids *pids, pid_t pid)
 {
@@ -65,4 +67,29 @@ void cfw_rest_kill(const struct cfw_page *page, const struct cfw_pids *spared, u
 			return;
 		nanosleep(&(struct timespec){0, wait_ns}, NULL);
 	}
+}
+
+/* One that is cut short, or not ended, names nothing. */
+static void remove_files_at(const char *noted)
+{
+	char address[CFW_PAGE_ADDRESS];
+	memcpy(address, noted, sizeof address);
+	if (memchr(address, '\0', sizeof address - 1))
+		cfw_listen_remove_stale(address);
+}
+
+static void remove_files_of(const struct cfw_page *page, struct cfw_region region)
+{
+	for (size_t i = region.servers; i < CFW_PAGE_SERVERS && atomic_load(&page->servers[i].name); i++)
+		remove_files_at(page->servers[i].address);
+}
+
+void cfw_rest_remove_files(const struct cfw_page *page)
+{
+	struct cfw_region old;
+	remove_files_of(page, cfw_page_region(page));
+	for (size_t i = 0; i < CFW_PAGE_OLD; i++)
+		if (cfw_page_old_get(page, i, &old))
+			remove_files_of(page, old);
+	remove_files_at(page->control);
 }

@@ -129,6 +129,23 @@ int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct
 	return 0;
 }
 
+void cfw_listen_remove_stale(const char *addresses)
+{
+	for (const char *s = addresses; *s; s += strspn(s, ", ")) {
+		size_t n = strcspn(s, ",");
+		struct cfw_listen_addr addr;
+		char *one = strndup(s, n);
+		s += n;
+		if (one && !strncmp(one, "unix:", 5) && !cfw_listen_parse_one("", one, 0, &addr, NULL)) {
+			const char *path = ((const struct sockaddr_un *)&addr.sa)->sun_path;
+			if (*path && is_stale(&addr, path))
+				unlink(path);
+			free(addr.text);
+		}
+		free(one);
+	}
+}
+
 /* ---- reload ---- */
 
 bool cfw_listen_same(const struct cfw_listen_addr *a, int n_a, const struct cfw_listen_addr *b, int n_b)

@@ -48,6 +48,9 @@ void cfw_listen_addrs_free(struct cfw_listen_addr *addrs, int n);
  * use. 0, or a negative error: "web: cannot listen on 127.0.0.1:80: Address already in use". */
 int cfw_listen_open(const char *name, const struct cfw_listen_addr *addr, struct cfw_listener *out, struct curfew_err *err);
 
+/* The files of unix sockets among these, as cfw_listen_text writes them, that nobody serves: whoever made them is gone. */
+void cfw_listen_remove_stale(const char *addresses);
+
 /* Reload: sockets for these n addresses in *ready (made where it is NULL; fd -1 where none is in hand), bound, or handed over by the
  * server that had them (env->socket); those that will be, later, are left out. 0, or a negative error; again, where it failed. */
 int cfw_listen_prepare(const struct cfw_env *env, cfw_id id, const char *name, const struct cfw_listen_addr *addrs, int n,

@@ -109,6 +109,8 @@ int cfw_run_configure(void *ud, const struct cfw_value *conf, struct curfew_err 
 	uint64_t stall_limit = reset ? CFW_STALL_LIMIT : atomic_load(&r->page->stall_limit_ns);
 	atomic_store(&r->page->stall_limit_ns, cfw_value_get_ns(conf, "stall_limit", stall_limit));
 	cfw_control_commit(r->control);
+	if (!r->link.crash) /* what is there belongs to who is gone */
+		cfw_page_control_set(r->page, cfw_control_address(r->control));
 	configure_watch(r, cfw_value_get(conf, "watch"), reset);
 	return 0;
 }
