@@ -87,6 +87,7 @@ int cfw_state_open(struct cfw_policy *p, struct curfew_err *err)
 	if (rc) {
 		cfw_err_set(err, rc, "Lua's libraries cannot be opened: %s", text ? text : "?");
 		free(text);
+		cfw_state_close(p); /* half open, it is none that scripts could have an end in */
 		return rc;
 	}
 	p->unlimited = false;

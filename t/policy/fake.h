@@ -273,22 +273,30 @@ static const struct cfw_policy_ops fake_ops = {
 	.life = fake_life,
 };
 
-/* Freed by fake_free. limit_ns 0: the default CPU limit. */
-static inline struct fake *fake_new(uint64_t limit_ns)
+/* Freed by fake_free; p is NULL and *err set where no policy could be made. */
+static inline struct fake *fake_make(const struct cfw_policy_ops *ops, const struct cfw_policy_config *config,
+				     struct curfew_err *err)
 {
 	struct fake *f = calloc(1, sizeof *f);
-	struct cfw_policy_config config;
-	struct curfew_err err = {0};
 	if (!f)
 		exit(1);
 	f->now = CFW_SEC;
 	f->start_until = CFW_NEVER;
 	f->sink = (struct cfw_log){CFW_DEBUG, fake_emit, f};
 	f->page = cfw_page_new();
+	f->p = cfw_policy_new(ops, f, f->page, config, err);
+	return f;
+}
+
+/* limit_ns 0: the default CPU limit. */
+static inline struct fake *fake_new(uint64_t limit_ns)
+{
+	struct cfw_policy_config config;
+	struct curfew_err err = {0};
 	cfw_policy_config_default(&config);
 	if (limit_ns)
 		config.hook_cpu_limit_ns = limit_ns;
-	f->p = cfw_policy_new(&fake_ops, f, f->page, &config, &err);
+	struct fake *f = fake_make(&fake_ops, &config, &err);
 	if (!f->p)
 		tap_bail("no policy: %s", err.msg);
 	return f;
