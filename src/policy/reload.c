@@ -73,17 +73,17 @@ void cfw_policy_retire(struct cfw_policy *p, const cfw_token *spared, size_t n)
 	p->retired = true;
 	cfw_timers_cancel_top(p);
 	cfw_events_free(p);
-	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
-		struct cfw_task *t = cfw_task_get(p, id);
-		if (is_loose(t) && !is_spared(t, spared, n))
-			cfw_task_cancel(t, true);
-	}
 	while (p->loads) { /* scripts that waited for the one before them */
 		struct cfw_task *t = p->loads;
 		p->loads = t->next;
 		cfw_task_forget(t);
 	}
 	p->loads_end = &p->loads;
+	for (cfw_id id = 0; (id = cfw_slots_next(&p->tasks, id));) {
+		struct cfw_task *t = cfw_task_get(p, id);
+		if (is_loose(t) && !is_spared(t, spared, n))
+			cfw_task_cancel(t, true);
+	}
 }
 
 unsigned cfw_policy_use(const struct cfw_policy *p)
