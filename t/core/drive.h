@@ -61,6 +61,7 @@ struct drive {
 	uint64_t ask_ns; /* how long policy takes; CFW_NEVER: dead */
 	struct cfw_decision (*policy)(struct drive *d, const struct cfw_trigger *t);
 	void (*on_action)(struct drive *d, const struct cfw_action *a);
+	void (*on_feed)(struct drive *d, int rc); /* after each, its actions included */
 	void *ud;
 	bool exited, killed, lame; /* lame: since the stop that runs */
 	uint64_t blocked_ns;       /* the loop was blocked until then: what was due before comes late */
@@ -523,6 +524,8 @@ static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
 	uint64_t due = cfw_core_deadline(d->core);
 	if (due <= d->now_ns)
 		drive_fault(d, "the core is due at once, again");
+	if (d->on_feed)
+		d->on_feed(d, rc);
 	return rc;
 }
 
