@@ -32,6 +32,7 @@ struct cfw_fetcher {
 	struct cfw_timer timer;
 	struct cfw_fetch *running;
 	struct cfw_socket *sockets;
+	bool deaf; /* the loop or the timers did not take what libcurl waits for: what runs would never end */
 };
 
 /* The host's; made at the first fetch. NULL and err on failure. */

@@ -33,6 +33,12 @@ static void collect(struct cfw_fetcher *m)
 		cfw_fetcher_drop(m, f);
 		cfw_fetch_done(f, result);
 	}
+	while (m->deaf && m->running) {
+		struct cfw_fetch *f = m->running;
+		cfw_fetcher_drop(m, f);
+		cfw_fetch_done(f, CURLE_OUT_OF_MEMORY);
+	}
+	m->deaf = false;
 }
 
 static void on_socket(void *ud, int fd, unsigned what)
@@ -81,8 +87,10 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ud, void *m
 	}
 	if (!s) {
 		s = calloc(1, sizeof *s);
-		if (!s)
+		if (!s) {
+			m->deaf = true;
 			return -1;
+		}
 		s->m = m;
 		s->fd = fd;
 		s->next = m->sockets;
@@ -90,7 +98,10 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ud, void *m
 		m->curl->multi_assign(m->multi, fd, s);
 	}
 	unsigned io = (what & CURL_POLL_IN ? CURFEW_READ : 0U) | (what & CURL_POLL_OUT ? CURFEW_WRITE : 0U);
-	return loop->ops->watch(loop->loop, &s->watch, fd, io, on_socket, s) ? -1 : 0;
+	if (loop->ops->watch(loop->loop, &s->watch, fd, io, on_socket, s) == 0)
+		return 0;
+	m->deaf = true;
+	return -1;
 }
 
 static int want_timer(CURLM *multi, long ms, void *ud)
@@ -98,7 +109,10 @@ static int want_timer(CURLM *multi, long ms, void *ud)
 	(void)multi;
 	struct cfw_fetcher *m = ud;
 	uint64_t at = ms < 0 ? CFW_NEVER : cfw_time_add(cfw_host_now(m->host), (uint64_t)ms * CFW_MS);
-	return cfw_timer_set(m->host->env->timers, &m->timer, at) ? -1 : 0;
+	if (cfw_timer_set(m->host->env->timers, &m->timer, at) == 0)
+		return 0;
+	m->deaf = true;
+	return -1;
 }
 
 struct cfw_fetcher *cfw_fetcher_get(struct cfw_host *h, struct curfew_err *err)
@@ -129,9 +143,13 @@ int cfw_fetcher_add(struct cfw_fetcher *m, struct cfw_fetch *f, struct curfew_er
 	f->next = m->running;
 	m->running = f;
 	CURLMcode e = m->curl->multi_add_handle(m->multi, f->easy);
-	if (!e)
+	if (!e && !m->deaf)
 		return 0;
-	m->running = f->next;
+	m->deaf = false;
+	if (e)
+		m->running = f->next;
+	else
+		cfw_fetcher_drop(m, f);
 	return cfw_err_set(err, CURFEW_ENOMEM, "libcurl does not take the request (%d)", (int)e);
 }
 

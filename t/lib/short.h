@@ -10,6 +10,7 @@
 
 static struct {
 	bool on;
+	bool ample;                           /* what fails is something else than memory */
 	unsigned long calls, fail_at, fail_n; /* the fail_n calls from the fail_at-th on fail; fail_at 0: none */
 	long live;                            /* allocated and not given back */
 	unsigned long failed;
@@ -29,36 +30,42 @@ static inline bool short_fails(void)
 {
 	if (!cfw_short.on)
 		return false;
-	unsigned long i = ++cfw_short.calls;
+	unsigned long i = __atomic_add_fetch(&cfw_short.calls, 1, __ATOMIC_RELAXED);
 	bool fails = cfw_short.fail_at && i >= cfw_short.fail_at && i - cfw_short.fail_at < cfw_short.fail_n;
-	cfw_short.failed += fails;
+	if (fails)
+		__atomic_add_fetch(&cfw_short.failed, 1, __ATOMIC_RELAXED);
 	return fails;
+}
+
+static inline void short_holds(long n)
+{
+	__atomic_add_fetch(&cfw_short.live, n, __ATOMIC_RELAXED);
 }
 
 void *__wrap_malloc(size_t size)
 {
-	void *p = short_fails() ? NULL : __real_malloc(size);
-	cfw_short.live += p != NULL;
+	void *p = !cfw_short.ample && short_fails() ? NULL : __real_malloc(size);
+	short_holds(p != NULL);
 	return p;
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-	void *p = short_fails() ? NULL : __real_calloc(n, size);
-	cfw_short.live += p != NULL;
+	void *p = !cfw_short.ample && short_fails() ? NULL : __real_calloc(n, size);
+	short_holds(p != NULL);
 	return p;
 }
 
 void *__wrap_realloc(void *p, size_t size)
 {
-	void *q = short_fails() ? NULL : __real_realloc(p, size);
-	cfw_short.live += q && !p;
+	void *q = !cfw_short.ample && short_fails() ? NULL : __real_realloc(p, size);
+	short_holds(q && !p);
 	return q;
 }
 
 void __wrap_free(void *p)
 {
-	cfw_short.live -= p != NULL;
+	short_holds(-(p != NULL));
 	__real_free(p);
 }
 

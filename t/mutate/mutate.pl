@@ -63,7 +63,8 @@ sub build {
 		$time{$t} = time - $began;
 		$limit{$t} = 3 + 5 * $time{$t};
 	}
-	@tests = sort { $time{$a} <=> $time{$b} } @tests;
+	# What was recorded is asked last: it kills what differs, and says of nothing that it is wrong.
+	@tests = sort { ($a eq "recorded") <=> ($b eq "recorded") || $time{$a} <=> $time{$b} } @tests;
 	printf "# %s\n", join ', ', map { sprintf '%s %.2f s', $_, $time{$_} } @tests;
 }
 
@@ -153,6 +154,11 @@ sub read_list {
 
 my @files = @ARGV ? map { m{/} ? $_ : "$ROOM/$_" } @ARGV : glob "$ROOM/*.c";
 my @mutants = map { Mutants::of($_) } @files;
+if (my $log = $ENV{MUTATE_AGAIN}) { # only what survived in that output
+	open my $in, "<", $log or die "$log: $!\n";
+	my %again = map { m{^(\S+?):\d+: survived: (.*) \| (.*)$} ? ("$1: $2\t$3" => 1) : () } <$in>;
+	@mutants = grep { $again{ $_->{key} } } @mutants;
+}
 my $sampled = $ENV{MUTATE_N};
 if ($sampled && $sampled < @mutants) {
 	srand($ENV{MUTATE_SEED} // 1);
@@ -218,7 +224,7 @@ my %mine = map { $_ => 1 } @files;
 my @stale;
 for my $key (sort keys %why) {
 	my ($file) = $key =~ /^([^:]*):/;
-	next if !$mine{$file} || ($sampled && !defined $seen{$key});
+	next if !$mine{$file} || (($sampled || $ENV{MUTATE_AGAIN}) && !defined $seen{$key});
 	push @stale, $key if !defined $seen{$key} || $seen{$key} ne 'survived';
 }
 print "$LIST: no survivor (any more): $_\n" =~ s/\t/ | /r for @stale;
