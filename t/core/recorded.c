@@ -7,6 +7,9 @@
 #include "recorded.h"
 #include "schedules.h"
 
+#include "core/life.h"
+#include "core/server.h"
+
 enum { RUNS = 4000, A_LINE = 100 }; /* a hash is of so many runs */
 
 static uint64_t hash;
@@ -211,9 +214,23 @@ static void one_run(uint64_t seed)
 	drive_free(d);
 }
 
+/* Every cell of the two tables. */
+static void note_tables(void)
+{
+	for (int state = 0; state < CFW_SERVER_STATES; state++)
+		for (int event = 0; event < CFW_SERVER_EVENTS; event++)
+			note("server %d %d: %d", state, event,
+			     cfw_server_cell((enum cfw_server_state)state, (enum cfw_server_event)event));
+	for (int life = 0; life < CFW_LIVES; life++)
+		for (int event = 0; event < CFW_LIFE_EVENTS; event++)
+			note("life %d %d: %d", life, event, cfw_life_after((enum cfw_life)life, (enum cfw_life_event)event));
+}
+
 static uint64_t hash_of(uint64_t first, uint64_t n)
 {
 	hash = 14695981039346656037u;
+	if (first == 1)
+		note_tables();
 	for (uint64_t seed = first; seed < first + n; seed++)
 		one_run(seed);
 	return hash;

@@ -3,7 +3,7 @@
 
 /* clang-format off */
 static const uint64_t wanted[] = {
-	0xe1b815f239812423,
+	0x3126b01fc408ecaa,
 	0xde6127aa40411e91,
 	0x104ae0fd95de652c,
 	0xddd5385cc00577e8,

@@ -94,6 +94,12 @@ BY_NUMBER(EIO, getpwuid_r, (uid_t uid, struct passwd *p, char *b, size_t n, stru
 BY_NUMBER(EIO, getgrnam_r, (const char *name, struct group *g, char *b, size_t n, struct group **r), (name, g, b, n, r))
 
 /* Files, pipes and sockets have errors; what wakes a loop has none, and neither has the pipe on which a child reports. */
+static inline bool may_wait(int fd)
+{
+	struct stat st;
+	return !__real_fstat(fd, &st) && !S_ISREG(st.st_mode); /* no signal comes between a file and its reader */
+}
+
 static inline bool may_fail(int fd)
 {
 	struct stat st;
@@ -104,14 +110,14 @@ ssize_t __real_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n)
 {
-	return interrupted() || (may_fail(fd) && faulty(EIO)) ? -1 : __real_read(fd, to, n);
+	return (may_wait(fd) && interrupted()) || (may_fail(fd) && faulty(EIO)) ? -1 : __real_read(fd, to, n);
 }
 
 ssize_t __real_write(int fd, const void *from, size_t n);
 ssize_t __wrap_write(int fd, const void *from, size_t n);
 ssize_t __wrap_write(int fd, const void *from, size_t n)
 {
-	return interrupted() || (may_fail(fd) && faulty(EIO)) ? -1 : __real_write(fd, from, n);
+	return (may_wait(fd) && interrupted()) || (may_fail(fd) && faulty(EIO)) ? -1 : __real_write(fd, from, n);
 }
 
 /* With what follows passed on as it is, whatever it is. */
