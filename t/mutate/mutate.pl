@@ -131,7 +131,7 @@ sub code_of {
 	return md5_hex($text);
 }
 
-# ---- the list of those that are equivalent ----
+# ---- the list of those that are known ----
 
 sub read_list {
 	my (%why, $line);
@@ -139,7 +139,7 @@ sub read_list {
 	while (<$in>) {
 		chomp;
 		next if /^#/ || /^$/;
-		if (/^\t(.*?) \| (equivalent: .*)$/ && defined $line) {
+		if (/^\t(.*?) \| ((?:equivalent|open): .*)$/ && defined $line) {
 			$why{"$line\t$1"} = $2;
 		} elsif (/^(\S+\.c: .*)$/) {
 			$line = $1;
@@ -202,7 +202,7 @@ while ($next < @mutants || %running) {
 	}
 }
 
-my %count = (killed => 0, same => 0, broken => 0, listed => 0, survived => 0, none => 0);
+my %count = (killed => 0, same => 0, broken => 0, listed => 0, open => 0, survived => 0, none => 0);
 my %by;
 my %seen;
 for my $n (0 .. $#mutants) {
@@ -213,7 +213,7 @@ for my $n (0 .. $#mutants) {
 		$count{killed}++;
 		$by{$1}++;
 	} elsif ($v eq 'survived') {
-		$count{ $why{$key} ? 'listed' : 'survived' }++;
+		$count{ !$why{$key} ? "survived" : $why{$key} =~ /^open/ ? "open" : "listed" }++;
 	} elsif ($v eq 'no verdict') {
 		$count{none}++;
 	} else {
@@ -228,7 +228,7 @@ for my $key (sort keys %why) {
 	push @stale, $key if !defined $seen{$key} || $seen{$key} ne 'survived';
 }
 print "$LIST: no survivor (any more): $_\n" =~ s/\t/ | /r for @stale;
-printf "# %d killed (%s), %d equivalent by machine code, %d equivalent by reason, %d do not compile, %d survived; %.0f s\n",
-	$count{killed}, join(', ', map { "$_ $by{$_}" } sort { $by{$b} <=> $by{$a} } keys %by), @count{qw(same listed broken survived)},
+printf "# %d killed (%s), %d equivalent by machine code, %d equivalent by reason, %d open, %d do not compile, %d survived; %.0f s\n",
+	$count{killed}, join(', ', map { "$_ $by{$_}" } sort { $by{$b} <=> $by{$a} } keys %by), @count{qw(same listed open broken survived)},
 	time - $began;
 exit($count{survived} || $count{none} || @stale ? 1 : 0);
