@@ -217,10 +217,10 @@ static void one_run(uint64_t seed)
 /* Every cell of the two tables. */
 static void note_tables(void)
 {
-	for (int state = 0; state < CFW_SERVER_STATES; state++)
+	for (int s = 0; s < CFW_SERVER_STATES; s++)
 		for (int event = 0; event < CFW_SERVER_EVENTS; event++)
-			note("server %d %d: %d", state, event,
-			     cfw_server_cell((enum cfw_server_state)state, (enum cfw_server_event)event));
+			note("server %d %d: %d", s, event,
+			     cfw_server_cell((enum cfw_server_state)s, (enum cfw_server_event)event));
 	for (int life = 0; life < CFW_LIVES; life++)
 		for (int event = 0; event < CFW_LIFE_EVENTS; event++)
 			note("life %d %d: %d", life, event, cfw_life_after((enum cfw_life)life, (enum cfw_life_event)event));
