@@ -37,8 +37,8 @@ static bool slurp(const char *path, struct cfw_buf *b)
 		return false;
 	char space[32768]; /* an environment in one piece: the process may become another program between two reads */
 	ssize_t n;
-	while ((n = read(fd, space, sizeof space)) > 0 && b->len < FILE_MAX_SIZE)
-		cfw_buf_put(b, space, (size_t)n);
+	while (((n = read(fd, space, sizeof space)) > 0 && b->len < FILE_MAX_SIZE) || (n < 0 && errno == EINTR))
+		cfw_buf_put(b, space, n > 0 ? (size_t)n : 0);
 	close(fd);
 	return n >= 0;
 }
