@@ -361,15 +361,35 @@ static void sweep(const struct scenario *s, enum cfw_reap reap)
 	is_int(bad, 0, "%s (%s): %d runs, each with another call that fails", s->name, how, runs);
 }
 
+/* Says that it is ready, and stays until that was read, as sd_notify_barrier(3) has it: whose word it is cannot be seen any more once it
+ * has gone. */
 static int notify(void)
 {
 	const char *to = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || !to || *to != '@')
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), ends[2];
+	if (fd < 0 || !to || *to != '@' || pipe(ends))
 		return 9;
 	memcpy(un.sun_path + 1, to + 1, strlen(to) - 1);
-	return sendto(fd, "READY=1", 7, 0, (void *)&un, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(to))) != 7;
+	socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(to));
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {{0}};
+	struct iovec io = {(char[]){"BARRIER=1"}, 9};
+	struct msghdr m = {.msg_name = &un,
+			   .msg_namelen = n,
+			   .msg_iov = &io,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof control};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	*c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(c), &ends[1], sizeof(int));
+	if (sendto(fd, "READY=1", 7, 0, (void *)&un, n) != 7 || sendmsg(fd, &m, 0) != 9 || close(ends[1]))
+		return 8;
+	struct pollfd gone = {.fd = ends[0]};
+	return poll(&gone, 1, 10000) == 1 ? 0 : 7;
 }
 
 static void without_pidfds(void)
