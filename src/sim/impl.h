@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "adapters/loop.h"
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/kind.h"
 #include "base/log.h"
@@ -55,6 +56,7 @@ struct cfw_sim {
 	struct curfew_loop loop;
 	struct curfew *curfew;
 	struct cfw_log sink;
+	struct cfw_alloc alloc;
 	struct cfw_service services[CFW_SIM_SERVICES];
 	struct cfw_value *opts;
 	struct cfw_sim_script *scripts;
@@ -70,6 +72,7 @@ struct cfw_sim {
 	uint64_t journal;  /* the last entry that was taken */
 	uint64_t ended_ns; /* CFW_NEVER while it runs */
 	int code;
+	unsigned starves; /* 1: the next request for memory fails, and all after it; 0: none does */
 	bool ended, killed, muted;
 	bool failed; /* no memory for what is to be reported */
 	struct cfw_oracle *oracle;
@@ -78,6 +81,8 @@ struct cfw_sim {
 };
 
 uint64_t cfw_sim_now(const struct cfw_sim *s); /* of the run, from 0 */
+/* Its nth request for memory from here on fails, and all after it; 0: as much as there is. */
+void cfw_sim_starve(struct cfw_sim *s, unsigned nth);
 
 /* kinds.c */
 int cfw_sim_kinds_add(struct cfw_sim *s, struct curfew_err *err);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/value.h"
 #include "instance.h"
+#include "sim/drive.h"
 #include "sim/impl.h"
 
 /* The core's own memory: a journal, and what a server and a hook take of it with room to grow. */
@@ -149,9 +150,11 @@ struct cfw_model *cfw_model_new(const char *path, struct curfew_err *err)
 		rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	if (!rc && (take_servers(m, core) || take_hooks(m, core)))
 		rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+	if (!rc && cfw_drive_room(m))
+		rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	if (!rc) {
 		m->config = *cfw_core_config_get(core);
-		m->arena_size = ARENA + ARENA_EACH * (m->nservers + m->nhooks);
+		m->arena_size = ARENA + (1 + CFW_MODEL_BUILDS) * ARENA_EACH * (m->nservers + m->nhooks);
 		m->arena = malloc(m->arena_size);
 		if (!m->arena)
 			rc = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
@@ -173,6 +176,10 @@ void cfw_model_free(struct cfw_model *m)
 	free(m->servers);
 	free(m->hooks);
 	free(m->arena);
+	free(m->places);
+	free(m->hook_places);
+	free(m->members);
+	free(m->staged_hooks);
 	cfw_oracle_free(m->oracle);
 	cfw_sim_free(m->sim);
 	free(m);

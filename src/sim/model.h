@@ -9,11 +9,14 @@
 
 #include "core/core.h"
 
+struct cfw_drive_hook;
+struct cfw_drive_member;
+struct cfw_drive_server;
 struct cfw_oracle;
 struct cfw_sim;
 struct curfew_err;
 
-enum { CFW_MODEL_AT = 8 };
+enum { CFW_MODEL_AT = 8, CFW_MODEL_ANSWERS = 4, CFW_MODEL_BUILDS = 3 };
 
 struct cfw_model_server {
 	struct cfw_server_opts opts; /* its strings are the instance's */
@@ -38,6 +41,11 @@ struct cfw_model {
 	struct cfw_core_config config;
 	unsigned char *arena; /* the core's memory */
 	size_t arena_size;
+	struct cfw_drive_server *places; /* of the core's servers and hooks in a run, by their slots: a reload has some of both */
+	struct cfw_drive_hook *hook_places;
+	size_t nplaces, nhook_places, places_used, hook_places_used;
+	struct cfw_drive_member *members; /* of two policies */
+	cfw_id *staged_hooks;
 	struct cfw_oracle *oracle;
 };
 
@@ -46,6 +54,9 @@ struct cfw_model {
 struct cfw_model *cfw_model_new(const char *path, struct curfew_err *err);
 void cfw_model_free(struct cfw_model *m); /* NULL is fine */
 
+/* What a new policy has of a server. */
+enum cfw_model_change { CFW_M_UPDATED, CFW_M_REPLACED, CFW_M_OVERLAPPED, CFW_M_REMOVED, CFW_M_ADDED, CFW_M_CHANGES };
+
 /* What happens when. The arrays have a place for every server and hook. Times are from the beginning of the run. */
 struct cfw_schedule {
 	struct cfw_schedule_at {
@@ -53,20 +64,44 @@ struct cfw_schedule {
 		enum cfw_trigger_kind kind;
 		int signo, code;
 		const char *custom; /* "custom:deploy"; NULL for any other */
+		size_t server;      /* index + 1 of the one that is steered; 0: none, or the global hooks */
+		uint64_t ns;        /* extend: by how much */
+		bool asks, no_exit; /* somebody waits for its answer; stop{ exit = false } */
 	} at[CFW_MODEL_AT];
 	size_t nat;
 	struct cfw_schedule_server {
 		uint64_t start_ns, stop_ns; /* CFW_NEVER: it never answers */
 		uint64_t dies_ns;           /* CFW_NEVER: it does not */
 		int code, signo;
-		bool fails; /* its start */
+		uint64_t cut_ns;   /* how long it takes to be gone when it is cut */
+		uint64_t lives_ns; /* each life of it ends by itself after so long; 0: it does not */
+		bool fails;        /* its start */
 	} * servers;
 	struct cfw_schedule_hook {
 		uint64_t ns; /* CFW_NEVER: it does not end by itself */
 		bool full;   /* it takes all the time that its own limit gives it, and ns is not looked at */
 		enum cfw_outcome outcome;
 		int code;
+		uint64_t extend_ns; /* it asks for so much more time as it begins; 0: it does not */
 	} * hooks;
+	/* What else goes wrong. An answer is numbered in the order in which the schedule gives them. */
+	struct cfw_schedule_answer {
+		unsigned nth;
+		uint64_t ns;
+		bool again; /* it comes in time, and ns later once more; else it comes ns later */
+	} answers[CFW_MODEL_ANSWERS];
+	size_t nanswers;
+	struct cfw_schedule_build { /* of a new policy by a reload; after the last one nothing is new */
+		uint64_t takes_ns;
+		bool broken; /* it comes to nothing */
+		enum cfw_model_change what;
+		size_t server; /* index + 1: what has changed; 0: nothing */
+	} builds[CFW_MODEL_BUILDS];
+	size_t nbuilds;      /* 0: who asks for a reload is not heard */
+	unsigned memory;     /* which request of the core for memory fails; 0: none */
+	bool memory_all;     /* and all after it: counted once everything is registered */
+	unsigned ask_starves; /* in which question to the policy its memory ends; 0: in none */
+	unsigned ask_memory; /* with which of its requests */
 	uint64_t until_ns; /* then it is asked to stop by SIGTERM, and twice more; CFW_NEVER: it is not */
 };
 int cfw_schedule_init(struct cfw_schedule *s,
@@ -75,7 +110,7 @@ void cfw_schedule_clear(struct cfw_schedule *s);
 int cfw_schedule_copy(struct cfw_schedule *to, const struct cfw_schedule *from,
 		      const struct cfw_model *m); /* to was initialized */
 
-enum cfw_finding { CFW_FINDING_NONE, CFW_FINDING_RULE_OF_CURFEW, CFW_FINDING_RULE, CFW_FINDING_ENDLESS, CFW_FINDING_MEMORY };
+enum cfw_finding { CFW_FINDING_NONE, CFW_FINDING_RULE_OF_CURFEW, CFW_FINDING_RULE, CFW_FINDING_ENDLESS, CFW_FINDING_HOST, CFW_FINDING_MEMORY };
 struct cfw_tried {
 	struct cfw_core *core; /* until the next run of this model */
 	bool ended;

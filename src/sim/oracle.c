@@ -32,6 +32,7 @@ struct cfw_oracle {
 	uint32_t stops;
 	uint64_t began_ns, deadline_ns;
 	int least; /* code that the end has at least */
+	int most;  /* that anything so far asks for: what hooks ask for by os.exit is not among it */
 	const char *why;
 	size_t broken;
 	char text[KEPT][256];
@@ -65,6 +66,11 @@ void cfw_oracle_reset(struct cfw_oracle *o)
 	o->hooks = hooks;
 	o->nservers = nservers;
 	o->nhooks = nhooks;
+}
+
+int cfw_oracle_most(const struct cfw_oracle *o)
+{
+	return o->most;
 }
 
 const char *cfw_oracle_broken(const struct cfw_oracle *o, size_t i)
@@ -130,6 +136,8 @@ static const char *name_of(const struct cfw_core *core, cfw_id id)
 
 static void at_least(struct cfw_oracle *o, int code, const char *why)
 {
+	if (code > o->most)
+		o->most = code;
 	if (code <= o->least)
 		return;
 	o->least = code;
@@ -153,6 +161,17 @@ static void check_owed(struct cfw_oracle *o, const struct cfw_core *core, cfw_id
 
 /* ---- S4.1: the order ---- */
 
+static void check_dependencies(struct cfw_oracle *o, const struct cfw_core *core, cfw_id id)
+{
+	cfw_id on;
+	for (size_t i = 0; (on = cfw_core_server_on(core, id, i)); i++) {
+		const struct server *s = server_at(o, on);
+		if (s && s->state != CFW_S_STARTED)
+			broke(o, "S3.1: %s begins to start, and %s, which it depends on, is %s", name_of(core, id), name_of(core, on),
+			      cfw_server_state_name((enum cfw_server_state)s->state));
+	}
+}
+
 static void check_dependants(struct cfw_oracle *o, const struct cfw_core *core, cfw_id id)
 {
 	cfw_id on;
@@ -173,6 +192,7 @@ static void see_server(struct cfw_oracle *o, const struct cfw_core *core, const 
 	bool begins = (e->a == CFW_S_PRE_START || e->a == CFW_S_STARTING) && e->b != CFW_S_PRE_START;
 	bool stops = (e->a == CFW_S_PRE_STOP || e->a == CFW_S_STOPPING) && e->b != CFW_S_PRE_STOP;
 	if (begins) {
+		check_dependencies(o, core, e->server);
 		if (o->stopping && e->b == CFW_S_BACKOFF)
 			broke(o, "S4.13: %s is started again during the stop", name_of(core, e->server));
 		s->life++;
@@ -227,6 +247,8 @@ static void see_hook_end(struct cfw_oracle *o, const struct cfw_core *core, cons
 		s->running--;
 	if (o->stopping && e->a == CFW_FAILED && cfw_core_hook_view(core, e->hook, &v) == 0 && v.phase >= CFW_PRE_STOP)
 		at_least(o, 1, "S4.9: a hook failed");
+	if (o->stopping && e->a == CFW_CUT && cfw_core_hook_view(core, e->hook, &v) == 0 && v.phase >= CFW_PRE_STOP)
+		at_least(o, 255, "S4.11: a hook was cut");
 }
 
 /* ---- the stop ---- */
@@ -234,6 +256,7 @@ static void see_hook_end(struct cfw_oracle *o, const struct cfw_core *core, cons
 static void see_stop(struct cfw_oracle *o, const struct cfw_journal_entry *e)
 {
 	if (e->b) { /* turned into an abort */
+		at_least(o, e->code, "S4.3: it was asked for so far");
 		o->aborting = true;
 		if (e->ns != o->deadline_ns)
 			broke(o, "S4.6: the abort has moved the end of the stop");
@@ -245,7 +268,7 @@ static void see_stop(struct cfw_oracle *o, const struct cfw_journal_entry *e)
 	o->stops++;
 	o->began_ns = e->at_ns;
 	o->deadline_ns = e->ns;
-	o->least = 0;
+	o->least = o->most = 0;
 	at_least(o, e->code, "S4.3: it was asked for first");
 }
 
@@ -281,6 +304,15 @@ static void see_extend(struct cfw_oracle *o, const struct cfw_core *core, const 
 	o->deadline_ns = e->ns;
 }
 
+/* S4.11, S4.13: it died unasked. */
+static void see_closed(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	struct cfw_server_opts opts;
+	bool expected = !e->code && !e->signo && cfw_core_server_opts(core, e->server, &opts) == 0 && opts.expect_exit;
+	if (o->stopping && !expected)
+		at_least(o, 1, "S4.11: a server died during the stop");
+}
+
 static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
 {
 	char late[32];
@@ -299,6 +331,8 @@ static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const st
 static void see_decision(struct cfw_oracle *o, const struct cfw_journal_entry *e)
 {
 	o->killed |= e->a == CFW_D_KILL;
+	if (e->a == CFW_D_KILL)
+		at_least(o, e->code, "S4.14: a trigger asked for it");
 	if (o->stopping && (e->a == CFW_D_GRACEFUL || e->a == CFW_D_ABORT))
 		at_least(o, e->code, "S4.3: a trigger asked for it");
 }
@@ -332,8 +366,17 @@ void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const str
 		if (o->stopping && !o->aborting)
 			at_least(o, 1, "S4.11: something was skipped");
 		break;
+	case CFW_J_CLOSED:
+		see_closed(o, core, e);
+		break;
+	case CFW_J_CUT: /* by its own limit, or as any abort does */
+		if (o->stopping && !o->most)
+			o->most = 1;
+		break;
 	case CFW_J_MARGIN:
 		o->margin = true;
+		if (!o->aborting) /* the stop is not over by then, though nothing but a hook may be left */
+			o->most = 255;
 		if (e->a && !o->aborting) /* an abort waits for hooks alone, past the margin too */
 			at_least(o, 255, "S4.11: the margin cut something");
 		break;

@@ -63,12 +63,31 @@ static int ignore_configure(void *ud, const struct cfw_value *conf, struct curfe
 	return 0;
 }
 
+/* To give back, and to take less, never fails. */
+static void *take_memory(void *ud, void *ptr, size_t old_size, size_t new_size)
+{
+	struct cfw_sim *s = ud;
+	if (s->starves && new_size && (!ptr || new_size > old_size)) {
+		if (s->starves == 1)
+			return NULL;
+		s->starves--;
+	}
+	return cfw_alloc_std.fn(cfw_alloc_std.ud, ptr, old_size, new_size);
+}
+
+void cfw_sim_starve(struct cfw_sim *s, unsigned nth)
+{
+	s->starves = nth;
+}
+
 static int open_curfew(struct cfw_sim *s, struct curfew_err *err)
 {
+	s->alloc = (struct cfw_alloc){take_memory, s};
 	s->sink = (struct cfw_log){.level = CFW_DEBUG, .emit = take_log, .ud = s};
 	struct cfw_options o = {.size = sizeof o,
 				.loop = &s->loop,
 				.log = &s->sink,
+				.alloc = &s->alloc,
 				.on_exit = on_exit_code,
 				.on_configure = ignore_configure,
 				.on_journal = cfw_sim_take_journal,
