@@ -21,6 +21,11 @@ function sim.explore(name, path, check, opts)
 	tests[#tests + 1] = require "curfew.sim.explore"(name, path, check, opts)
 end
 
+-- Register one schedule that `curfew test --explore` has printed: see schedule.lua.
+function sim.schedule(name, path, items)
+	tests[#tests + 1] = require "curfew.sim.schedule"(name, path, items)
+end
+
 -- Called by `curfew test` when the file has been read.
 function sim.run_all()
 	for _, one in ipairs(tests) do
@@ -37,6 +42,6 @@ end
 
 return setmetatable(sim, {
 	__index = function(_, key)
-		misuse.raise("curfew.sim", "unknown name %s%s", misuse.show(key), misuse.suggest(key, { "test", "explore" }))
+		misuse.raise("curfew.sim", "unknown name %s%s", misuse.show(key), misuse.suggest(key, { "test", "explore", "schedule" }))
 	end,
 })

@@ -173,7 +173,7 @@ static int run_files(const struct paths *p)
 
 /* ---- exploring policies ---- */
 
-static void explore_one(struct tap *t, const char *path, unsigned long n, uint64_t seed)
+static void explore_one(struct tap *t, const char *path, unsigned long n, uint64_t seed, bool faults)
 {
 	struct cfw_explored found = {0};
 	struct curfew_err err = {0};
@@ -181,11 +181,11 @@ static void explore_one(struct tap *t, const char *path, unsigned long n, uint64
 	cfw_buf_init(&text);
 	cfw_buf_init(&name);
 	uint64_t began = cfw_time_now();
-	int rc = cfw_explore(path, n, seed, &found, &text, &err);
+	int rc = cfw_explore(path, n, seed, faults, &found, &text, &err);
 	uint64_t took = cfw_time_now() - began + 1;
 	if (rc == 0 && found.broken)
-		cfw_buf_printf(&text, "again with: curfew test --explore 1 --seed %llu %s\n", (unsigned long long)found.seed,
-			       path);
+		cfw_buf_printf(&text, "again with: curfew test --explore 1 --seed %llu %s%s\n", (unsigned long long)found.seed,
+			       faults ? "--faults " : "", path);
 	cfw_buf_printf(&name, "%s: %lu schedules from seed %llu", path, found.tried, (unsigned long long)seed);
 	put_point(t, name.data ? name.data : path, rc == 0 && !found.broken, rc ? err.msg : text.data);
 	if (rc == 0 && !found.broken)
@@ -194,13 +194,13 @@ static void explore_one(struct tap *t, const char *path, unsigned long n, uint64
 	cfw_buf_clear(&name);
 }
 
-static int explore(const struct paths *p, unsigned long n, uint64_t seed)
+static int explore(const struct paths *p, unsigned long n, uint64_t seed, bool faults)
 {
 	struct tap t = {.out = cfw_take_stdout()};
 	if (!t.out)
 		return 2;
 	for (size_t i = 0; i < p->n; i++)
-		explore_one(&t, p->v[i], n, seed);
+		explore_one(&t, p->v[i], n, seed, faults);
 	return put_plan(&t);
 }
 
@@ -209,6 +209,7 @@ static int explore(const struct paths *p, unsigned long n, uint64_t seed)
 static const struct option options[] = {
 	{"explore", required_argument, NULL, 'e'},
 	{"seed", required_argument, NULL, 's'},
+	{"faults", no_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -222,7 +223,7 @@ static bool take_number(const char *text, uint64_t least, uint64_t *n)
 }
 
 /* 0; -1 when all is done; or the exit code. */
-static int parse(int argc, char **argv, uint64_t *n, uint64_t *seed)
+static int parse(int argc, char **argv, uint64_t *n, uint64_t *seed, bool *faults)
 {
 	int opt;
 	bool seeded = false;
@@ -239,8 +240,13 @@ static int parse(int argc, char **argv, uint64_t *n, uint64_t *seed)
 			break;
 		case 's':
 			seeded = take_number(optarg, 0, seed);
+			if (*faults && !*n)
+				return cfw_usage_error(&cfw_command_test, "--faults goes with --explore");
 			if (!seeded)
 				return cfw_usage_error(&cfw_command_test, "--seed: \"%.60s\" is no number", optarg);
+			break;
+		case 'f':
+			*faults = true;
 			break;
 		case ':':
 			return cfw_usage_error(&cfw_command_test, "%s needs a value", argv[optind - 1]);
@@ -262,13 +268,14 @@ static int run(int argc, char **argv)
 {
 	struct paths p = {0};
 	uint64_t n = 0, seed = 0;
-	int rc = parse(argc, argv, &n, &seed);
+	bool faults = false;
+	int rc = parse(argc, argv, &n, &seed, &faults);
 	if (rc)
 		return rc < 0 ? 0 : rc;
 	for (int i = optind; i < argc && rc == 0; i++)
 		rc = n ? add_policy(&p, argv[i]) : add_argument(&p, argv[i]);
 	if (rc == 0)
-		rc = n ? explore(&p, (unsigned long)n, seed) : run_files(&p);
+		rc = n ? explore(&p, (unsigned long)n, seed, faults) : run_files(&p);
 	while (p.n)
 		free(p.v[--p.n]);
 	free(p.v);
@@ -276,7 +283,7 @@ static int run(int argc, char **argv)
 }
 
 const struct cfw_command cfw_command_test = {.name = "test",
-					     .usage = "test [--explore N [--seed S]] PATH...",
+					     .usage = "test [--explore N [--seed S] [--faults]] PATH...",
 					     .summary = "Run tests of policies in virtual time",
 					     .help = help,
 					     .run = run};

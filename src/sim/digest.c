@@ -44,7 +44,8 @@ uint64_t cfw_drive_digest(const struct cfw_core *core)
 	for (cfw_id id = 0; (id = cfw_core_hook_next(core, id));)
 		h = mix_hook(h, core, id);
 	cfw_core_stop_view(core, &stop);
-	h = mix(h, (uint64_t)stop.running | (uint64_t)stop.mode << 1 | (uint64_t)stop.cut << 8 | (uint64_t)stop.cancelling << 9);
+	h = mix(h,
+		(uint64_t)stop.running | (uint64_t)stop.mode << 1 | (uint64_t)stop.cut << 8 | (uint64_t)stop.cancelling << 9);
 	h = mix(mix(mix(h, (uint64_t)stop.code), stop.margin_ns), stop.deadline_ns);
 	return mix(mix(h, cfw_core_life(core)), cfw_core_deadline(core));
 }

@@ -182,7 +182,8 @@ static void steer_server(struct cfw_drive *d, struct cfw_drive_server *s, const 
 		e.type = how->fails ? CFW_EV_SERVER_START_FAILED : CFW_EV_SERVER_STARTED;
 		answer(d, how->start_ns, CFW_NEVER, &e);
 		if (how->lives_ns && how->start_ns != CFW_NEVER) {
-			e = (struct cfw_event){.type = CFW_EV_SERVER_CLOSED, .server = a->server, .attempt = a->attempt, .code = 1};
+			e = (struct cfw_event){
+				.type = CFW_EV_SERVER_CLOSED, .server = a->server, .attempt = a->attempt, .code = 1};
 			later(d, cfw_time_add(how->start_ns, how->lives_ns), &e);
 		}
 		return;
@@ -305,8 +306,7 @@ static void give(struct cfw_drive *d, struct cfw_drive_pending *p)
 	}
 	if (p->ev.type == CFW_EV_SERVER_CLOSED && !p->ev.attempt)
 		p->ev.attempt = s ? s->attempt : 0;
-	if (s && p->ev.attempt == s->attempt &&
-	    (p->ev.type == CFW_EV_SERVER_STOPPED || p->ev.type == CFW_EV_SERVER_CLOSED))
+	if (s && p->ev.attempt == s->attempt && (p->ev.type == CFW_EV_SERVER_STOPPED || p->ev.type == CFW_EV_SERVER_CLOSED))
 		s->alive = false;
 	if (p->ev.type == CFW_EV_HOOK_DONE && p->ev.outcome == CFW_EXIT_CALL) {
 		cfw_core_stop_view(d->core, &stop);
@@ -499,7 +499,8 @@ static void bring_to_end(struct cfw_drive *d)
 		run_until(d, cfw_time_add(d->now_ns, most));
 	}
 	if (!d->exited)
-		cfw_drive_find(d, CFW_FINDING_ENDLESS, "it does not end: SIGTERM came three times, each with time enough to stop");
+		cfw_drive_find(d, CFW_FINDING_ENDLESS,
+			       "it does not end: SIGTERM came three times, each with time enough to stop");
 }
 
 /* What the journal does not say of the end. */
@@ -513,7 +514,8 @@ static void check_end(struct cfw_drive *d)
 			cfw_drive_find(d, CFW_FINDING_HOST, "S4.11: the process ends, and %s runs on", v.name);
 	}
 	if (d->begun != d->called && !d->killed)
-		cfw_drive_find(d, CFW_FINDING_HOST, "S4.12: the process ends, and a pre_stop hook that was begun was never called");
+		cfw_drive_find(d, CFW_FINDING_HOST,
+			       "S4.12: the process ends, and a pre_stop hook that was begun was never called");
 	if (d->out->code > (most > d->most ? most : d->most))
 		cfw_drive_find(d, CFW_FINDING_HOST, "S4.11: the code of the end is %d, and nothing asks for more than %d",
 			       d->out->code, most > d->most ? most : d->most);

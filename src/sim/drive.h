@@ -63,17 +63,17 @@ struct cfw_drive {
 	uint64_t now_ns;
 	struct cfw_drive_pending pending[CFW_DRIVE_PENDING];
 	size_t npending;
-	uint64_t seen;                      /* of the journal */
-	unsigned answers, asks;             /* so far */
-	unsigned moves;                     /* what the last event led to: actions, and entries but for late answers */
-	unsigned replied;                   /* bits: requests */
-	int most;                           /* code that hooks have asked for */
-	uint64_t begun, called;             /* pre_stop hooks: as the journal has it, and handed out */
+	uint64_t seen;          /* of the journal */
+	unsigned answers, asks; /* so far */
+	unsigned moves;         /* what the last event led to: actions, and entries but for late answers */
+	unsigned replied;       /* bits: requests */
+	int most;               /* code that hooks have asked for */
+	uint64_t begun, called; /* pre_stop hooks: as the journal has it, and handed out */
 	bool exited, killed;
 	/* a reload */
 	struct cfw_drive_set now, next;
 	const struct cfw_schedule_build *build; /* under way */
-	uint64_t built_ns; /* when it is ready */
+	uint64_t built_ns;                      /* when it is ready */
 	unsigned builds;
 	size_t nretired;
 	bool once_more;
@@ -91,9 +91,9 @@ cfw_id cfw_drive_add_server(struct cfw_drive *d, const struct cfw_drive_member *
 cfw_id cfw_drive_add_hook(struct cfw_drive *d, size_t model, cfw_id server, bool staged);
 
 /* remake.c */
-void cfw_drive_reload(struct cfw_drive *d);         /* CFW_ACT_RELOAD */
-void cfw_drive_remake(struct cfw_drive *d);         /* time has passed, or something happened */
+void cfw_drive_reload(struct cfw_drive *d);              /* CFW_ACT_RELOAD */
+void cfw_drive_remake(struct cfw_drive *d);              /* time has passed, or something happened */
 uint64_t cfw_drive_remade_at(const struct cfw_drive *d); /* when it wants to be called */
-void cfw_drive_sweep(struct cfw_drive *d);          /* what has retired and is at rest is forgotten */
+void cfw_drive_sweep(struct cfw_drive *d);               /* what has retired and is at rest is forgotten */
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct cfw_buf;
+struct cfw_value;
 struct curfew_err;
 
 struct cfw_explored {
@@ -15,8 +16,11 @@ struct cfw_explored {
 };
 
 /* The schedules of the seeds seed, seed + 1, … seed + n - 1, one after the other, until one breaks something; out gets its description
- * then. The same arguments and policy always give the same. 0, or negative and err: the policy does not load. */
-int cfw_explore(const char *path, unsigned long n, uint64_t seed, struct cfw_explored *result, struct cfw_buf *out,
+ * then, and the test that it makes. faults: answers come late or twice, the policy is reloaded, memory ends, …: see model.h. The same
+ * arguments and policy always give the same. 0, or negative and err: the policy does not load. */
+int cfw_explore(const char *path, unsigned long n, uint64_t seed, bool faults, struct cfw_explored *result, struct cfw_buf *out,
 		struct curfew_err *err);
+/* One schedule, the items of a test: out gets what it breaks, or stays empty. 0, or negative and err. */
+int cfw_explore_again(const char *path, const struct cfw_value *items, struct cfw_buf *out, struct curfew_err *err);
 
 #endif

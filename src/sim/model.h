@@ -41,7 +41,8 @@ struct cfw_model {
 	struct cfw_core_config config;
 	unsigned char *arena; /* the core's memory */
 	size_t arena_size;
-	struct cfw_drive_server *places; /* of the core's servers and hooks in a run, by their slots: a reload has some of both */
+	struct cfw_drive_server
+		*places; /* of the core's servers and hooks in a run, by their slots: a reload has some of both */
 	struct cfw_drive_hook *hook_places;
 	size_t nplaces, nhook_places, places_used, hook_places_used;
 	struct cfw_drive_member *members; /* of two policies */
@@ -97,12 +98,12 @@ struct cfw_schedule {
 		enum cfw_model_change what;
 		size_t server; /* index + 1: what has changed; 0: nothing */
 	} builds[CFW_MODEL_BUILDS];
-	size_t nbuilds;      /* 0: who asks for a reload is not heard */
-	unsigned memory;     /* which request of the core for memory fails; 0: none */
-	bool memory_all;     /* and all after it: counted once everything is registered */
+	size_t nbuilds;       /* 0: who asks for a reload is not heard */
+	unsigned memory;      /* which request of the core for memory fails; 0: none */
+	bool memory_all;      /* and all after it: counted once everything is registered */
 	unsigned ask_starves; /* in which question to the policy its memory ends; 0: in none */
-	unsigned ask_memory; /* with which of its requests */
-	uint64_t until_ns; /* then it is asked to stop by SIGTERM, and twice more; CFW_NEVER: it is not */
+	unsigned ask_memory;  /* with which of its requests */
+	uint64_t until_ns;    /* then it is asked to stop by SIGTERM, and twice more; CFW_NEVER: it is not */
 };
 int cfw_schedule_init(struct cfw_schedule *s,
 		      const struct cfw_model *m); /* all zero: everything takes no time. 0 or CURFEW_ENOMEM */
@@ -110,7 +111,14 @@ void cfw_schedule_clear(struct cfw_schedule *s);
 int cfw_schedule_copy(struct cfw_schedule *to, const struct cfw_schedule *from,
 		      const struct cfw_model *m); /* to was initialized */
 
-enum cfw_finding { CFW_FINDING_NONE, CFW_FINDING_RULE_OF_CURFEW, CFW_FINDING_RULE, CFW_FINDING_ENDLESS, CFW_FINDING_HOST, CFW_FINDING_MEMORY };
+enum cfw_finding {
+	CFW_FINDING_NONE,
+	CFW_FINDING_RULE_OF_CURFEW,
+	CFW_FINDING_RULE,
+	CFW_FINDING_ENDLESS,
+	CFW_FINDING_HOST,
+	CFW_FINDING_MEMORY
+};
 struct cfw_tried {
 	struct cfw_core *core; /* until the next run of this model */
 	bool ended;

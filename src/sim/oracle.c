@@ -167,8 +167,8 @@ static void check_dependencies(struct cfw_oracle *o, const struct cfw_core *core
 	for (size_t i = 0; (on = cfw_core_server_on(core, id, i)); i++) {
 		const struct server *s = server_at(o, on);
 		if (s && s->state != CFW_S_STARTED)
-			broke(o, "S3.1: %s begins to start, and %s, which it depends on, is %s", name_of(core, id), name_of(core, on),
-			      cfw_server_state_name((enum cfw_server_state)s->state));
+			broke(o, "S3.1: %s begins to start, and %s, which it depends on, is %s", name_of(core, id),
+			      name_of(core, on), cfw_server_state_name((enum cfw_server_state)s->state));
 	}
 }
 
@@ -309,6 +309,9 @@ static void see_closed(struct cfw_oracle *o, const struct cfw_core *core, const 
 {
 	struct cfw_server_opts opts;
 	bool expected = !e->code && !e->signo && cfw_core_server_opts(core, e->server, &opts) == 0 && opts.expect_exit;
+	struct server *s = server_at(o, e->server);
+	if (s && expected && !o->stopping)
+		s->owed = false; /* its life was to end so: there is nothing to stop */
 	if (o->stopping && !expected)
 		at_least(o, 1, "S4.11: a server died during the stop");
 }

@@ -25,11 +25,12 @@ static void plan(struct cfw_drive *d)
 			continue;
 		who.fresh = it && (b->what == CFW_M_REPLACED || b->what == CFW_M_OVERLAPPED);
 		who.updated = it && b->what == CFW_M_UPDATED;
+		if (who.fresh)
+			who.id = 0;
 		next->of[next->n++] = who;
 	}
 	if (b->server && b->what == CFW_M_ADDED)
-		next->of[next->n++] =
-			(struct cfw_drive_member){.model = b->server - 1, .copy = d->builds, .fresh = true};
+		next->of[next->n++] = (struct cfw_drive_member){.model = b->server - 1, .copy = d->builds, .fresh = true};
 }
 
 static void give_up(struct cfw_drive *d)
@@ -46,7 +47,8 @@ static void give_up(struct cfw_drive *d)
 			continue;
 		cfw_drive_server(d, who->id)->id = 0;
 		if (cfw_core_server_remove(d->core, who->id, NULL))
-			cfw_drive_find(d, CFW_FINDING_HOST, "S7.1: a server of a policy that came to nothing cannot be given up");
+			cfw_drive_find(d, CFW_FINDING_HOST,
+				       "S7.1: a server of a policy that came to nothing cannot be given up");
 	}
 	if (cfw_drive_digest(d->core) != before)
 		cfw_drive_find(d, CFW_FINDING_HOST, "S7.1: a policy that came to nothing has changed the one in force");
@@ -138,7 +140,7 @@ static void retire(struct cfw_drive *d)
 		if (s->stays)
 			continue;
 		cfw_core_server_retire(d->core, s->id, heir ? heir->id : 0,
-				       !heir                               ? CFW_RETIRE_NOW
+				       !heir                                ? CFW_RETIRE_NOW
 				       : d->build->what == CFW_M_OVERLAPPED ? CFW_RETIRE_AFTER
 									    : CFW_RETIRE_FIRST);
 		s->retired = true;
@@ -200,8 +202,8 @@ static void check(struct cfw_drive *d)
 		if (cfw_core_server_view(d->core, who->id, &v) || cfw_core_server_find(d->core, v.name) != who->id)
 			cfw_drive_find(d, CFW_FINDING_HOST, "S7.2: after the swap a server is not found by its name");
 		else if (!who->fresh && v.state != who->before)
-			cfw_drive_find(d, CFW_FINDING_HOST, "S7.2: %s is the same in the new policy, and was %s and is %s", v.name,
-				       cfw_server_state_name(who->before), cfw_server_state_name(v.state));
+			cfw_drive_find(d, CFW_FINDING_HOST, "S7.2: %s is the same in the new policy, and was %s and is %s",
+				       v.name, cfw_server_state_name(who->before), cfw_server_state_name(v.state));
 	}
 }
 
@@ -267,8 +269,9 @@ void cfw_drive_sweep(struct cfw_drive *d)
 			struct cfw_drive_server *s = &d->m->places[i];
 			if (!s->id || !s->retired || cfw_core_server_remove(d->core, s->id, NULL))
 				continue;
-			if (s->alive)
-				cfw_drive_find(d, CFW_FINDING_HOST, "S7.2: a server that has left the policy is forgotten and runs on");
+			if (s->alive && !s->cut)
+				cfw_drive_find(d, CFW_FINDING_HOST,
+					       "S7.2: a server that has left the policy is forgotten and runs on");
 			s->id = 0;
 			d->nretired--;
 			again = d->nretired != 0; /* what it depended on may follow */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/value.h"
 #include "instance.h"
+#include "sim/explore.h"
 #include "sim/sim.h"
 
 /* CPU time of one slice of a test, and memory of its state. */
@@ -25,6 +26,7 @@ struct job { /* a simulation is to go on: outside the test's slice, whose CPU ti
 	struct job *next;
 	uint64_t token;
 	struct cfw_value *args;
+	bool schedule; /* or one schedule is run */
 };
 
 struct tests {
@@ -107,6 +109,22 @@ static void go_on(struct tests *t, const struct job *j)
 	env->answer(env->ud, j->token, report, err.code ? &err : NULL);
 }
 
+static void run_schedule(struct tests *t, const struct job *j)
+{
+	const struct cfw_env *env = curfew_env(t->curfew);
+	struct curfew_err err = {0};
+	struct cfw_buf text;
+	char *path = resolve(t, cfw_value_get_str(j->args, "path", ""));
+	cfw_buf_init(&text);
+	if (!path)
+		cfw_err_set(&err, CURFEW_ENOMEM, "out of memory");
+	else
+		cfw_explore_again(path, cfw_value_get(j->args, "items"), &text, &err);
+	env->answer(env->ud, j->token, err.code ? NULL : cfw_value_str(text.data ? text.data : ""), err.code ? &err : NULL);
+	cfw_buf_clear(&text);
+	free(path);
+}
+
 static void run_jobs(void *ud)
 {
 	struct tests *t = ud;
@@ -115,25 +133,40 @@ static void run_jobs(void *ud)
 		t->jobs = j->next;
 		if (!t->jobs)
 			t->jobs_end = &t->jobs;
-		go_on(t, j);
+		if (j->schedule)
+			run_schedule(t, j);
+		else
+			go_on(t, j);
 		cfw_value_free(j->args);
 		free(j);
 	}
 }
 
-static int run_run(void *ud, const struct cfw_env *env, uint64_t token, const struct cfw_value *args, struct curfew_err *err)
+static int add_job(struct tests *t, uint64_t token, const struct cfw_value *args, bool schedule, struct curfew_err *err)
 {
-	struct tests *t = ud;
 	struct job *j = calloc(1, sizeof *j);
-	(void)env;
 	if (!j || !(j->args = cfw_value_copy(args))) {
 		free(j);
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	}
 	j->token = token;
+	j->schedule = schedule;
 	*t->jobs_end = j;
 	t->jobs_end = &j->next;
 	return t->loop.ops->defer(t->loop.loop, run_jobs, t);
+}
+
+static int run_run(void *ud, const struct cfw_env *env, uint64_t token, const struct cfw_value *args, struct curfew_err *err)
+{
+	(void)env;
+	return add_job(ud, token, args, false, err);
+}
+
+static int begin_schedule(void *ud, const struct cfw_env *env, uint64_t token, const struct cfw_value *args,
+			  struct curfew_err *err)
+{
+	(void)env;
+	return add_job(ud, token, args, true, err);
 }
 
 static int close_run(void *ud, const struct cfw_env *env, uint64_t token, const struct cfw_value *args, struct curfew_err *err)
@@ -182,17 +215,26 @@ static int refuse(void *ud, const struct cfw_env *env, uint64_t token, const str
 
 static void forget(void *ud, uint64_t token)
 {
-	(void)ud; /* all but sim.run have answered already, and its answer goes to nobody */
+	(void)ud; /* all but sim.run and sim.schedule have answered already, and its answer goes to nobody */
 	(void)token;
 }
 
 static int add_services(struct tests *t, struct curfew_err *err)
 {
 	const struct cfw_service services[] = {
-		{"sim.open", open_run, forget, t},      {"sim.run", run_run, forget, t},    {"sim.close", close_run, forget, t},
-		{"sim.result", take_result, forget, t}, {"sim.done", take_done, forget, t}, {"exec", refuse, forget, t},
-		{"fetch", refuse, forget, t},           {"fs.exists", refuse, forget, t},   {"fs.stat", refuse, forget, t},
-		{"fs.read", refuse, forget, t},         {"fs.write", refuse, forget, t},    {"fs.rename", refuse, forget, t},
+		{"sim.open", open_run, forget, t},
+		{"sim.run", run_run, forget, t},
+		{"sim.close", close_run, forget, t},
+		{"sim.result", take_result, forget, t},
+		{"sim.schedule", begin_schedule, forget, t},
+		{"sim.done", take_done, forget, t},
+		{"exec", refuse, forget, t},
+		{"fetch", refuse, forget, t},
+		{"fs.exists", refuse, forget, t},
+		{"fs.stat", refuse, forget, t},
+		{"fs.read", refuse, forget, t},
+		{"fs.write", refuse, forget, t},
+		{"fs.rename", refuse, forget, t},
 		{"fs.remove", refuse, forget, t},
 	};
 	for (size_t i = 0; i < sizeof services / sizeof *services; i++)
