@@ -663,6 +663,24 @@ static void after_the_end(void)
 	done(d);
 }
 
+static void life_of_an_abort(void)
+{
+	struct drive *d = pair();
+	d->server[0].cut_ns = d->server[1].cut_ns = MS(50);
+	d->server[1].start_ns = CFW_NEVER;
+	drive_hook(d, "db", CFW_PRE_STOP, NULL, CFW_NEVER)->take_ns = MS(100);
+	drive_feed(d, &(struct cfw_event){.type = CFW_EV_START});
+	drive_run(d, d->now_ns + MS(10));
+	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
+	drive_fire(d, CFW_T_ERROR, 0, 0);
+	drive_run(d, d->now_ns + MS(110));
+	is_int(drive_state(d, "db"), CFW_S_CUTTING, "S4.2: its hooks have ended, it is cut");
+	is_int(cfw_core_life(d->core), CFW_L_PRESTOPPED, "S3: and life is prestopped from then on, not from the next event on");
+	drive_run(d, CFW_NEVER);
+	is_int(d->exit_code, 1, "the abort ends");
+	done(d);
+}
+
 static void blocked_loop(void)
 {
 	struct drive *d = pair();
@@ -703,6 +721,7 @@ int main(void)
 	kills();
 	kill_before_hooks();
 	after_the_end();
+	life_of_an_abort();
 	blocked_loop();
 	return tap_done();
 }
