@@ -251,6 +251,17 @@ static void see_hook_end(struct cfw_oracle *o, const struct cfw_core *core, cons
 		at_least(o, 255, "S4.11: a hook was cut");
 }
 
+/* What was given up belongs to the stop: a start, or a hook of one, owes it nothing. */
+static void see_skip(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
+{
+	const struct server *s = server_at(o, e->server);
+	struct cfw_hook_view v;
+	if (!o->stopping || o->aborting || (!e->hook && s && s->state == CFW_S_STARTING))
+		return;
+	if (!e->hook || (cfw_core_hook_view(core, e->hook, &v) == 0 && v.phase >= CFW_PRE_STOP))
+		at_least(o, 1, "S4.11: something was skipped");
+}
+
 /* ---- the stop ---- */
 
 static void see_stop(struct cfw_oracle *o, const struct cfw_journal_entry *e)
@@ -366,8 +377,7 @@ void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const str
 			see_cancel(o, core);
 		break;
 	case CFW_J_SKIP:
-		if (o->stopping && !o->aborting)
-			at_least(o, 1, "S4.11: something was skipped");
+		see_skip(o, core, e);
 		break;
 	case CFW_J_CLOSED:
 		see_closed(o, core, e);
