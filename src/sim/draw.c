@@ -164,8 +164,10 @@ static void draw_faults(const struct cfw_model *m, uint64_t seed, struct cfw_sch
 	}
 	for (size_t i = 0; i < m->nhooks; i++)
 		s->hooks[i].extend_ns = one_in(&r, 10) ? (uint64_t)(1 + below(&r, 20000)) * CFW_MS : 0;
-	for (size_t i = 0; i < s->nat; i++)
+	for (size_t i = 0; i < s->nat; i++) {
 		s->at[i].asks = one_in(&r, 3);
+		s->at[i].times = one_in(&r, 12) ? 2 + below(&r, 16) : 0;
+	}
 }
 
 /* ---- all of it ---- */

@@ -485,7 +485,10 @@ static void plan_events(struct cfw_drive *d)
 						  .no_exit = a->no_exit,
 						  .request = a->asks ? (uint32_t)i + 1 : 0,
 						  .custom = a->custom ? (uint32_t)i + 1 : 0}};
-		later(d, a->at_ns, &e);
+		for (unsigned n = 0; n < (a->times ? a->times : 1); n++) {
+			later(d, a->at_ns, &e);
+			e.trigger.request = 0;
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ struct cfw_drive_server {
 	bool alive; /* it was told to start, and nobody has heard that it is gone */
 	bool cut;   /* told to end at once, since */
 	bool retired, stays;
+	cfw_id heir; /* of one that is to be there before it stops; 0: it stops at once */
 };
 
 struct cfw_drive_hook {

@@ -67,6 +67,7 @@ struct cfw_schedule {
 		const char *custom; /* "custom:deploy"; NULL for any other */
 		size_t server;      /* index + 1 of the one that is steered; 0: none, or the global hooks */
 		uint64_t ns;        /* extend: by how much */
+		unsigned times;     /* at once; 0: once */
 		bool asks, no_exit; /* somebody waits for its answer; stop{ exit = false } */
 	} at[CFW_MODEL_AT];
 	size_t nat;

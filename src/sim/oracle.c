@@ -30,9 +30,9 @@ struct cfw_oracle {
 	size_t nhooks;
 	bool stopping, aborting, margin, killed;
 	uint32_t stops;
-	uint64_t began_ns, deadline_ns;
-	int least; /* code that the end has at least */
-	int most;  /* that anything so far asks for: what hooks ask for by os.exit is not among it */
+	uint64_t began_ns, deadline_ns, margin_ns; /* margin_ns: how long before the deadline */
+	int least;                                 /* code that the end has at least */
+	int most; /* that anything so far asks for: what hooks ask for by os.exit is not among it */
 	const char *why;
 	size_t broken;
 	char text[KEPT][256];
@@ -264,7 +264,7 @@ static void see_skip(struct cfw_oracle *o, const struct cfw_core *core, const st
 
 /* ---- the stop ---- */
 
-static void see_stop(struct cfw_oracle *o, const struct cfw_journal_entry *e)
+static void see_stop(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
 {
 	if (e->b) { /* turned into an abort */
 		at_least(o, e->code, "S4.3: it was asked for so far");
@@ -273,12 +273,16 @@ static void see_stop(struct cfw_oracle *o, const struct cfw_journal_entry *e)
 			broke(o, "S4.6: the abort has moved the end of the stop");
 		return;
 	}
+	const struct cfw_core_config *conf = cfw_core_config_get(core);
+	if (!o->killed && e->ns > cfw_time_add(e->at_ns, conf->exit_timeout_ns))
+		broke(o, "S4.6: the stop would end later than exit_timeout from its beginning");
 	o->stopping = true;
 	o->aborting = e->a == CFW_ABORT;
 	o->margin = false;
 	o->stops++;
 	o->began_ns = e->at_ns;
 	o->deadline_ns = e->ns;
+	o->margin_ns = cfw_time_min(conf->stop_margin_ns, conf->exit_timeout_ns / 4);
 	o->least = o->most = 0;
 	at_least(o, e->code, "S4.3: it was asked for first");
 }
@@ -338,6 +342,8 @@ static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const st
 	if (o->stopping && e->at_ns > o->deadline_ns)
 		broke(o, "S4.8: the end comes %s after the exit timeout",
 		      cfw_format_duration(late, sizeof late, e->at_ns - o->deadline_ns));
+	if (o->stopping && !o->aborting && !o->margin && !o->killed && cfw_time_add(e->at_ns, o->margin_ns) > o->deadline_ns)
+		broke(o, "S4.7: the graceful part goes on past the margin");
 	if (e->code < o->least)
 		broke(o, "the code of the end is %d, it has to be at least %d (%s)", e->code, o->least, o->why);
 }
@@ -367,7 +373,7 @@ void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const str
 		see_decision(o, e);
 		break;
 	case CFW_J_STOP:
-		see_stop(o, e);
+		see_stop(o, core, e);
 		break;
 	case CFW_J_EXTEND:
 		see_extend(o, core, e);

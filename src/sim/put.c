@@ -89,6 +89,8 @@ static void put_trigger(struct cfw_buf *b, const struct cfw_model *m, const stru
 		cfw_buf_printf(b, " by %s", show(t, a->ns));
 	if (a->server)
 		cfw_buf_printf(b, " of %s", m->servers[a->server - 1].opts.name);
+	if (a->times)
+		cfw_buf_printf(b, ", %u times", a->times);
 	if (a->no_exit)
 		cfw_buf_puts(b, " without an exit");
 	cfw_buf_puts(b, a->asks ? ", and somebody waits for it\n" : "\n");
@@ -217,6 +219,8 @@ static void test_trigger(struct cfw_buf *b, const struct cfw_model *m, const str
 	}
 	if (a->ns)
 		put_ns(b, "by", a->ns);
+	if (a->times)
+		cfw_buf_printf(b, ", times = %u", a->times);
 	if (a->no_exit)
 		cfw_buf_puts(b, ", exit = false");
 	if (a->asks)

@@ -79,6 +79,7 @@ static int read_trigger(const struct cfw_model *m, const struct cfw_value *v, st
 				      .code = (int)cfw_value_get_int(v, "code", 0),
 				      .server = server_named(m, of),
 				      .ns = get_ns(v, "by", 0),
+				      .times = (unsigned)cfw_value_get_int(v, "times", 0),
 				      .no_exit = !cfw_value_get_bool(v, "exit", true),
 				      .asks = cfw_value_get_bool(v, "asks", false)};
 	if (of && !a->server)

@@ -144,6 +144,7 @@ static void retire(struct cfw_drive *d)
 				       : d->build->what == CFW_M_OVERLAPPED ? CFW_RETIRE_AFTER
 									    : CFW_RETIRE_FIRST);
 		s->retired = true;
+		s->heir = heir && d->build->what == CFW_M_OVERLAPPED ? heir->id : 0;
 		d->nretired++;
 	}
 }
@@ -260,6 +261,16 @@ void cfw_drive_remake(struct cfw_drive *d)
 	d->once_more = false;
 }
 
+/* S7.2: it stops, once its heir has come to where it stays. */
+static void check_leaving(struct cfw_drive *d, const struct cfw_drive_server *s)
+{
+	struct cfw_server_view v, heir;
+	if (cfw_core_server_view(d->core, s->id, &v) || v.state != CFW_S_STARTED)
+		return;
+	if (!s->heir || cfw_core_server_view(d->core, s->heir, &heir) || heir.state == CFW_S_STARTED)
+		cfw_drive_find(d, CFW_FINDING_HOST, "S7.2: %s has left the policy and is not told to stop", v.name);
+}
+
 void cfw_drive_sweep(struct cfw_drive *d)
 {
 	bool again = d->nretired != 0;
@@ -267,6 +278,8 @@ void cfw_drive_sweep(struct cfw_drive *d)
 		again = false;
 		for (size_t i = 0; i < d->m->places_used; i++) {
 			struct cfw_drive_server *s = &d->m->places[i];
+			if (s->id && s->retired)
+				check_leaving(d, s);
 			if (!s->id || !s->retired || cfw_core_server_remove(d->core, s->id, NULL))
 				continue;
 			if (s->alive && !s->cut)

@@ -124,6 +124,7 @@ static void shrink_triggers(struct shrink *k)
 		}
 		shrink_flag(k, &s->at[i].asks);
 		shrink_flag(k, &s->at[i].no_exit);
+		shrink_count(k, &s->at[i].times, 0);
 		shrink_time(k, &s->at[i].ns, 0);
 		shrink_time(k, &s->at[i].at_ns, i ? s->at[i - 1].at_ns : 0);
 	}

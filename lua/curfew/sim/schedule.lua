@@ -31,6 +31,7 @@ local item = schema.record({
 	by = time,
 	exit = schema.boolean,
 	asks = schema.boolean,
+	times = schema.integer(0, 64),
 	answer = integer,
 	again = time,
 	late = time,
