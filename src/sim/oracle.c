@@ -29,6 +29,9 @@ struct cfw_oracle {
 	} * hooks;
 	size_t nhooks;
 	bool stopping, aborting, margin, killed;
+	bool timeout, gaps;       /* gaps: entries were dropped */
+	uint64_t seq;             /* of the last entry */
+	uint32_t raised, decided; /* triggers */
 	uint32_t stops;
 	uint64_t began_ns, deadline_ns, margin_ns; /* margin_ns: how long before the deadline */
 	int least;                                 /* code that the end has at least */
@@ -331,6 +334,20 @@ static void see_closed(struct cfw_oracle *o, const struct cfw_core *core, const 
 		at_least(o, 1, "S4.11: a server died during the stop");
 }
 
+/* S4.5, S4.12: the global ones as well, on every way to the end but a kill. */
+static void check_global(struct cfw_oracle *o, const struct cfw_core *core)
+{
+	struct cfw_hook_view v;
+	for (cfw_id h = 0; o->stopping && !o->killed && (h = cfw_core_hook_next(core, h));) {
+		if (cfw_core_hook_view(core, h, &v) || v.server || v.phase != CFW_PRE_STOP)
+			continue;
+		const struct hook *k = hook_at(o, h);
+		if (k && k->life != o->stops + 1)
+			broke(o, "S4.12: the process ends, and the global pre_stop hook%s%s (%s) was not called",
+			      v.name ? " " : "", v.name ? v.name : "", v.where ? v.where : "?");
+	}
+}
+
 static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
 {
 	char late[32];
@@ -339,6 +356,9 @@ static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const st
 		if (s)
 			check_owed(o, core, id, s, "the process ends");
 	}
+	check_global(o, core);
+	if (o->raised != o->decided && !o->killed && !o->timeout && !o->gaps)
+		broke(o, "S4.10: the process ends, and %u triggers were never decided on", o->raised - o->decided);
 	if (o->stopping && e->at_ns > o->deadline_ns)
 		broke(o, "S4.8: the end comes %s after the exit timeout",
 		      cfw_format_duration(late, sizeof late, e->at_ns - o->deadline_ns));
@@ -351,6 +371,7 @@ static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const st
 static void see_decision(struct cfw_oracle *o, const struct cfw_journal_entry *e)
 {
 	o->killed |= e->a == CFW_D_KILL;
+	o->decided++;
 	if (e->a == CFW_D_KILL)
 		at_least(o, e->code, "S4.14: a trigger asked for it");
 	if (o->stopping && (e->a == CFW_D_GRACEFUL || e->a == CFW_D_ABORT))
@@ -359,6 +380,8 @@ static void see_decision(struct cfw_oracle *o, const struct cfw_journal_entry *e
 
 void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
 {
+	o->gaps |= e->seq != o->seq + 1;
+	o->seq = e->seq;
 	switch (e->what) {
 	case CFW_J_SERVER:
 		see_server(o, core, e);
@@ -399,7 +422,11 @@ void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const str
 		if (e->a && !o->aborting) /* an abort waits for hooks alone, past the margin too */
 			at_least(o, 255, "S4.11: the margin cut something");
 		break;
+	case CFW_J_TRIGGER:
+		o->raised++;
+		break;
 	case CFW_J_TIMEOUT:
+		o->timeout = true;
 		at_least(o, 255, "S4.8: the exit timeout has come");
 		break;
 	case CFW_J_LIFE:
