@@ -59,6 +59,7 @@ static void begin(struct cfw_core *c, struct cfw_hook *h)
 		s->running++;
 	else
 		c->global_running++;
+	c->globals_begun |= !s;
 	cfw_due_set(c, CFW_DUE_HOOK, h->id, h->until_ns);
 	h->call_run = h->run;
 	cfw_queue_hook(c, h);
@@ -174,6 +175,7 @@ void cfw_hooks_reset(struct cfw_core *c, struct cfw_server *s)
 		}
 	if (!s) {
 		c->global_cursor = 0;
+		c->globals_begun = false;
 		return;
 	}
 	if (s->owed)

@@ -182,6 +182,7 @@ struct cfw_core {
 	size_t lively;        /* servers that are not down, failed or closed */
 	size_t hooks_running; /* of any kind */
 	size_t global_running;
+	bool globals_begun;   /* a global hook was, in this life */
 	size_t pre_owed;      /* pre_stop hooks, global or of servers that had reached started, not ended yet */
 	size_t unwinding;     /* servers whose failed start is being taken down */
 	size_t failures_open; /* start_failed questions */

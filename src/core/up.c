@@ -23,6 +23,8 @@ static uint64_t start_deadline(const struct cfw_core *c, const struct cfw_server
 
 void cfw_do_go(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
+	if (c->globals_begun && !c->stop.running)
+		cfw_hooks_reset(c, NULL); /* a stop is over, and the process has lived on: a new life, S3.4 */
 	cfw_hooks_reset(c, s);
 	s->was_started = s->was_cut = false;
 	s->fail_text = 0;

@@ -31,8 +31,10 @@ struct cfw_oracle {
 	bool stopping, aborting, margin, killed;
 	bool timeout, gaps;       /* gaps: entries were dropped */
 	uint64_t seq;             /* of the last entry */
+	uint64_t over_seq;        /* when a stop was over */
+	uint32_t epoch;           /* since what was started last after a stop: global hooks are owed once in each */
+	bool rested;              /* a stop is over, and nothing was started since */
 	uint32_t raised, decided; /* triggers */
-	uint32_t stops;
 	uint64_t began_ns, deadline_ns, margin_ns; /* margin_ns: how long before the deadline */
 	int least;                                 /* code that the end has at least */
 	int most; /* that anything so far asks for: what hooks ask for by os.exit is not among it */
@@ -187,6 +189,12 @@ static void check_dependants(struct cfw_oracle *o, const struct cfw_core *core, 
 		}
 }
 
+static void begin_epoch(struct cfw_oracle *o)
+{
+	o->epoch += o->rested;
+	o->rested = false;
+}
+
 static void see_server(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
 {
 	struct server *s = server_at(o, e->server);
@@ -195,6 +203,7 @@ static void see_server(struct cfw_oracle *o, const struct cfw_core *core, const 
 	bool begins = (e->a == CFW_S_PRE_START || e->a == CFW_S_STARTING) && e->b != CFW_S_PRE_START;
 	bool stops = (e->a == CFW_S_PRE_STOP || e->a == CFW_S_STOPPING) && e->b != CFW_S_PRE_STOP;
 	if (begins) {
+		begin_epoch(o);
 		check_dependencies(o, core, e->server);
 		if (o->stopping && e->b == CFW_S_BACKOFF)
 			broke(o, "S4.13: %s is started again during the stop", name_of(core, e->server));
@@ -226,7 +235,7 @@ static void see_hook(struct cfw_oracle *o, const struct cfw_core *core, const st
 	struct cfw_hook_view v;
 	if (!h || cfw_core_hook_view(core, e->hook, &v))
 		return;
-	uint32_t life = s ? s->life : o->stops + 1;
+	uint32_t life = s ? s->life : o->epoch + 1;
 	if (h->life == life)
 		broke(o, "S4.12: the hook %s of %s (%s) was begun twice", v.name ? v.name : "",
 		      s ? name_of(core, e->server) : "curfew", v.where ? v.where : "?");
@@ -282,7 +291,6 @@ static void see_stop(struct cfw_oracle *o, const struct cfw_core *core, const st
 	o->stopping = true;
 	o->aborting = e->a == CFW_ABORT;
 	o->margin = false;
-	o->stops++;
 	o->began_ns = e->at_ns;
 	o->deadline_ns = e->ns;
 	o->margin_ns = cfw_time_min(conf->stop_margin_ns, conf->exit_timeout_ns / 4);
@@ -307,6 +315,7 @@ static void see_cancel(struct cfw_oracle *o, const struct cfw_core *core)
 	}
 	o->stopping = false;
 	o->least = 0;
+	o->epoch++;
 }
 
 static void see_extend(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
@@ -342,7 +351,7 @@ static void check_global(struct cfw_oracle *o, const struct cfw_core *core)
 		if (cfw_core_hook_view(core, h, &v) || v.server || v.phase != CFW_PRE_STOP)
 			continue;
 		const struct hook *k = hook_at(o, h);
-		if (k && k->life != o->stops + 1)
+		if (k && k->life != o->epoch + 1)
 			broke(o, "S4.12: the process ends, and the global pre_stop hook%s%s (%s) was not called",
 			      v.name ? " " : "", v.name ? v.name : "", v.where ? v.where : "?");
 	}
@@ -351,6 +360,7 @@ static void check_global(struct cfw_oracle *o, const struct cfw_core *core)
 static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const struct cfw_journal_entry *e)
 {
 	char late[32];
+	o->stopping |= e->seq && o->over_seq + 1 == e->seq; /* it does not */
 	for (cfw_id id = 0; (id = cfw_core_server_next(core, id));) {
 		const struct server *s = server_at(o, id);
 		if (s)
@@ -366,6 +376,17 @@ static void see_exit(struct cfw_oracle *o, const struct cfw_core *core, const st
 		broke(o, "S4.7: the graceful part goes on past the margin");
 	if (e->code < o->least)
 		broke(o, "the code of the end is %d, it has to be at least %d (%s)", e->code, o->least, o->why);
+}
+
+static void see_life(struct cfw_oracle *o, const struct cfw_journal_entry *e)
+{
+	if (e->a == CFW_L_STARTING)
+		begin_epoch(o);
+	if ((e->a != CFW_L_STOPPED && e->a != CFW_L_ERRORED) || !o->stopping)
+		return;
+	o->stopping = false; /* the process may live on, S3.4 */
+	o->rested = true;
+	o->over_seq = e->seq;
 }
 
 static void see_decision(struct cfw_oracle *o, const struct cfw_journal_entry *e)
@@ -430,8 +451,7 @@ void cfw_oracle_see(struct cfw_oracle *o, const struct cfw_core *core, const str
 		at_least(o, 255, "S4.8: the exit timeout has come");
 		break;
 	case CFW_J_LIFE:
-		if (e->a == CFW_L_STOPPED) /* the process may live on, S3.4 */
-			o->stopping = false;
+		see_life(o, e);
 		break;
 	case CFW_J_EXIT:
 		see_exit(o, core, e);

@@ -64,6 +64,7 @@ struct drive {
 	void (*on_feed)(struct drive *d, int rc); /* after each, its actions included */
 	void *ud;
 	bool exited, killed, lame; /* lame: since the stop that runs */
+	bool stopping, rested;     /* a stop runs; one is over, and no server was started since */
 	uint64_t blocked_ns;       /* the loop was blocked until then: what was due before comes late */
 	int exit_code, last_code;
 	uint64_t exit_ns;
@@ -503,6 +504,20 @@ static inline void drive_forget(struct drive *d)
 	}
 }
 
+/* S3.4: what is started after a stop begins a new life: global hooks are owed anew. */
+static inline void drive_rest(struct drive *d)
+{
+	struct cfw_server_view s;
+	bool begins = false;
+	for (int i = 0; d->rested && i < d->servers; i++)
+		begins |= !cfw_core_server_view(d->core, d->server[i].id, &s) && s.state >= CFW_S_PRE_START &&
+			  s.state <= CFW_S_POST_START;
+	for (int k = 0; begins && k < d->hooks; k++)
+		if (d->hook[k].server < 0)
+			d->hook[k].calls = 0;
+	d->rested = d->rested && !begins;
+}
+
 static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
 {
 	if (d->record && d->recorded < d->record_cap)
@@ -518,7 +533,12 @@ static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
 			if (d->hook[k].server < 0)
 				d->hook[k].calls = 0; /* S3.4: new marks */
 	drive_note(d, ev, before.state);
+	drive_rest(d);
 	drive_drain(d);
+	struct cfw_stop_view stop;
+	cfw_core_stop_view(d->core, &stop);
+	d->rested |= d->stopping && !stop.running;
+	d->stopping = stop.running;
 	drive_forget(d);
 	drive_check_quiet(d);
 	uint64_t due = cfw_core_deadline(d->core);

@@ -337,6 +337,20 @@ static void without_exit(void)
 	done(d);
 
 	d = pair();
+	drive_hook(d, NULL, CFW_PRE_STOP, NULL, CFW_NEVER);
+	drive_start(d);
+	drive_feed(d, &ev);
+	drive_run(d, MS(2000));
+	drive_feed(d, &(struct cfw_event){.type = CFW_EV_SERVER_START, .server = d->server[0].id});
+	drive_run(d, MS(3000));
+	is_int(drive_state(d, "db"), CFW_S_STARTED, "S3.4: one server is started after it");
+	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
+	drive_run(d, CFW_NEVER);
+	is_int(drive_count(d, "call global.pre_stop graceful"), 2, "S4.1: the global hooks run before it stops, too");
+	is_int(d->exit_code, 0, "S4.11");
+	done(d);
+
+	d = pair();
 	d->server[1].stop_ns = CFW_NEVER;
 	drive_start(d);
 	drive_feed(d, &ev);
