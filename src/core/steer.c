@@ -86,7 +86,7 @@ void cfw_stop_cancelled(struct cfw_core *c)
 	st->stage = CFW_G_NONE;
 	cfw_journal_stop_ends(c);
 	st->running = st->cancelling = false;
-	if (c->lame_seq)
+	if (c->lame_seq && !st->called)
 		c->lame_seq = 0; /* nobody has heard of it yet */
 	else
 		c->unlame_seq = ++c->wait_seq;

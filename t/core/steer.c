@@ -399,6 +399,29 @@ static void cancelled_code(void)
 	done(d, 0, "another stop");
 }
 
+/* Policy is silent and the loop was blocked: stop, cancel and skip are decided on in one go, and the hook that was begun is handed out. */
+static void cancelled_at_once(void)
+{
+	static const enum cfw_trigger_kind kinds[] = {CFW_T_EXIT, CFW_T_CANCEL, CFW_T_SKIP};
+	struct drive *d = make();
+	drive_hook(d, NULL, CFW_PRE_STOP, NULL, CFW_NEVER);
+	drive_start(d);
+	d->ask_ns = CFW_NEVER;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		drive_fire(d, kinds[i], 0, 0);
+		drive_run(d, d->now_ns + MS(1));
+	}
+	d->now_ns += MS(2000);
+	d->blocked_ns = d->now_ns;
+	drive_feed(d, &(struct cfw_event){.type = CFW_EV_TICK});
+	ok(no_stop(d) && life_is(d, CFW_L_STARTED), "a stop is cancelled before anybody has heard of it");
+	ok(drive_order(d, "lame", "call global.pre_stop graceful", "unlame", NULL),
+	   "S4.12: but a hook of it was called, so it is told that this may be begun again");
+	d->ask_ns = 0;
+	stop(d);
+	done(d, 0, "another stop");
+}
+
 /* What makes a stop go on that was to be cancelled. */
 static void dropped(void)
 {
@@ -572,6 +595,7 @@ int main(void)
 	skipping();
 	cancelling();
 	cancelled_code();
+	cancelled_at_once();
 	dropped();
 	restored();
 	in_order();
