@@ -240,8 +240,6 @@ static int parse(int argc, char **argv, uint64_t *n, uint64_t *seed, bool *fault
 			break;
 		case 's':
 			seeded = take_number(optarg, 0, seed);
-			if (*faults && !*n)
-				return cfw_usage_error(&cfw_command_test, "--faults goes with --explore");
 			if (!seeded)
 				return cfw_usage_error(&cfw_command_test, "--seed: \"%.60s\" is no number", optarg);
 			break;
@@ -257,6 +255,8 @@ static int parse(int argc, char **argv, uint64_t *n, uint64_t *seed, bool *fault
 	}
 	if (optind >= argc)
 		return cfw_usage_error(&cfw_command_test, *n ? "a policy, please" : "a test or a folder of tests, please");
+	if (*faults && !*n)
+		return cfw_usage_error(&cfw_command_test, "--faults goes with --explore");
 	if (seeded && !*n)
 		return cfw_usage_error(&cfw_command_test, "--seed goes with --explore");
 	if (!seeded)
