@@ -69,7 +69,7 @@ _curfew() {
 		check) _curfew_words "--format --async --handler --help" ;;
 		init) _curfew_words "--for --force --help" ;;
 		plan) _curfew_words "--on --format --grace --help" ;;
-		test) _curfew_words "--explore --seed --help" ;;
+		test) _curfew_words "--explore --seed --faults --help" ;;
 		timeline) _curfew_words "$client --file --svg --trace" ;;
 		stop | abort | trigger) _curfew_words "$client --wait" ;;
 		status | reload | hurry | extend | skip | cancel | server | events) _curfew_words "$client" ;;

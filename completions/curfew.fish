@@ -85,6 +85,7 @@ complete -c curfew -n '__curfew_is plan' -l format -x -a 'text json svg' -d 'Of 
 complete -c curfew -n '__curfew_is plan' -l grace -x -d 'What Kubernetes gives'
 complete -c curfew -n '__curfew_is test' -l explore -x -d 'Random schedules'
 complete -c curfew -n '__curfew_is test' -l seed -x -d 'Of the first'
+complete -c curfew -n '__curfew_is test' -l faults -d 'More goes wrong'
 
 # Of a running one.
 set -l clients status stop abort reload trigger hurry extend skip cancel server events timeline

@@ -14,6 +14,11 @@ function sim.test(name, f) end
 ---@param opts? { runs?: integer, seed?: integer, load?: fun(): curfew.sim.load_options }
 function sim.explore(name, path, check, opts) end
 
+---@param name string
+---@param path string
+---@param items table[]
+function sim.schedule(name, path, items) end
+
 ---@class curfew.sim.load_options
 ---@field env? table<string, string>
 ---@field configure? curfew.settings
