@@ -71,12 +71,12 @@ static void cut_hook(struct curfew *c, const struct cfw_action *a)
 		cfw_policy_call_cancel(cfw_gen_of(c, a->server)->policy, a->run);
 }
 
-/* A new life of a server: its hooks may be begun again. */
+/* A new life of a server: its hooks may be begun again, and the global ones that this life has not had yet (S3.4). */
 static void clear_marks(struct curfew *c, cfw_id server)
 {
 	struct cfw_hook_view hook;
 	for (cfw_id id = 0; (id = cfw_core_hook_next(c->core, id));)
-		if (cfw_core_hook_view(c->core, id, &hook) == 0 && hook.server == server)
+		if (cfw_core_hook_view(c->core, id, &hook) == 0 && (hook.server == server || (!hook.server && !hook.run)))
 			cfw_page_unmark(c->page, cfw_page_hook_mark(c, id));
 }
 

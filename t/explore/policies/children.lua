@@ -1,4 +1,4 @@
--- children.lua: processes: steps of a stop, one that is never killed, restarts that give up, one that a reload starts beside the old.
+-- children.lua: processes: steps of a stop, one that is never killed, restarts that give up, one that overlaps at a reload.
 local curfew = require "curfew"
 
 local slow = curfew.process {
