@@ -274,6 +274,80 @@ static void code_and_time(void)
 	breaks("S4.6", "an abort that moves the end");
 }
 
+static void starts(void)
+{
+	cfw_oracle_reset(oracle);
+	state(web, CFW_S_STARTING, CFW_S_WAITING);
+	breaks("S3.1", "a start before what it depends on is started");
+
+	fresh();
+	see((struct cfw_journal_entry){.what = CFW_J_CLOSED, .server = web, .code = 2});
+	began(CFW_ABORT, 1);
+	is_int(cfw_oracle_most(oracle), 1, "a death before the stop asks for no code");
+	see((struct cfw_journal_entry){.what = CFW_J_MARGIN});
+	is_int(cfw_oracle_most(oracle), 1, "nor does the margin of an abort");
+}
+
+static void long_stops(void)
+{
+	fresh();
+	see((struct cfw_journal_entry){.what = CFW_J_STOP, .a = CFW_GRACEFUL, .ns = now + 5 * CFW_SEC + 1});
+	breaks("S4.6: the stop would end later", "a stop that is given more than exit_timeout");
+
+	end_of_it(CFW_GRACEFUL);
+	now += 4600 * CFW_MS;
+	ended(0);
+	breaks("S4.7", "a graceful end past the margin, which was not told");
+
+	end_of_it(CFW_GRACEFUL);
+	see((struct cfw_journal_entry){.what = CFW_J_CLOSED, .server = web, .signo = 9});
+	ended(0);
+	breaks("the code of the end is 0, it has to be at least 1 (S4.11: a server died", "a death in the stop and code 0");
+
+	end_of_it(CFW_GRACEFUL);
+	see((struct cfw_journal_entry){.what = CFW_J_SKIP, .server = web, .hook = web_post});
+	is_int(cfw_oracle_most(oracle), 1, "a hook of the stop that was skipped");
+}
+
+static void undecided(void)
+{
+	cfw_oracle_reset(oracle);
+	see((struct cfw_journal_entry){.what = CFW_J_TRIGGER, .seq = 1});
+	see((struct cfw_journal_entry){.what = CFW_J_TRIGGER, .seq = 2});
+	see((struct cfw_journal_entry){.what = CFW_J_DECISION, .a = CFW_D_IGNORE, .seq = 3});
+	see((struct cfw_journal_entry){.what = CFW_J_EXIT, .seq = 4});
+	breaks("S4.10", "a trigger that was not decided on");
+
+	cfw_oracle_reset(oracle);
+	see((struct cfw_journal_entry){.what = CFW_J_TRIGGER, .seq = 1});
+	see((struct cfw_journal_entry){.what = CFW_J_EXIT, .seq = 3});
+	is_str(cfw_oracle_broken(oracle, 0), NULL, "where entries were dropped nobody knows");
+}
+
+static void global_hooks(void)
+{
+	cfw_id global = add_hook(0, CFW_PRE_STOP);
+	end_of_it(CFW_ABORT);
+	ended(0);
+	breaks("S4.12: the process ends, and the global pre_stop hook", "a global hook that was not called");
+
+	end_of_it(CFW_GRACEFUL);
+	hook(global, 0, CFW_OK);
+	see((struct cfw_journal_entry){.what = CFW_J_LIFE, .a = CFW_L_STOPPED, .seq = 8});
+	began(CFW_GRACEFUL, 0);
+	ended(0);
+	is_str(cfw_oracle_broken(oracle, 0), NULL, "a second stop, and nothing was started since the first");
+
+	end_of_it(CFW_GRACEFUL);
+	hook(global, 0, CFW_OK);
+	see((struct cfw_journal_entry){.what = CFW_J_LIFE, .a = CFW_L_STOPPED, .seq = 8});
+	up(db);
+	began(CFW_ABORT, 0);
+	hook(db_pre, db, CFW_OK);
+	ended(0);
+	breaks("S4.12: the process ends, and the global pre_stop hook", "S3.4: a second life owes it anew");
+}
+
 int main(void)
 {
 	struct cfw_core_config config;
@@ -299,6 +373,10 @@ int main(void)
 	order();
 	code_and_time();
 	cancels();
+	starts();
+	long_stops();
+	undecided();
+	global_hooks();
 	cfw_oracle_free(oracle);
 	cfw_core_free(core);
 	return tap_done();
