@@ -336,9 +336,6 @@ static void see_closed(struct cfw_oracle *o, const struct cfw_core *core, const 
 {
 	struct cfw_server_opts opts;
 	bool expected = !e->code && !e->signo && cfw_core_server_opts(core, e->server, &opts) == 0 && opts.expect_exit;
-	struct server *s = server_at(o, e->server);
-	if (s && expected && !o->stopping)
-		s->owed = false; /* its life was to end so: there is nothing to stop */
 	if (o->stopping && !expected)
 		at_least(o, 1, "S4.11: a server died during the stop");
 }

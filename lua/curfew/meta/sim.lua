@@ -11,7 +11,7 @@ function sim.test(name, f) end
 ---@param name string
 ---@param path string
 ---@param check fun(run: curfew.sim.run, t: curfew.sim.test)
----@param opts? { runs?: integer, seed?: integer, load?: fun(): curfew.sim.load_options }
+---@param opts? { runs?: integer, seed?: integer, load?: fun(seed: integer): curfew.sim.load_options, triggers?: string[] }
 function sim.explore(name, path, check, opts) end
 
 ---@param name string

@@ -26,7 +26,7 @@ end
 
 -- ---- a schedule: a list of things that are said of a run, each of which can be left out
 
-local function draw(rnd, names)
+local function draw(rnd, names, triggers)
 	local all = {}
 	for _, name in ipairs(names) do
 		if rnd(3) == 0 then
@@ -47,7 +47,7 @@ local function draw(rnd, names)
 	end
 	local at = rnd(8000) * MS
 	for _ = 1, rnd(4) do
-		all[#all + 1] = { trigger = TRIGGERS[rnd(#TRIGGERS) + 1], ns = at }
+		all[#all + 1] = { trigger = triggers[rnd(#triggers) + 1], ns = at }
 		at = at + rnd(3000) * MS
 	end
 	return all
@@ -95,11 +95,11 @@ end
 
 -- ---- trying
 
-local function try(spec, all)
+local function try(spec, seed, all)
 	return test.run {
 		where = spec.where,
 		f = function(t)
-			local run = t:load(spec.path, spec.load and spec.load() or nil)
+			local run = t:load(spec.path, spec.load and spec.load(seed) or nil)
 			apply(run, all)
 			run:finish()
 			spec.check(run, t)
@@ -113,12 +113,12 @@ local function without(all, i)
 	return less
 end
 
-local function shrink(spec, all, text)
+local function shrink(spec, seed, all, text)
 	for _ = 1, ROUNDS do
 		local smaller = false
 		for i = #all, 1, -1 do
 			local less = without(all, i)
-			local ok, said = try(spec, less)
+			local ok, said = try(spec, seed, less)
 			if not ok then
 				all, text, smaller = less, said, true
 			end
@@ -135,7 +135,7 @@ local function names_of(spec)
 	local ok, text = test.run {
 		where = spec.where,
 		f = function(t)
-			names = t:load(spec.path, spec.load and spec.load() or nil):advance(0).names
+			names = t:load(spec.path, spec.load and spec.load(spec.seed) or nil):advance(0).names
 		end,
 	}
 	return ok and names, text
@@ -145,6 +145,7 @@ local options = schema.record({
 	runs = schema.integer(1, 1000000),
 	seed = schema.integer(0, math.maxinteger),
 	load = schema.func,
+	triggers = schema.list(schema.name, "a list of triggers", 1),
 }, { expected = "a table such as { runs = 200, seed = 1 }" })
 
 -- As a test: true, or false and what there is to say.
@@ -154,10 +155,10 @@ local function explore(spec)
 		return false, why
 	end
 	for seed = spec.seed, spec.seed + spec.runs - 1 do
-		local all = draw(random(seed), names)
-		local ok, text = try(spec, all)
+		local all = draw(random(seed), names, spec.triggers)
+		local ok, text = try(spec, seed, all)
 		if not ok then
-			all, text = shrink(spec, all, text)
+			all, text = shrink(spec, seed, all, text)
 			return false, ("with seed %d, made small:\n%s\n%s"):format(seed, describe(all), text)
 		end
 	end
@@ -165,7 +166,7 @@ local function explore(spec)
 end
 
 -- sim.explore(name, path, check, opts): check(run, t) after each of opts.runs (100) random runs, the first with opts.seed (1);
--- opts.load() gives what t:load takes beside the path.
+-- opts.load(seed) gives what t:load takes beside the path; opts.triggers are those that come.
 return function(name, path, check, opts)
 	if type(name) ~= "string" or name == "" then
 		misuse.expected("sim.explore", "the name of the test", name)
@@ -175,6 +176,7 @@ return function(name, path, check, opts)
 		misuse.expected("sim.explore", "a function that takes the run and the test", check)
 	end
 	local o = opts ~= nil and options(opts, "sim.explore") or {}
-	local spec = { path = path, check = check, where = c.where(1) or "?", runs = o.runs or 100, seed = o.seed or 1, load = o.load }
+	local spec = { path = path, check = check, where = c.where(1) or "?", runs = o.runs or 100, seed = o.seed or 1, load = o.load,
+		triggers = o.triggers or TRIGGERS }
 	return { name = name, explore = function() return explore(spec) end }
 end
