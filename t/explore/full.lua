@@ -1,4 +1,4 @@
--- full.lua: what full_test.lua explores. Every function is run; the environment says how each behaves, and when this file is broken:
+-- full.lua: what full_test.lua explores. Every function is run; the environment says how each behaves, and when this is broken:
 -- that is a matter of time, since a build that comes to nothing leaves nothing behind that could count.
 local curfew = require "curfew"
 curfew.configure { exit_timeout = "4s", memory_limit = "3MB", hook_cpu_limit = "20ms" }
