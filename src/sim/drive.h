@@ -1,4 +1,4 @@
-/* drive.h: one schedule on its way through the core: drive.c plays the core's servants, remake.c what a reload does to it. */
+/* drive.h: one schedule on its way through the core: made.c makes it, drive.c plays its servants, remake.c does what a reload does. */
 #ifndef CFW_SIM_DRIVE_H
 #define CFW_SIM_DRIVE_H
 
@@ -80,16 +80,22 @@ struct cfw_drive {
 	bool once_more;
 };
 
-int cfw_drive_room(struct cfw_model *m); /* for any schedule of it. 0 or CURFEW_ENOMEM */
-void cfw_drive_find(struct cfw_drive *d, enum cfw_finding what, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-int cfw_drive_feed(struct cfw_drive *d, const struct cfw_event *e);
+/* made.c */
+int cfw_drive_room(struct cfw_model *m);  /* for any schedule of it. 0 or CURFEW_ENOMEM */
+bool cfw_drive_make(struct cfw_drive *d); /* the core, with all that the model has; false: there is no room for it */
 struct cfw_drive_server *cfw_drive_server(const struct cfw_drive *d, cfw_id id); /* NULL: unknown */
 struct cfw_drive_hook *cfw_drive_hook(const struct cfw_drive *d, cfw_id id);
-/* All that can be read of the core but its journal, as one number. */
-uint64_t cfw_drive_digest(const struct cfw_core *core);
 /* A server and a hook as the model has them; 0 when memory is gone, or places are (then it is a finding). */
 cfw_id cfw_drive_add_server(struct cfw_drive *d, const struct cfw_drive_member *who, bool staged);
 cfw_id cfw_drive_add_hook(struct cfw_drive *d, size_t model, cfw_id server, bool staged);
+
+/* drive.c */
+void cfw_drive_find(struct cfw_drive *d, enum cfw_finding what, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int cfw_drive_feed(struct cfw_drive *d, const struct cfw_event *e);
+
+/* digest.c */
+/* All that can be read of the core but its journal, as one number. */
+uint64_t cfw_drive_digest(const struct cfw_core *core);
 
 /* remake.c */
 void cfw_drive_reload(struct cfw_drive *d);              /* CFW_ACT_RELOAD */
