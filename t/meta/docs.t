@@ -515,6 +515,9 @@ for _, page in ipairs { "man/curfew.1", "man/curfew-check.1", "man/curfew-plan.1
 end
 
 local makefile = read "Makefile"
+for path in io.popen("ls t/*/rules.mk bench/rules.mk"):lines() do
+	makefile = makefile .. read(path)
+end
 local targets = 0
 for target in readme:gsub("luarocks make", ""):gmatch "`?make ([%l-]+)" do
 	targets = targets + 1
