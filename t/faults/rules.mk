@@ -20,7 +20,7 @@ $(FAULTS)/%.so: t/faults/lib/%.c
 # All of it, by two at a time. FAULTS_S: seconds for each of the three parts.
 .PHONY: faults
 faults: $(BUILD)/curfew $(FAULT_TOOLS) ## every system call fails once with every errno of its own, every allocation once; FAULTS_S=seconds
-	code=0; for what in $(if $(filter %/inject,$(FAULT_TOOLS)),calls crash) allocations; do \
+	@code=0; for what in $(if $(filter %/inject,$(FAULT_TOOLS)),calls crash) allocations; do \
 		BUILD=$(BUILD) CURFEW=$(abspath $(BUILD)/curfew) t/faults/both $$what || code=1; done; exit $$code
 lint-tidy: $(FAULTS)/names.h
 lint-tidy: private CPPFLAGS_ALL += -I$(FAULTS)
