@@ -6,7 +6,7 @@
 
 #include <event2/event.h>
 
-#include "shell/passed.c" /* the list is the process's own: it is emptied here between two inputs */
+#include "shell/passed.c" /* NOLINT(bugprone-suspicious-include): the list is the process's own: it is emptied here between two inputs */
 #include "shell/sd.h"
 
 enum { LISTENERS = 2, LENGTH = 200 };

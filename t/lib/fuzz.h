@@ -50,7 +50,7 @@ __attribute__((unused)) static unsigned fuzz_byte(struct fuzz *f)
 __attribute__((unused)) static unsigned fuzz_below(struct fuzz *f, unsigned n)
 {
 	unsigned v = fuzz_byte(f);
-	return (n > 256 ? v << 8 | fuzz_byte(f) : v) % n;
+	return n ? (n > 256 ? v << 8 | fuzz_byte(f) : v) % n : 0;
 }
 
 __attribute__((unused)) static uint64_t fuzz_u64(struct fuzz *f)
