@@ -60,7 +60,6 @@ static void begin(struct cfw_core *c, struct cfw_hook *h)
 	else
 		c->global_running++;
 	c->globals_begun |= !s;
-	c->stop.called |= h->phase >= CFW_PRE_STOP;
 	cfw_due_set(c, CFW_DUE_HOOK, h->id, h->until_ns);
 	h->call_run = h->run;
 	cfw_queue_hook(c, h);

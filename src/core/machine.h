@@ -124,7 +124,6 @@ struct cfw_stop_run {
 	uint32_t newest;   /* the number of the last trigger that wanted it */
 	bool start_broken; /* it came while not all was started */
 	bool begun;        /* something was stopped, or died: there is no way back */
-	bool called;       /* a hook of it was begun */
 	bool cancelling;   /* no further hook begins; when those that run have ended, all is as before */
 	int code_before;
 	bool give_up; /* a failed start is the cause: what is starting is not brought to its end (S3.2) */

@@ -86,10 +86,8 @@ void cfw_stop_cancelled(struct cfw_core *c)
 	st->stage = CFW_G_NONE;
 	cfw_journal_stop_ends(c);
 	st->running = st->cancelling = false;
-	if (c->lame_seq && !st->called)
-		c->lame_seq = 0; /* nobody has heard of it yet */
-	else
-		c->unlame_seq = ++c->wait_seq;
+	c->unlame_seq =
+		++c->wait_seq; /* a stop that can be cancelled has called a hook: it is told after that, should it not be out yet */
 	cfw_waiters_refuse(c, &c->stop_waiters, CFW_R_CANCELED, 0);
 	cfw_waiters_reply(c, &c->cancel_waiters, CFW_OK, 0, 0);
 }
