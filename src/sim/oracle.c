@@ -205,6 +205,7 @@ static void see_server(struct cfw_oracle *o, const struct cfw_core *core, const 
 	if (begins) {
 		begin_epoch(o);
 		check_dependencies(o, core, e->server);
+		s = server_at(o, e->server); /* places may have moved for a server that was not seen yet */
 		if (o->stopping && e->b == CFW_S_BACKOFF)
 			broke(o, "S4.13: %s is started again during the stop", name_of(core, e->server));
 		s->life++;
@@ -213,6 +214,7 @@ static void see_server(struct cfw_oracle *o, const struct cfw_core *core, const 
 	}
 	if (stops && o->stopping && !o->aborting && !o->margin)
 		check_dependants(o, core, e->server);
+	s = server_at(o, e->server);
 	if (e->a == CFW_S_POST_START || e->a == CFW_S_STARTED)
 		s->owed = true;
 	s->state = (uint8_t)e->a;

@@ -1,4 +1,5 @@
 /* The oracle believes nothing: journals made by hand that break a rule each, and one that breaks none. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -348,6 +349,29 @@ static void global_hooks(void)
 	breaks("S4.12: the process ends, and the global pre_stop hook", "S3.4: a second life owes it anew");
 }
 
+/* Their places grow when one is looked at that was not seen yet. */
+static void many(void)
+{
+	enum { MANY = 200 };
+	cfw_id ids[MANY];
+	char name[16];
+	struct cfw_oracle *other = cfw_oracle_new();
+	struct cfw_oracle *kept = oracle;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof name, "m%d", i);
+		ids[i] = add_server(name, false);
+	}
+	for (int i = 0; i + 1 < MANY; i++)
+		if (cfw_core_server_after(core, ids[i], ids[i + 1], NULL))
+			tap_bail("an edge was refused");
+	oracle = other;
+	for (int i = 0; i + 1 < MANY; i++)
+		state(ids[i], CFW_S_STARTING, CFW_S_WAITING); /* what it depends on has the next place */
+	breaks("S3.1", "each of many starts before what it depends on");
+	oracle = kept;
+	cfw_oracle_free(other);
+}
+
 int main(void)
 {
 	struct cfw_core_config config;
@@ -377,6 +401,7 @@ int main(void)
 	long_stops();
 	undecided();
 	global_hooks();
+	many();
 	cfw_oracle_free(oracle);
 	cfw_core_free(core);
 	return tap_done();
