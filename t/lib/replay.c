@@ -6,6 +6,14 @@
 #include "fuzz.h"
 #include "tap.h"
 
+static void *resized(void *p, size_t size)
+{
+	p = realloc(p, size);
+	if (!p)
+		tap_bail("out of memory");
+	return p;
+}
+
 static size_t replay(const char *folder, const char *name)
 {
 	char path[4096];
@@ -16,14 +24,12 @@ static size_t replay(const char *folder, const char *name)
 		tap_bail("%s: cannot be read", path);
 	do {
 		size += n;
-		data = realloc(data, size + 65536);
-		if (!data)
-			tap_bail("out of memory");
+		data = resized(data, size + 65536);
 		n = fread(data + size, 1, 65536, f);
 	} while (n);
 	fclose(f);
 	tap_diag("%s: %zu bytes", path, size);
-	data = realloc(data, size ? size : 1); /* so that valgrind and the sanitizers see its end */
+	data = resized(data, size ? size : 1); /* so that valgrind and the sanitizers see its end */
 	LLVMFuzzerTestOneInput(data, size);
 	free(data);
 	return 1;
