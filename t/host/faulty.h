@@ -38,6 +38,7 @@ static inline bool interrupted(void)
 	return true;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): whole declarations */
 #define FAULTY(type, failure, error, name, parameters, arguments)                                                              \
 	type __real_##name parameters;                                                                                         \
 	type __wrap_##name parameters;                                                                                         \
@@ -60,6 +61,7 @@ static inline bool interrupted(void)
 		return faulty(error) ? error : __real_##name arguments;                                                        \
 	}
 
+/* NOLINTEND(bugprone-macro-parentheses) */
 SLOW(ssize_t, -1, ECONNRESET, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags))
 SLOW(ssize_t, -1, EPIPE, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags))
 SLOW(ssize_t, -1, ENOMEM, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags))

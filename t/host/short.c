@@ -342,6 +342,8 @@ static void sweep(const struct scenario *s, enum cfw_reap reap)
 	ok(!wrong, "%s (%s): as it is%s%s", s->name, how, wrong ? ": " : "", wrong ? wrong : "");
 	faulty_interrupts = true;
 	wrong = play(s, reap, 1, 100000, &failed);
+	if (wrong && bad++ < 3)
+		tap_diag("%s (%s): all is interrupted: %s", s->name, how, wrong);
 	for (unsigned long i = 1; i < 30 && failed; i++) {
 		wrong = play(s, reap, i, 1, &failed);
 		if (wrong && bad++ < 3)

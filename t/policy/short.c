@@ -223,7 +223,7 @@ static bool live_servers(struct fake *f)
 {
 	struct cfw_env env = {.report = count_report};
 	struct curfew_err err = {0};
-	void *s[8];
+	void *s[8] = {NULL};
 	int started = 0;
 	reports = 0;
 	for (cfw_id i = 0; i < f->servers; i++) {
