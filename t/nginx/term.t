@@ -40,6 +40,14 @@ subtest 'fast, and a hook that takes too long' => sub {
 	$n->sound('before the master kills');
 };
 
+# From 1.55 s on the master kills whoever is left as soon as it hears of anything, such as the end of a worker.
+subtest 'fast, and one that ends late' => sub {
+	my $n = nginx(workers => 2, policy => "$prelude\nnginx:pre_stop(function(ctx) curfew.sleep(ctx.leader and '1800ms' or '1h') end)\n");
+	$n->signal('TERM');
+	is($n->wait_exit, 0, 'nginx ends');
+	$n->sound('and the master has killed nobody');
+};
+
 subtest 'graceful' => sub {
 	for my $mode (qw(worker master)) {
 		my $n = nginx(workers => 2, curfew => "curfew_exit_timeout 20s;\ncurfew_term graceful;\ncurfew_mode $mode;\n", policy => $hooks);

@@ -14,7 +14,7 @@
 enum {
 	TICK = 20,       /* ms between two looks at what is left */
 	GRACE = 100,     /* ms that idle clients are waited for after the listeners closed (S9.1) */
-	PATIENCE = 2500, /* ms for hooks in a fast end: after 3150 the master kills */
+	PATIENCE = 1400, /* ms for hooks in a fast end: from 1550 on the master kills, at whatever it hears next */
 	LEFTOVER = 1000, /* ms for the rest of a policy that has stopped nginx's server alone */
 };
 
