@@ -42,7 +42,7 @@ __attribute__((unused)) static bool fuzz_send(struct fuzz *f, size_t n)
 __attribute__((unused)) static bool fuzz_receive(void)
 {
 	struct fuzz_client *c = &fuzz_client;
-	char over[4096];
+	char over[4096] = "";
 	while (!c->eof) {
 		bool room = c->n < FUZZ_REPLIES;
 		ssize_t k = recv(c->fd, room ? c->got + c->n : over, room ? FUZZ_REPLIES - c->n : sizeof over, MSG_DONTWAIT);
