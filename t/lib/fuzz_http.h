@@ -77,10 +77,10 @@ __attribute__((unused)) static size_t fuzz_replies(void (*on_body)(const char *h
 		if (!end)
 			return replies;
 		unsigned status = 0;
-		unsigned major = 1, minor = 1;
-		must(sscanf(at, "HTTP/%1u.%9u %3u", &major, &minor, &status) == 3 && status >= 100 && status < 600,
+		int major = 1, minor = 1;
+		must(sscanf(at, "HTTP/%9d.%9d %3u", &major, &minor, &status) == 3 && status >= 100 && status < 600,
 		     "no status: %.40s", at);
-		must((major == 1 && minor < 2) || status >= 400, "a version that is none of ours: %.40s",
+		must((major == 1 && minor >= 0 && minor < 2) || status >= 400, "a version that is none of ours: %.40s",
 		     at); /* evhttp's refusals name the client's */
 		const char *length = fuzz_header(at, end, "Content-Length"), *body = end + 4;
 		if (status < 200 || status == 204 || status == 304) {
