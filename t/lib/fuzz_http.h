@@ -78,7 +78,7 @@ __attribute__((unused)) static size_t fuzz_replies(void (*on_body)(const char *h
 			return replies;
 		unsigned status = 0;
 		int major = 1, minor = 1;
-		must(sscanf(at, "HTTP/%9d.%9d %3u", &major, &minor, &status) == 3 && status >= 100 && status < 600,
+		must(sscanf(at, "HTTP/%11d.%11d %3u", &major, &minor, &status) == 3 && status >= 100 && status < 600,
 		     "no status: %.40s", at);
 		must((major == 1 && minor >= 0 && minor < 2) || status >= 400, "a version that is none of ours: %.40s",
 		     at); /* evhttp's refusals name the client's */
