@@ -87,9 +87,16 @@ static void answer_later(void)
 
 static void talk(struct fuzz *f, size_t piece, bool leaves)
 {
+	uint64_t end = cfw_time_now() + 5 * CFW_SEC; /* the server's own limits are real ones */
+	size_t left = f->left + 1;
 	fuzz_connected(dial_abstract());
-	while (f->left && !fuzz_receive() && fuzz_send(f, piece))
+	while (f->left && !fuzz_receive() && fuzz_send(f, piece)) {
 		event_base_loop(h->base, EVLOOP_NONBLOCK);
+		if (f->left == left)
+			answer_later(); /* it takes no more before that */
+		left = f->left;
+		must(cfw_time_now() < end, "it takes no more, and answers nothing");
+	}
 	if (leaves) {
 		close(fuzz_client.fd);
 		for (int i = 0; i < 8; i++)
@@ -98,7 +105,7 @@ static void talk(struct fuzz *f, size_t piece, bool leaves)
 		return;
 	}
 	shutdown(fuzz_client.fd, SHUT_WR);
-	uint64_t end = cfw_time_now() + 5 * CFW_SEC; /* the server's own limits are real ones */
+	end = cfw_time_now() + 5 * CFW_SEC;
 	while (!fuzz_receive()) {
 		must(cfw_time_now() < end, "it is neither answered nor closed; what came: %.200s", fuzz_client.got);
 		event_base_loop(h->base, EVLOOP_NONBLOCK);
