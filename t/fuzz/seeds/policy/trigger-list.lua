@@ -1,6 +1,1 @@
-local curfew = require "curfew"
-curfew.on({ "SIGTERM", "SIGINT" }, curfew.graceful)
-curfew.on({
-	"SIGTERM",
-	"SIGQIUT", --> unknown-trigger
-}, curfew.graceful)
+../../../../t/check/corpus/trigger-list.lua
