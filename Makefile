@@ -132,7 +132,7 @@ loop_libevent := $(shell pkg-config --cflags --libs libevent_core 2>/dev/null)
 loop_uv := $(shell pkg-config --cflags --libs libuv 2>/dev/null)
 loop_ev := -lev
 loop_glib := $(shell pkg-config --cflags --libs glib-2.0 2>/dev/null)
-$(BUILD)/t/embed/%: t/embed/%.c t/embed/suite.h t/lib/tap.c t/lib/tap.h $(wildcard src/include/*.h) $(BUILD)/libcurfew.so
+$(BUILD)/t/embed/%: t/embed/%.c $(wildcard t/embed/*.h) t/lib/tap.c t/lib/tap.h $(wildcard src/include/*.h) $(BUILD)/libcurfew.so
 	@mkdir -p $(@D)
 	$(call say,cc) $(CC) -Isrc/include -It/lib $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< t/lib/tap.c \
 		-L$(BUILD) -Wl,-rpath,$(abspath $(BUILD)) -lcurfew -lpthread $(loop_$*)

@@ -139,6 +139,7 @@ void curfew_free(struct curfew *c)
 	if (!c)
 		return;
 	c->ended = true; /* nothing wakes a loop that may be gone */
+	cfw_exit_given_back(c);
 	cfw_own_nothing(c);
 	answer_all(c);
 	cfw_gen_free(c->next);

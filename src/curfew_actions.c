@@ -261,7 +261,9 @@ void cfw_finish(struct curfew *c, int code, bool kill)
 	cfw_host_kill_rest(c->host, cfw_time_min(cfw_time_add(cfw_now(c), CFW_SEC), stop.deadline_ns));
 	if (c->opt.on_journal)
 		c->opt.on_journal(c->opt.ud);
+	cfw_exit_told(c, kill);
 	c->opt.on_exit(c->opt.ud, code, kill);
+	cfw_exit_returned(c);
 }
 
 void cfw_carry_out(struct curfew *c, const struct cfw_action *a)

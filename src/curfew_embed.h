@@ -56,6 +56,7 @@ int cfw_host_hooks_stage(struct cfw_gen *g, struct curfew_err *err);
 void cfw_host_hooks_swapped(struct curfew *c, const struct cfw_stage *st); /* they have new ids */
 
 /* curfew_rules.c */
+bool cfw_host_rule_names(const struct curfew *c, int signo);
 struct cfw_decision cfw_host_ask(struct curfew *c, const struct cfw_trigger *t, const char *text);
 
 void cfw_embed_free(struct cfw_embed *e); /* NULL is fine */

@@ -145,6 +145,7 @@ struct curfew {
 	} after;                            /* S8.2: how far the abort after a crash is */
 	uint64_t after_until_ns, after_seq; /* loading; journal of the trigger */
 	struct cfw_log quiet;               /* the log of what runs a second time */
+	bool owns_exit;                     /* exit(3) is its affair */
 	struct cfw_own *own;                /* signals that are this instance's; NULL: none */
 	struct cfw_embed *embed;            /* made by curfew_new: its own; NULL: by cfw_new */
 };
@@ -209,8 +210,15 @@ void cfw_stage_cancel(struct cfw_gen *g, cfw_token token);
 void cfw_stage_source(struct cfw_gen *g, const char *key, const char *path, const char *src, size_t n);
 
 /* curfew_own.c */
-void cfw_own_step(struct curfew *c);    /* signals that came become triggers */
-void cfw_own_nothing(struct curfew *c); /* signals and exit(3) are given back */
+void cfw_own_step(struct curfew *c);             /* signals that came become triggers */
+void cfw_own_ruled(struct curfew *c, int signo); /* a rule names it from now on */
+void cfw_own_nothing(struct curfew *c);          /* signals are given back */
+
+/* curfew_exit.c */
+void cfw_exit_step(struct curfew *c);            /* on the thread that may call its functions */
+void cfw_exit_told(struct curfew *c, bool kill); /* its end, before on_exit is called, which may end the process */
+void cfw_exit_returned(struct curfew *c);        /* on_exit has returned */
+void cfw_exit_given_back(struct curfew *c);
 
 /* curfew_swap.c: env->socket; and the swap: 0, or a reason, and nothing has changed. what: what became of each server, a list. */
 int cfw_socket(void *ud, cfw_id server, const char *address);

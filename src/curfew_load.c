@@ -209,8 +209,9 @@ int curfew_exit(struct curfew *c, int code)
 
 void curfew_exit_from_thread(struct curfew *c, int code)
 {
-	int low = code & 255;
-	atomic_store(&c->thread_exit, (code != 0 && low == 0 ? 1 : low) + 1);
+	int low = code & 255, asked = (code != 0 && low == 0 ? 1 : low) + 1, before = atomic_load(&c->thread_exit);
+	while (before < asked && !atomic_compare_exchange_weak(&c->thread_exit, &before, asked))
+		; /* of several, before the loop comes by, the highest (S4.3) */
 	curfew_wake(c);
 }
 

@@ -238,6 +238,7 @@ int cfw_step(struct curfew *c)
 		return 0;
 	c->stepping = true;
 	uint64_t now = cfw_now(c);
+	cfw_exit_step(c);
 	cfw_own_step(c);
 	int asked = atomic_exchange(&c->thread_exit, 0);
 	if (asked)

@@ -142,6 +142,7 @@ static int op_rule_added(void *ud, enum cfw_trigger_kind kind, int signo, struct
 		return rc;
 	if (kind == CFW_T_SIGNAL && signo > 0 && signo < 64)
 		c->ruled |= UINT64_C(1) << signo;
+	cfw_own_ruled(c, signo);
 	if (kind != CFW_T_SIGNAL || !c->opt.on_signal_rule || c->deactivated)
 		return 0;
 	return c->opt.on_signal_rule(c->opt.ud, signo, err);

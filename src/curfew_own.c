@@ -1,13 +1,11 @@
-/* curfew_own.c: signals and exit(3) of the process, for an instance that was told to take them. What is static here is the process's:
- * it has one table of handlers and one end. */
+/* curfew_own.c: signals of the process, for an instance that was told to take them; curfew_exit.c has its exit(3). What is static here
+ * is the process's: it has one table of handlers. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -23,68 +21,130 @@ struct cfw_own {
 	pid_t pid; /* a child that was forked has the handlers, too, and must not count here */
 	_Atomic unsigned counts[SIGNALS];
 	bool owned[SIGNALS];
+	bool hangup; /* SIGHUP is to be ignored, as it was, unless a rule names it (S2.2) */
 };
 
 static struct {
 	_Atomic(struct cfw_own *) owners[OWNERS];
 	struct sigaction before;
-	unsigned n; /* owners; 0: before is nothing */
+	atomic_bool spent; /* before has SA_RESETHAND, and was called */
+	unsigned n;        /* owners; 0: before is nothing */
 } caught[SIGNALS];
 
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER; /* of caught: instances of several threads come and go */
+static _Atomic pid_t table_pid;                           /* whose owners they are: a child of fork(2) has a copy */
 static _Atomic unsigned inside;                           /* handlers that run, in any thread */
 /* The signal whose earlier handler is called by this thread. One that calls ours in turn, as it found ours when it was put in place,
  * is not to go round in circles. initial-exec: nothing is allocated in a handler. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) volatile sig_atomic_t chaining;
-static _Atomic(struct curfew *) exit_owner;
-static pid_t exit_pid;
-
-/* ---- signals ---- */
 
 static void chain(int signo, siginfo_t *info, void *context)
 {
 	const struct sigaction *before = &caught[signo].before;
+	if (before->sa_flags & (int)SA_RESETHAND && atomic_exchange(&caught[signo].spent, true))
+		return;
 	if (before->sa_flags & SA_SIGINFO)
 		before->sa_sigaction(signo, info, context);
 	else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
 		before->sa_handler(signo);
 }
 
+/* A child of fork(2) that has not told an instance of its own to own the signal: it ends by it, or whatever the default is, as soon as
+ * the handler returns. */
+static void take_default(int signo)
+{
+	const struct sigaction none = {.sa_handler = SIG_DFL};
+	if (!sigaction(signo, &none, NULL))
+		raise(signo);
+}
+
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno, outer = chaining;
+	bool here = false, elsewhere = false;
 	if (outer == signo)
 		return;
 	atomic_fetch_add(&inside, 1);
 	for (int i = 0; i < OWNERS; i++) {
 		struct cfw_own *own = atomic_load(&caught[signo].owners[i]);
-		if (!own || own->pid != getpid())
+		if (!own)
 			continue;
+		if (own->pid != getpid()) {
+			elsewhere = true;
+			continue;
+		}
+		here = true;
 		atomic_fetch_add(&own->counts[signo], 1);
 		curfew_wake(own->c);
 	}
 	atomic_fetch_sub(&inside, 1);
+	const struct sigaction *before = &caught[signo].before;
+	if (elsewhere && !here && !(before->sa_flags & SA_SIGINFO) && before->sa_handler == SIG_DFL)
+		take_default(signo);
 	chaining = signo;
 	chain(signo, info, context);
 	chaining = outer;
 	errno = saved;
 }
 
+static bool is_ours(const struct sigaction *act)
+{
+	return act->sa_flags & SA_SIGINFO && act->sa_sigaction == on_signal;
+}
+
+static bool is_ignored(const struct sigaction *act)
+{
+	return !(act->sa_flags & SA_SIGINFO) && act->sa_handler == SIG_IGN;
+}
+
+/* The program's system calls are interrupted, or not, as its own handler would have them. */
 static int catch (int signo, struct curfew_err *err)
 {
-	struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_RESTART | SA_SIGINFO};
+	struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
 	sigfillset(&act.sa_mask);
-	if (sigaction(signo, NULL, &caught[signo].before)) /* known before ours can be called */
+	if (sigaction(signo, NULL, &now))
 		return cfw_err_sys(err, "cannot catch %s", cfw_signal_name(signo));
-	act.sa_flags |= caught[signo].before.sa_flags & (SA_ONSTACK | SA_NOCLDSTOP);
+	if (is_ours(&now)) /* a child's, from before the fork */
+		return 0;
+	bool handled = now.sa_flags & SA_SIGINFO || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
+	caught[signo].before = now; /* known before ours can be called */
+	atomic_store(&caught[signo].spent, false);
+	act.sa_flags |= now.sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
+	act.sa_flags |= handled ? now.sa_flags & SA_RESTART : SA_RESTART;
 	return sigaction(signo, &act, NULL) ? cfw_err_sys(err, "cannot catch %s", cfw_signal_name(signo)) : 0;
 }
 
 static void give_back(int signo)
 {
+	struct sigaction now, before = caught[signo].before;
+	if (atomic_load(&caught[signo].spent))
+		before = (struct sigaction){.sa_handler = SIG_DFL};
+	if (!sigaction(signo, NULL, &now) && is_ours(&now))
+		sigaction(signo, &before, NULL);
+}
+
+/* S2.2. */
+static bool stays_ignored(const struct curfew *c, int signo)
+{
 	struct sigaction now;
-	if (!sigaction(signo, NULL, &now) && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_signal)
-		sigaction(signo, &caught[signo].before, NULL);
+	if (signo != SIGHUP || curfew_signal_has_rule(c, signo) || cfw_host_rule_names(c, signo))
+		return false;
+	return caught[signo].n ? is_ignored(&caught[signo].before) : !sigaction(signo, NULL, &now) && is_ignored(&now);
+}
+
+/* In a child: those of the parent own nothing here; another of its threads may have held the lock. */
+static void leave_parent(void)
+{
+	pid_t before = atomic_exchange(&table_pid, getpid());
+	if (before == 0 || before == getpid())
+		return;
+	pthread_mutex_init(&table, NULL);
+	atomic_store(&inside, 0);
+	for (int signo = 1; signo < SIGNALS; signo++) {
+		caught[signo].n = 0;
+		for (int i = 0; i < OWNERS; i++)
+			atomic_store(&caught[signo].owners[i], NULL);
+	}
 }
 
 static bool may_be_caught(int signo)
@@ -101,6 +161,10 @@ static int own(struct cfw_own *o, int signo, struct curfew_err *err)
 	int slot = 0;
 	if (o->owned[signo])
 		return 0;
+	if (stays_ignored(o->c, signo)) {
+		o->hangup = true;
+		return 0;
+	}
 	while (slot < OWNERS && atomic_load(&caught[signo].owners[slot]))
 		slot++;
 	if (slot == OWNERS)
@@ -140,6 +204,7 @@ int curfew_own_signals(struct curfew *c, const int *signals, size_t n, struct cu
 		c->own->pid = getpid();
 	}
 	int rc = 0;
+	leave_parent();
 	pthread_mutex_lock(&table);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = own(c->own, signals[i], err);
@@ -147,51 +212,30 @@ int curfew_own_signals(struct curfew *c, const int *signals, size_t n, struct cu
 	return rc;
 }
 
+void cfw_own_ruled(struct curfew *c, int signo)
+{
+	struct curfew_err err = {0};
+	if (!c->own || !c->own->hangup || signo != SIGHUP)
+		return;
+	c->own->hangup = false;
+	pthread_mutex_lock(&table);
+	int rc = own(c->own, signo, &err);
+	pthread_mutex_unlock(&table);
+	if (rc)
+		cfw_log_at(c->opt.log, CFW_ERROR, "SIGHUP stays ignored, though a rule names it: %s", err.msg);
+}
+
 void cfw_own_step(struct curfew *c)
 {
 	for (int signo = 1; c->own && signo < SIGNALS; signo++) {
 		unsigned times = c->own->owned[signo] ? atomic_exchange(&c->own->counts[signo], 0) : 0;
-		if (times)
+		if (times && !stays_ignored(c, signo)) /* a reload may have dropped the rule */
 			curfew_signal(c, signo, times);
 	}
 }
 
-/* ---- exit(3) ---- */
-
-static void on_process_exit(int status, void *nothing)
-{
-	(void)nothing;
-	struct curfew *c = atomic_load(&exit_owner);
-	if (!c || exit_pid != getpid() || curfew_ended(c, NULL))
-		return;
-	on_exit(on_process_exit,
-		NULL); /* a hook of this very stop may call exit as well; without memory that ends the process */
-	if (c->stepping)
-		cfw_host_hook_exits(c);
-	int code = c->stepping ? curfew_exit_inside(c, status) : cfw_exit_outside(c, status);
-	fflush(NULL);
-	_exit(code); /* handlers registered before ours are not called: exit(3) cannot be told another code */
-}
-
-int curfew_own_exit(struct curfew *c, struct curfew_err *err)
-{
-	static bool registered;
-	struct curfew *none = NULL;
-	if (!atomic_compare_exchange_strong(&exit_owner, &none, c))
-		return none == c ? 0 : cfw_err_set(err, CURFEW_EEXIST, "another instance owns the exit of this process");
-	exit_pid = getpid();
-	if (!registered && on_exit(on_process_exit, NULL)) {
-		atomic_store(&exit_owner, NULL);
-		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
-	}
-	registered = true;
-	return 0;
-}
-
 void cfw_own_nothing(struct curfew *c)
 {
-	struct curfew *self = c;
-	atomic_compare_exchange_strong(&exit_owner, &self, NULL);
 	if (!c->own)
 		return;
 	pthread_mutex_lock(&table);

@@ -25,7 +25,16 @@ int curfew_on(struct curfew *c, const char *name, curfew_rule_fn *fn, void *ud, 
 	    (custom && !(r.custom = strdup(name))))
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	e->rules[e->nrules++] = r;
+	cfw_own_ruled(c, r.signo);
 	return 0;
+}
+
+bool cfw_host_rule_names(const struct curfew *c, int signo)
+{
+	for (size_t i = 0; c->embed && i < c->embed->nrules; i++)
+		if (c->embed->rules[i].kind == CFW_T_SIGNAL && c->embed->rules[i].signo == signo && !c->embed->rules[i].any)
+			return true;
+	return false;
 }
 
 static bool is_for(const struct cfw_host_rule *r, const struct cfw_trigger *t, const char *name)

@@ -3,6 +3,7 @@
 #include "curfew_embed.h"
 #include "curfew_stage.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -299,6 +300,8 @@ static void take_rules(struct curfew *c, const struct cfw_stage *st)
 		    c->opt.on_signal_rule(c->opt.ud, signo, &err))
 			cfw_log_at(c->opt.log, CFW_ERROR, "reload: a rule has no effect: %s", err.msg);
 	c->ruled = st->ruled;
+	if (curfew_signal_has_rule(c, SIGHUP))
+		cfw_own_ruled(c, SIGHUP);
 }
 
 /* S7.3: tasks that asked for the reload may hear of it. */

@@ -297,12 +297,16 @@ typedef struct curfew_decision curfew_rule_fn(void *ud, const struct curfew_trig
 CURFEW_API int curfew_on(struct curfew *c, const char *name, curfew_rule_fn *fn, void *ud, struct curfew_err *err);
 
 /* Catch these signals: each becomes a trigger of this instance, of several if several own it, and the handler that was there before is
- * called as well. They are given back by curfew_free, unless somebody else has put a handler in place of ours since. Any thread may
- * take the signal. CURFEW_EINVAL for SIGKILL, SIGSTOP and what the kernel raises for a fault of the program; CURFEW_ENOMEM. */
+ * called as well, system calls being interrupted as it would have it. They are given back by curfew_free, unless somebody else has put
+ * a handler in place of ours since. Any thread may take the signal. A SIGHUP that is ignored, as nohup(1) leaves it, stays so unless a
+ * rule names it (S2.2). In a child of fork(2) they do what they did before. CURFEW_EINVAL for SIGKILL, SIGSTOP and what the kernel
+ * raises for a fault of the program; CURFEW_ENOMEM; CURFEW_ELIMIT: sixteen instances own it. */
 CURFEW_API int curfew_own_signals(struct curfew *c, const int *signals, size_t n, struct curfew_err *err);
-/* From here on exit(n) anywhere in the process, return from main included, first runs the stop that S2.3 and S2.4 ask for, in this very
- * call, and the process ends with the code of S4.11 (S5.3); what your loop would do meanwhile is not done. on_exit is called as ever
- * and must return. At most one instance of a process; CURFEW_EEXIST. */
+/* From here on exit(n) anywhere in the process, return from main included, first runs the stop that S2.3 and S2.4 ask for, and the
+ * process ends with the code of S4.11 (S5.3). On the instance's thread the stop runs in this very call: what your loop would do
+ * meanwhile is not done. In another thread it is as curfew_exit_from_thread, and the call waits while the loop goes on; where that does
+ * not turn, hooks cannot be called, and the process ends with code 255 after the exit timeout. on_exit is called as ever and must
+ * return. A child of fork(2) exits as if this were not there. At most one instance of a process: CURFEW_EEXIST; CURFEW_ENOMEM. */
 CURFEW_API int curfew_own_exit(struct curfew *c, struct curfew_err *err);
 
 /* ---- running --------------------------------------------------------------------------------------------------------------- */

@@ -1057,6 +1057,8 @@ static void test_exit(void)
 	close_host(&two);
 }
 
+#include "process.h"
+
 /* ---- what is the program's own ---- */
 
 static void test_own(void)
@@ -1288,6 +1290,7 @@ int main(void)
 	test_signals();
 	test_chain();
 	test_exit();
+	test_process();
 	loop_close();
 	return tap_done();
 }
