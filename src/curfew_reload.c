@@ -115,6 +115,7 @@ static int begin_build(struct curfew *c, bool trial, struct curfew_err *err)
 	struct cfw_policy_config config;
 	cfw_policy_config_default(&config);
 	cfw_configure_policy(c, NULL, &config);
+	config.tried = trial;
 	struct cfw_value *kept = cfw_policy_kept(c->policy, err);
 	if (!kept)
 		return CURFEW_EINVAL;
@@ -213,6 +214,8 @@ void cfw_reload_step(struct curfew *c)
 	if (!rc)
 		rc = go_on(c, &what, &err);
 	if (trial) {
+		if (rc < 0 && c->next && cfw_policy_held_back(c->next->policy))
+			rc = 0; /* as far as that it is well */
 		if (rc <= 0 && c->next)
 			cfw_gen_refuse(c->next);
 		if (rc <= 0)

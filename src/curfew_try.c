@@ -24,6 +24,8 @@ int curfew_try(struct curfew *c, const char *chunk, const char *src, size_t n, c
 	       struct curfew_err *err)
 {
 	struct cfw_stop_view stop;
+	if (!chunk || !src)
+		return cfw_err_set(err, CURFEW_EINVAL, "curfew_try: a chunk's name and its source are needed");
 	cfw_core_stop_view(c->core, &stop);
 	if (c->ended || stop.running)
 		return cfw_err_set(err, CURFEW_ESTATE, "a stop has begun");
@@ -51,11 +53,8 @@ int cfw_trial_load(struct cfw_gen *g, struct curfew_err *err)
 	return cfw_policy_load(g->policy, t->chunk, t->src, t->n, err);
 }
 
-/* A first load may wait for a command, a reload may not: as far as that it is well. */
 void cfw_trial_end(struct curfew *c, const struct curfew_err *err)
 {
-	if (err && strstr(err->msg, CFW_STAGED_WAITS))
-		err = NULL;
 	struct cfw_trial *t = c->trial;
 	if (!t)
 		return;

@@ -101,6 +101,9 @@ struct cfw_policy_config {
 	/* S8.2: after a crash. What the main script spawns begins only when it is awaited, its timers never fire, operations with a
 	 * callback are not begun; hooks and what they begin are as ever. */
 	bool afterlife;
+	/* S7.1: it is staged to be thrown away. What its main script does to files and by commands is an error. Looked at when the state
+	 * is made. */
+	bool tried;
 };
 void cfw_policy_config_default(struct cfw_policy_config *c);
 
@@ -130,6 +133,8 @@ void cfw_policy_stage(struct cfw_policy *p);
 	"a reload runs nothing before the new policy is in force, so its main script cannot wait for a command: give a "       \
 	"callback, or begin it in curfew.spawn"
 void cfw_policy_release(struct cfw_policy *p);
+/* Its main script wanted something done that was not, as it is staged or tried: a failure after that says nothing. */
+bool cfw_policy_held_back(const struct cfw_policy *p);
 /* S7.3: timers, tasks and subscriptions that belong to no request, hook or server end here, and nothing of the kind begins any
  * more. The tasks that wait for one of these tokens may hear the answer; they end when they wait again. */
 void cfw_policy_retire(struct cfw_policy *p, const cfw_token *spared, size_t n);

@@ -228,6 +228,17 @@ static int service_callback(lua_State *L, const char *name)
 	return 1;
 }
 
+/* Of what is at 2: does it change something outside? */
+static bool changes(lua_State *L, const char *name)
+{
+	if (strcmp(name, "fetch") != 0)
+		return !strcmp(name, "fs.write") || !strcmp(name, "fs.rename") || !strcmp(name, "fs.remove");
+	const char *method = lua_getfield(L, 2, "method") == LUA_TSTRING ? lua_tostring(L, -1) : "GET";
+	bool reads = !strcmp(method, "GET") || !strcmp(method, "HEAD");
+	lua_pop(L, 1);
+	return !reads;
+}
+
 static int l_service(lua_State *L)
 {
 	struct cfw_policy *p = cfw_policy_of(L);
@@ -239,8 +250,12 @@ static int l_service(lua_State *L)
 		luaL_checktype(L, 3, LUA_TFUNCTION);
 	struct cfw_task *t = callback ? NULL : cfw_guard_may_wait(L);
 	cfw_convert_take(L, 2, name, 0);
-	if (t && p->staged && !strcmp(name, "exec")) /* S7.1 */
+	if (t && p->staged && !strcmp(name, "exec")) { /* S7.1 */
+		p->held_back = true;
 		return cfw_raise(L, CFW_STAGED_WAITS);
+	}
+	if (t && p->config.tried && changes(L, name))
+		return cfw_hold_back(L, name);
 	if (!t)
 		return service_callback(L, name);
 	cfw_token token = cfw_task_token(t, CFW_WAIT_SERVICE);

@@ -68,6 +68,8 @@ static int open_all(lua_State *L)
 		}
 		lua_setglobal(L, "arg");
 	}
+	if (p->config.tried)
+		cfw_open_tried(L);
 	if (p->config.sandbox)
 		cfw_open_sandbox(L);
 	return 0;

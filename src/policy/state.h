@@ -63,13 +63,14 @@ struct cfw_policy {
 	bool asking;      /* a rule runs */
 	bool deactivated; /* S3.5 */
 	struct cfw_alloc alloc;
-	bool staged;   /* S7.1: what is begun at top level waits for the release */
-	bool reloaded; /* it has been staged: an error of its main script, however late, is no reason to stop what runs */
-	bool let_go;   /* its scripts have ended, and only the state is left */
-	int cycles;    /* of collection since then */
-	bool retired;  /* S7.3: what is begun at top level never begins */
-	unsigned tag;  /* in its tokens */
-	int exit_code; /* of the exit call that ended the last slice */
+	bool staged;    /* S7.1: what is begun at top level waits for the release */
+	bool held_back; /* it was tried, and something that it wanted done was not */
+	bool reloaded;  /* it has been staged: an error of its main script, however late, is no reason to stop what runs */
+	bool let_go;    /* its scripts have ended, and only the state is left */
+	int cycles;     /* of collection since then */
+	bool retired;   /* S7.3: what is begun at top level never begins */
+	unsigned tag;   /* in its tokens */
+	int exit_code;  /* of the exit call that ended the last slice */
 	lua_State *chain[CFW_CHAIN_MAX];
 	size_t chain_n;
 	char *cut_text, *cut_trace;
@@ -136,6 +137,10 @@ void cfw_disown(struct cfw_owned *o); /* and free; NULL is fine */
 void cfw_open_libs(lua_State *L);
 void cfw_open_sandbox(lua_State *L);   /* sandbox.c: after the libraries: what of them a script keeps that is not trusted */
 void cfw_open_sandboxed(lua_State *L); /* its part of curfew.core */
+
+/* tried.c */
+void cfw_open_tried(lua_State *L);                 /* before the sandbox thins it out */
+int cfw_hold_back(lua_State *L, const char *what); /* raises */
 void cfw_open_finalizers(lua_State *L);
 void cfw_finalizers_step(struct cfw_policy *p);
 void cfw_finalizer_ran(struct cfw_policy *p, uint64_t spent_ns); /* one has run for so long, of CPU time */

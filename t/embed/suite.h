@@ -11,6 +11,7 @@
 #define T_EMBED_SUITE_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -678,6 +679,52 @@ static int try_policy(struct host *h, const char *src)
 	return rc;
 }
 
+/* What a top level does to the world when it is carried out: it is not, when it is tried. */
+static void test_try_effects(struct host *h)
+{
+	static const char *const acts[] = {
+		"os.execute('touch ' .. at)",
+		"io.popen('touch ' .. at):read 'a'",
+		"io.popen('touch ' .. at):close()",
+		"local f = io.popen('cat >' .. at, 'w') f:write 'x' f:close()",
+		"curfew.fs.write(at, 'x')",
+		"curfew.fs.write(at, 'x', function() end)",
+		"pcall(curfew.fs.write, at, 'x')",
+		"pcall(os.execute, 'touch ' .. at) curfew.fs.write(at, 'x')",
+		"io.open(at, 'w'):close()",
+		"io.open(at, 'a+'):close()",
+		"io.output(at) io.write 'x' io.close()",
+		"assert(os.rename(was, at))",
+		"curfew.fs.rename(was, at)",
+		"pcall(os.rename, was, at) error 'it goes on after what it was not to do'",
+		"os.tmpname()",
+		"io.tmpfile()",
+		"curfew.fetch('http://127.0.0.1:1/', { method = 'POST' })",
+		"assert(io.open(was)):close() assert(io.open(was, 'rb')):close() assert(io.output() == io.stdout)",
+	};
+	static const char *const gone[] = {"assert(os.remove(was))", "curfew.fs.remove(was)",
+					   "curfew.fs.remove(was, function() end)"};
+	char dir[] = "/tmp/curfew-try-XXXXXX", at[64], was[64], src[512];
+	if (!mkdtemp(dir))
+		tap_bail("mkdtemp");
+	snprintf(at, sizeof at, "%s/at", dir);
+	snprintf(was, sizeof was, "%s/was", dir);
+	close(open(was, O_CREAT | O_WRONLY, 0600));
+	for (size_t i = 0; i < sizeof acts / sizeof *acts + sizeof gone / sizeof *gone; i++) {
+		const char *act = i < sizeof acts / sizeof *acts ? acts[i] : gone[i - sizeof acts / sizeof *acts];
+		const char *head = strstr(act, "curfew") ? "local curfew = require 'curfew'" : "";
+		snprintf(src, sizeof src, "%s local at, was = '%s', '%s' %s", head, at, was, act);
+		try_policy(h, src);
+		if (!is_str(told, "tried:yes", "it would load: %s", act))
+			tap_diag("%s", h->err.msg);
+		if (!ok(access(at, F_OK) && !access(was, F_OK), "S7.1: and nothing has changed"))
+			close(open(was, O_CREAT | O_WRONLY, 0600));
+		unlink(at);
+	}
+	unlink(was);
+	rmdir(dir);
+}
+
 static void test_try(void)
 {
 	static const char *const bad[][2] = {
@@ -708,6 +755,9 @@ static void test_try(void)
 	}
 	try_policy(&h, good);
 	is_str(told, "tried:yes", "a good one is tried once more");
+	test_try_effects(&h);
+	is_int(curfew_try(h.c, NULL, "", 0, on_tried, &h, &h.err), CURFEW_EINVAL, "one without a name is refused");
+	is_int(curfew_try(h.c, "x", NULL, 0, on_tried, &h, &h.err), CURFEW_EINVAL, "one without a source, too");
 	is_int(curfew_try(h.c, "x", "", 0, on_tried, &h, &h.err), 0, "one is asked for");
 	is_int(curfew_try(h.c, "x", "", 0, on_tried, &h, &h.err), CURFEW_ESTATE, "and another one at once: refused");
 	is_int(curfew_reload(h.c, on_tried, &h, &h.err), 0, "a reload meanwhile");
