@@ -72,6 +72,13 @@ refused('a wrong time', qr{invalid value}, curfew => "curfew_exit_timeout soon;\
 		. "local function mark() io.open('$mark', 'w'):write 'ran' end curfew.spawn(mark) curfew.after(0, mark) curfew.exec({ 'sh', '-c', 'echo ran >$mark' }, mark)\n");
 	is($rc, 0, '-t of a policy that begins things');
 	is(slurp("$mark"), '', 'does not begin them');
+	for my $act ('io.open(at, "w"):write "ran"', 'os.execute("echo ran >" .. at)', 'io.popen("echo ran >" .. at):read "a"',
+		'require "curfew".fs.write(at, "ran")', 'require "curfew" os.execute("echo ran >" .. at)', 'os.remove(at)')
+	{
+		($rc, $out) = tried(policy => "local at = '$mark' $act\n");
+		is($rc, 0, "-t of: $act") or diag $out;
+		is(slurp("$mark"), '', 'does not do it');
+	}
 }
 
 # What only shows as it is loaded.

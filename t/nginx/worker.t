@@ -177,7 +177,8 @@ L
 	$n->wait_log(qr/at once/);
 	@workers = $n->workers;
 	is(($n->get('/hello'))[0], 200, 'a policy that fails as it runs: nginx serves without it');
-	like(scalar $n->get('/state'), qr/^(?:none|new|errored|stopped)/, 'the state tells');
+	like(scalar $n->get('/state'), qr/^none /, '$curfew_state is that of no policy');
+	is(scalar $n->get('/status'), qq({"state":"none"}\n), 'so is the status');
 	is_deeply([ $n->workers ], \@workers, 'by the same worker');
 	$n->signal('QUIT');
 	is($n->wait_exit, 0, 'and stops');
@@ -189,9 +190,52 @@ L
 	$n->wait_log(qr/failed to start: this worker serves on/);
 	@workers = $n->workers;
 	is(($n->get('/hello'))[0], 200, 'so it does where a server of the policy does not start');
+	ok(wait_until(sub { $n->get('/state') =~ /^none / }), 'without the policy');
 	is_deeply([ $n->workers ], \@workers, 'by the same worker');
 	$n->signal('QUIT');
 	is($n->wait_exit, 0, 'and stops');
+};
+
+subtest 'a process of the policy that ends by itself' => sub {
+	my $policy = <<"L";
+$prelude
+curfew.process { name = "side", command = { "sh", "-c", "until test -e go; do sleep 0.01; done; exit 3" },
+	cwd = os.getenv "CURFEW_TEST" }
+L
+	my $n = nginx(policy => $policy . <<"L");
+local times = 0
+local later = curfew.server { name = "later", start = function() times = times + 1 if times > 1 then error "not twice" end end }
+nginx:pre_stop(function() mark "pre" end)
+curfew.on("closed", function(t) mark("closed %s %d", t.server.name, t.code) end)
+curfew.on("start_failed", function(t) mark("start_failed %s", t.server.name) end)
+curfew.on("custom:go", function() curfew.spawn(function() pcall(later.restart, later) end) return curfew.ignore end)
+curfew.spawn(function() while not curfew.fs.exists(os.getenv "CURFEW_TEST" .. "/go") do curfew.sleep "10ms" end
+	curfew.trigger "custom:go" end)
+L
+	my @workers = $n->workers;
+	my $client = connect_to("127.0.0.1:$n->{port}");
+	spew("$n->{dir}/go", '');
+	$n->wait_marks(qr/^closed side 3/);
+	$n->wait_marks(qr/^start_failed later/);
+	$n->wait_log(qr/error\] .*side: ended by itself, code 3/);
+	$n->wait_log(qr/error\] .*later: failed to start/);
+	print $client "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	like(join('', <$client>), qr/^HTTP\/1\.1 200/, 'costs no client its connection');
+	is_deeply([ $n->workers ], \@workers, 'and ends no worker, nor does one that fails to start later');
+	like(scalar $n->get('/state'), qr/^started /, 'which has its policy');
+	$n->signal('QUIT');
+	is($n->wait_exit, 0, 'it stops');
+	is(scalar(grep { $_ eq 'pre' } $n->marks), 1, 'with its hooks, once');
+	$n->sound;
+
+	$n = nginx(policy => $policy . 'curfew.on("closed", curfew.graceful(4))' . "\n");
+	@workers = $n->workers;
+	spew("$n->{dir}/go", '');
+	$n->wait_log(qr/curfew: exit code 4/);
+	ok(wait_until(sub { my ($now) = $n->workers; $now && $now != $workers[0] }), 'a rule for it ends the worker: another is started');
+	unlink "$n->{dir}/go";
+	$n->signal('TERM');
+	is($n->wait_exit, 0, 'and all ends');
 };
 
 # What a policy does to the server of nginx alone is the end of that worker: a process that serves nobody is of no use.

@@ -40,11 +40,12 @@ static struct worker {
 	bool left;     /* so has nginx */
 	bool drained;
 	bool ended;
+	bool without; /* the policy has failed to start, and nginx has not: it serves on */
 } w;
 
 const struct curfew *ngx_curfew_instance(void)
 {
-	return w.c;
+	return w.without ? NULL : w.c;
 }
 
 bool ngx_curfew_is_lame(void)
@@ -199,6 +200,7 @@ static void on_code(void *ud, int code, bool at_once)
 	ngx_curfew_lead_end(w.conf.shared, w.all);
 	tell_master(NGX_CURFEW_DONE);
 	if (!w.up && !w.wanted) {
+		w.without = true;
 		w.lame = false;
 		ngx_curfew_bound(CURFEW_NEVER);
 		ngx_log_error(NGX_LOG_EMERG, w.cycle->log, 0,
@@ -247,11 +249,13 @@ static void on_log(void *ud, enum curfew_log_level level, const char *text, cons
 	ngx_log_error(levels[level], w.cycle->log, 0, "curfew: %*s", (size_t)(at - line), line);
 }
 
-/* Asked when the policy has no rule of its own. What fails in a policy costs no client its connection. */
+/* Asked when the policy has no rule of its own. What fails in a policy costs no client its connection; as it starts, it is without. */
 static struct curfew_decision decide(void *ud, const struct curfew_trigger_info *t)
 {
 	(void)ud;
-	if (ngx_strcmp(t->name, "error") == 0 || ngx_strcmp(t->name, "rejection") == 0)
+	if (ngx_strcmp(t->name, "error") == 0 || ngx_strcmp(t->name, "rejection") == 0 || ngx_strcmp(t->name, "closed") == 0)
+		return (struct curfew_decision){.answer = CURFEW_IGNORE};
+	if (ngx_strcmp(t->name, "start_failed") == 0 && w.up)
 		return (struct curfew_decision){.answer = CURFEW_IGNORE};
 	if (ngx_strcmp(t->name, "SIGINT") == 0)
 		return (struct curfew_decision){.answer = CURFEW_ABORT};
@@ -380,7 +384,7 @@ static ngx_int_t watch(void)
 
 static int begin(struct curfew_err *err)
 {
-	static const char *const ruled[] = {"error", "rejection", "SIGINT", "SIGTERM"};
+	static const char *const ruled[] = {"error", "rejection", "closed", "start_failed", "SIGINT", "SIGTERM"};
 	static const struct curfew_server_ops ops = {
 		.size = sizeof ops, .start = on_start, .stop = on_stop, .in_flight = on_in_flight};
 	struct curfew_server_options server = {.size = sizeof server, .name = "nginx", .ops = &ops};
