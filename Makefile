@@ -241,7 +241,7 @@ install-lib: $(BUILD)/libcurfew.so.$(SOVERSION) $(BUILD)/libcurfew.a
 	install -D -m 644 -t $(DESTDIR)$(LIBDIR) $(BUILD)/libcurfew.so.$(SOVERSION) $(BUILD)/libcurfew.a
 	ln -sf libcurfew.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libcurfew.so
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
-	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(V)|; s|@PRIVATE@|$(strip $(LIB_LIBS))|' src/curfew.pc.in \
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(V)|; s|@PRIVATE@|$(strip $(LIB_LIBS)) -lm -ldl|' src/curfew.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/curfew.pc
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/curfew/examples/embed $(wildcard examples/embed/*)
 	$(foreach m,$(filter %.3,$(MAN)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man3 $m &&) true

@@ -114,6 +114,8 @@ struct curfew *cfw_new(const struct cfw_options *options, struct curfew_err *err
 		c->embed = options->embed;
 		if (c->embed)
 			c->embed->c = c;
+		const struct cfw_event tick = {.type = CFW_EV_TICK};
+		cfw_core_feed(c->core, cfw_now(c), &tick); /* it knows the time: how long a server is what it is */
 		return c;
 	} else if (err && !err->msg[0]) {
 		cfw_err_set(err, CURFEW_ENOMEM, "out of memory");

@@ -153,6 +153,8 @@ static int check(struct cfw_embed *e, const struct curfew_options *o, struct cur
 			"options.size is not that of struct curfew_options, or of a newer one with what this library lacks");
 	if (!e->opt.on_exit)
 		return refuse(err, "options.on_exit is missing: whom to tell the exit code");
+	if (e->opt.exit_timeout_ns > CFW_LONGEST)
+		return refuse(err, "options.exit_timeout_ns is more than thirty years: a stop has an end (S4.6)");
 	if (e->opt.loop && (!e->opt.loop->ops || e->opt.loop->ops->size < sizeof(struct curfew_loop_ops)))
 		return refuse(err, "options.loop->ops is of another version");
 	return e->opt.loop ? 0 : curfew_epoll_new(&e->own_loop, err);

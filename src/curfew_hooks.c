@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "curfew_embed.h"
 #include "curfew_stage.h"
 
@@ -39,6 +40,10 @@ curfew_id curfew_hook_new(struct curfew *c, const struct curfew_hook_options *op
 	if (!cfw_take_struct(&o, sizeof o, options, offsetof(struct curfew_hook_options, cut)) || !o.fn ||
 	    (unsigned)o.phase > CURFEW_POST_STOP) {
 		cfw_err_set(err, CURFEW_EINVAL, "curfew_hook_new: options.size is wrong, or phase or fn is missing");
+		return 0;
+	}
+	if (o.name && !cfw_is_name(o.name)) {
+		cfw_err_set(err, CURFEW_EINVAL, "curfew_hook_new: options.name is empty or has control characters");
 		return 0;
 	}
 	if (cfw_grow(&cfw_alloc_std, &e->hooks, &e->hooks_cap, e->nhooks + 1, sizeof *e->hooks)) {

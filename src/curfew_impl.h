@@ -270,7 +270,13 @@ int cfw_wake_open(struct curfew *c, struct curfew_err *err);
 void cfw_wake_close(struct curfew *c); /* the loop has nothing of ours any more */
 void cfw_wake_later(void *ud);         /* cfw_wake as a function to be called back */
 
-/* curfew_raise.c: an entry of the journal, in order; it may be the decision that somebody waits for. */
+/* curfew_raise.c: a trigger by its name: CURFEW_ENOENT, with the nearest; CURFEW_EINVAL: none that anybody could see. _open: whoever is
+ * outside may raise it, else CURFEW_EREFUSED (S10.1). */
+int cfw_trigger_named(const char *name, struct cfw_trigger *t, struct curfew_err *err);
+int cfw_trigger_open(const char *name, struct cfw_trigger *t, struct curfew_err *err);
+bool cfw_can_be_trigger(int signo);
+
+/* An entry of the journal, in order; it may be the decision that somebody waits for. */
 void cfw_raise_note(struct curfew *c, const struct cfw_journal_entry *e);
 
 /* curfew_crash.c: the page is kept for who comes after, and is read by who has come after. Hooks and servers are known by slot. */

@@ -189,6 +189,8 @@ int cfw_put_trigger(struct curfew *c, struct cfw_trigger t)
 
 int curfew_signal(struct curfew *c, int signo, unsigned times)
 {
+	if (!cfw_can_be_trigger(signo))
+		return CURFEW_EINVAL;
 	if (times > 8) /* more say nothing that eight do not */
 		times = 8;
 	/* The handler armed a provisional deadline when the signal came; a loop that was blocked learns of it only now */
@@ -225,16 +227,10 @@ int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err)
 	struct cfw_trigger t = {0};
 	if (!name)
 		return cfw_err_set(err, CURFEW_EINVAL, "curfew_trigger: no name");
-	if (strncmp(name, "custom:", 7) == 0 && name[7]) {
-		t.kind = CFW_T_CUSTOM;
-		return cfw_raise_trigger(c->gen, &t, name, NULL);
-	}
-	if (cfw_trigger_parse(name, &t.kind, &t.signo))
-		return cfw_err_set(err, CURFEW_ENOENT, "there is no trigger named \"%.60s\"", name);
-	const char *closed = cfw_trigger_closed(t.kind);
-	if (closed)
-		return cfw_err_set(err, CURFEW_EREFUSED, "%s: %s", name, closed); /* S10.1 */
-	return cfw_put_trigger(c, t);
+	int rc = cfw_trigger_open(name, &t, err);
+	if (rc)
+		return rc;
+	return t.kind == CFW_T_CUSTOM ? cfw_raise_trigger(c->gen, &t, name, NULL) : cfw_put_trigger(c, t);
 }
 
 struct cfw_decision curfew_ask(const struct curfew *c, const struct cfw_trigger *t, const char *text)

@@ -32,11 +32,17 @@ static const char *no_trigger(int signo)
 	}
 }
 
-static int parse(const char *name, struct cfw_trigger *t, struct curfew_err *err)
+bool cfw_can_be_trigger(int signo)
+{
+	return signo > 0 && signo < CFW_PAGE_SIGNALS && !no_trigger(signo);
+}
+
+int cfw_trigger_named(const char *name, struct cfw_trigger *t, struct curfew_err *err)
 {
 	if (strncmp(name, "custom:", 7) == 0 && name[7]) {
 		t->kind = CFW_T_CUSTOM;
-		return 0;
+		return cfw_is_name(name) ? 0
+					 : cfw_err_set(err, CURFEW_EINVAL, "the name of a trigger has no control characters");
 	}
 	if (cfw_trigger_parse(name, &t->kind, &t->signo)) {
 		const char *near = nearest(name);
@@ -44,16 +50,25 @@ static int parse(const char *name, struct cfw_trigger *t, struct curfew_err *err
 			    : cfw_err_set(err, CURFEW_ENOENT,
 					  "there is no trigger \"%.60s\"; a policy's own are named \"custom:NAME\"", name);
 	}
-	const char *closed = t->kind == CFW_T_SIGNAL ? no_trigger(t->signo) : cfw_trigger_closed(t->kind);
+	const char *closed = t->kind == CFW_T_SIGNAL ? no_trigger(t->signo) : NULL;
+	return closed ? cfw_err_set(err, CURFEW_EINVAL, "%s: %s", name, closed) : 0;
+}
+
+int cfw_trigger_open(const char *name, struct cfw_trigger *t, struct curfew_err *err)
+{
+	int rc = cfw_trigger_named(name, t, err);
+	const char *closed = rc == CURFEW_EINVAL && t->kind == CFW_T_SIGNAL ? no_trigger(t->signo) : NULL;
+	if (!closed && !rc)
+		closed = cfw_trigger_closed(t->kind);
 	if (closed)
 		return cfw_err_set(err, CURFEW_EREFUSED, "%s: %s", name, closed); /* S10.1 */
-	return 0;
+	return rc;
 }
 
 int curfew_raise(struct curfew *c, const char *name, int code, curfew_answer_fn *fn, void *ud, struct curfew_err *err)
 {
 	struct cfw_trigger t = {0};
-	int rc = parse(name, &t, err);
+	int rc = cfw_trigger_open(name, &t, err);
 	if (rc)
 		return rc;
 	if (c->ended)

@@ -94,7 +94,14 @@ const struct cfw_kind *cfw_kind_find(const struct curfew *c, const struct cfw_ge
 		if (strcmp(kind->name, name) == 0 && (!kind->takes || kind->takes(*ud, def)))
 			return kind;
 	}
-	cfw_err_set(err, CURFEW_ENOENT, "there is no kind of server named \"%.60s\" here", name);
+	if (strcmp(name, "http") == 0 || strcmp(name, "tcp") == 0)
+		cfw_err_set(err, CURFEW_ENOENT,
+			    "curfew.%s is of `curfew run`: here the program registers its servers, which curfew.find(NAME) "
+			    "knows, and a "
+			    "policy has curfew.process and curfew.server",
+			    name);
+	else
+		cfw_err_set(err, CURFEW_ENOENT, "there is no kind of server named \"%.60s\" here", name);
 	return NULL;
 }
 

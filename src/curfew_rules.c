@@ -13,14 +13,15 @@ int curfew_on(struct curfew *c, const char *name, curfew_rule_fn *fn, void *ud, 
 {
 	struct cfw_embed *e = c->embed;
 	struct cfw_host_rule r = {.fn = fn, .ud = ud, .any = name && strcmp(name, "*") == 0};
-	bool custom = name && strncmp(name, "custom:", 7) == 0 && name[7];
+	struct cfw_trigger t = {0};
 	if (!name || !fn)
 		return cfw_err_set(err, CURFEW_EINVAL, "curfew_on: a name and a function are needed");
-	if (custom)
-		r.kind = CFW_T_CUSTOM;
-	else if (!r.any && cfw_trigger_parse(name, &r.kind, &r.signo))
-		return cfw_err_set(err, CURFEW_ENOENT,
-				   "curfew_on: there is no trigger \"%.60s\"; one of your own is \"custom:%.60s\"", name, name);
+	int rc = r.any ? 0 : cfw_trigger_named(name, &t, err);
+	if (rc)
+		return rc;
+	r.kind = t.kind;
+	r.signo = t.signo;
+	bool custom = t.kind == CFW_T_CUSTOM;
 	if (cfw_grow(&cfw_alloc_std, &e->rules, &e->rules_cap, e->nrules + 1, sizeof *e->rules) ||
 	    (custom && !(r.custom = strdup(name))))
 		return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");

@@ -6,6 +6,7 @@
 #include "adapters/bar.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/value.h"
 #include "curfew_embed.h"
 
@@ -153,15 +154,25 @@ static struct cfw_value *names_of(const char *const *names)
 	return list;
 }
 
+static bool is_limit(uint64_t ns)
+{
+	return ns && ns != CURFEW_NEVER;
+}
+
+static bool is_slip(uint64_t ns)
+{
+	return is_limit(ns) && ns > CFW_LONGEST;
+}
+
 static struct cfw_value *definition(const struct curfew_server_options *o)
 {
 	struct cfw_value *v = cfw_value_map();
 	int bad = cfw_value_set(v, "name", cfw_value_str(o->name)) | cfw_value_set(v, "kind", cfw_value_str("host"));
 	if (o->after)
 		bad |= cfw_value_set(v, "after", names_of(o->after));
-	if (o->start_timeout_ns)
+	if (is_limit(o->start_timeout_ns))
 		bad |= cfw_value_set(v, "start_timeout", cfw_value_int((int64_t)o->start_timeout_ns));
-	if (o->stop_timeout_ns)
+	if (is_limit(o->stop_timeout_ns))
 		bad |= cfw_value_set(v, "stop_timeout", cfw_value_int((int64_t)o->stop_timeout_ns));
 	if (!bad)
 		return v;
@@ -174,6 +185,16 @@ curfew_id curfew_server_new(struct curfew *c, const struct curfew_server_options
 	struct curfew_server_options o;
 	if (!cfw_take_struct(&o, sizeof o, options, offsetof(struct curfew_server_options, ops)) || !o.name || !*o.name) {
 		cfw_err_set(err, CURFEW_EINVAL, "curfew_server_new: options.size is wrong, or options.name is missing");
+		return 0;
+	}
+	if (!cfw_is_name(o.name)) {
+		cfw_err_set(err, CURFEW_EINVAL, "curfew_server_new: options.name has control characters");
+		return 0;
+	}
+	if (is_slip(o.start_timeout_ns) || is_slip(o.stop_timeout_ns)) {
+		cfw_err_set(err, CURFEW_EINVAL,
+			    "curfew_server_new: options.%s is more than thirty years: CURFEW_NEVER is no limit",
+			    is_slip(o.start_timeout_ns) ? "start_timeout_ns" : "stop_timeout_ns");
 		return 0;
 	}
 	struct cfw_value *def = definition(&o);

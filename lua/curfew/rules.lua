@@ -20,6 +20,9 @@ local OWN_WAY = {
 -- The trigger's name as the core writes it.
 local function trigger_name(what, name)
 	if string.find(name, "^custom:.") then
+		if string.find(name, "%c") then
+			misuse.raise(what, "the name of a trigger has no control characters, got %s", misuse.show(name))
+		end
 		return name
 	end
 	local known = c.trigger_names()

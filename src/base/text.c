@@ -186,6 +186,14 @@ static size_t distance(const char *a, const char *b)
 	return d[n][m];
 }
 
+bool cfw_is_name(const char *s)
+{
+	const unsigned char *at = (const unsigned char *)s;
+	while (*at >= ' ' && *at != 0x7f)
+		at++;
+	return *s && !*at;
+}
+
 const char *cfw_nearest(const char *word, const char *const *names)
 {
 	const char *best = NULL;

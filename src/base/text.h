@@ -2,6 +2,7 @@
 #ifndef CFW_BASE_TEXT_H
 #define CFW_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ int cfw_parse_size(const char *s, uint64_t *bytes, struct curfew_err *err);
 int cfw_signal_number(const char *name);
 /* "SIGTERM"; static storage, "SIG?" for an unknown number. Async-signal-safe. */
 const char *cfw_signal_name(int signo);
+
+/* What may be a name, as it is written to logs: not empty, and no control characters (S10.3). */
+bool cfw_is_name(const char *s);
 
 /* The nearest of names (NULL-terminated) to word, NULL when none is near enough to suggest. */
 const char *cfw_nearest(const char *word, const char *const *names);

@@ -33,4 +33,6 @@ static inline uint64_t cfw_time_left(uint64_t now, uint64_t at)
 /* CLOCK_MONOTONIC; async-signal-safe. The only reader of a clock in base; the core never calls it. */
 uint64_t cfw_time_now(void);
 
+#define CFW_LONGEST (UINT64_C(1000000000) * CFW_SEC) /* thirty years: of what somebody sets, more is a slip */
+
 #endif

@@ -1,4 +1,5 @@
-/* curfew-uv.h: an instance in a loop of libuv. The instance is one that was made with options.loop NULL. */
+/* curfew-uv.h: an instance in a loop of libuv. The instance is one that was made with options.loop NULL. uv.h has what the C library
+ * names by _GNU_SOURCE or -std=gnu11 only. */
 #ifndef CURFEW_UV_H
 #define CURFEW_UV_H
 

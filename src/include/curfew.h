@@ -133,7 +133,7 @@ struct curfew_options {
 	enum curfew_log_level log_level; /* what is below is not handed over; 0 is debug */
 	curfew_alloc_fn *alloc;          /* for the registry and all of Lua. NULL: realloc(3) and free(3) */
 	void *alloc_ud;
-	uint64_t exit_timeout_ns; /* S4.6; 0: what the policy says, or 5 s. Stronger than the policy */
+	uint64_t exit_timeout_ns; /* S4.6, up to thirty years; 0: what the policy says, or 5 s. Stronger than the policy */
 	bool own_children;        /* every child of the process is to be reaped, not only those that were started here (S9.3) */
 	bool watch; /* reload by itself when a file of the policy has changed (S7.1). Stronger than the policy's "watch" */
 	/* Of several processes that run this policy side by side: does this one do what is to be done once? ctx.leader of a script asks,
@@ -192,12 +192,12 @@ struct curfew_server_ops {
 
 struct curfew_server_options {
 	size_t size;                         /* sizeof(struct curfew_server_options) */
-	const char *name;                    /* unique, not empty; scripts find it by curfew.find(name) */
+	const char *name;                    /* unique, not empty, no control characters; scripts find it by curfew.find(name) */
 	const struct curfew_server_ops *ops; /* copied; NULL: all NULL */
 	void *ud;
 	const char *const *after;  /* names of what it depends on, ended by NULL; may be NULL (S3.1, S4.1) */
-	uint64_t start_timeout_ns; /* 0: the manager's alone */
-	uint64_t stop_timeout_ns;  /* from stop to abort; 0: until the margin of the exit timeout (S4.7) */
+	uint64_t start_timeout_ns; /* 0, CURFEW_NEVER: the manager's alone */
+	uint64_t stop_timeout_ns;  /* from stop to abort; 0, CURFEW_NEVER: until the margin of the exit timeout (S4.7) */
 };
 
 /* 0 and *err: CURFEW_EINVAL, CURFEW_EEXIST, CURFEW_ENOENT, CURFEW_ECYCLE, CURFEW_ENOMEM, CURFEW_ESTATE once a stop has begun. */
@@ -244,7 +244,7 @@ struct curfew_hook_options {
 	size_t size;      /* sizeof(struct curfew_hook_options) */
 	curfew_id server; /* 0: before, or after, all servers; pre_stop and post_stop only */
 	enum curfew_phase phase;
-	const char *name;    /* for log and timeline; may be NULL */
+	const char *name;    /* for log and timeline, without control characters; may be NULL */
 	uint64_t timeout_ns; /* its own limit (S4.9); 0: none */
 	curfew_hook_fn *fn;
 	/* It has passed its limit, or the stop its deadline: nothing waits for it any more, and its answer is ignored. May be NULL. */
@@ -263,11 +263,12 @@ CURFEW_API int curfew_hook_extend(struct curfew *c, curfew_id run, uint64_t ns, 
 /* ---- triggers -------------------------------------------------------------------------------------------------------------- */
 
 /* Each is queued and decided on in the next step: by the scripts' rules, then those of curfew_on, then the default (S2.11). */
-CURFEW_API int curfew_signal(struct curfew *c, int signo, unsigned times); /* you have caught it so many times (S2.13) */
+/* You have caught it so many times (S2.13). CURFEW_EINVAL: no signal, one that cannot be caught, or a fault of the program. */
+CURFEW_API int curfew_signal(struct curfew *c, int signo, unsigned times);
 CURFEW_API int curfew_exit(struct curfew *c, int code);                    /* S2.3, S2.4; & 255, or 1 where that is 0 (S2.18) */
 CURFEW_API int curfew_stop(struct curfew *c);                              /* graceful, code 0 */
 /* By its name: "SIGTERM", "abort", "hurry", or "custom:NAME", one of your own. CURFEW_ENOENT, with the nearest name; CURFEW_EREFUSED:
- * only curfew raises it (S10.1). */
+ * only curfew raises it (S10.1), or nobody could see the signal; CURFEW_EINVAL: NAME has control characters. */
 CURFEW_API int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err);
 
 enum curfew_answer {
@@ -294,7 +295,7 @@ struct curfew_trigger_info {
 typedef struct curfew_decision curfew_rule_fn(void *ud, const struct curfew_trigger_info *t);
 /* A rule in C for a trigger by its name, or for all ("*"). The newest is asked first; CURFEW_NO_ANSWER leaves it to older ones. What
  * is no answer, or none that its trigger allows, is logged, and the next one is asked (S2.12); codes are as in curfew_exit.
- * CURFEW_EINVAL, CURFEW_ENOENT, CURFEW_ENOMEM. */
+ * CURFEW_EINVAL, also for a signal that nobody could see; CURFEW_ENOENT, CURFEW_ENOMEM. */
 CURFEW_API int curfew_on(struct curfew *c, const char *name, curfew_rule_fn *fn, void *ud, struct curfew_err *err);
 
 /* Catch these signals: each becomes a trigger of this instance, of several if several own it, and the handler that was there before is

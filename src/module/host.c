@@ -185,8 +185,9 @@ static int l_server(lua_State *L)
 	lua_settop(L, 2);
 	luaL_argcheck(L, lua_getfield(L, 2, "name") == LUA_TSTRING, 2, "name: expected a string");
 	const char *name = lua_tostring(L, -1);
-	lua_getfield(L, 2, "stop_timeout");
-	lua_Number seconds = luaL_optnumber(L, -1, 0);
+	lua_Number seconds = lua_getfield(L, 2, "stop_timeout") == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+	luaL_argcheck(L, (lua_isnil(L, -1) || lua_type(L, -1) == LUA_TNUMBER) && seconds >= 0 && seconds <= 1e9, 2,
+		      "stop_timeout: expected seconds, from 0 (none of its own) to 1000000000");
 	if (lua_getfield(L, 2, "after") == LUA_TTABLE) {
 		lua_Integer n = luaL_len(L, -1);
 		luaL_argcheck(L, n <= MOST, 2, "after: too many names");

@@ -127,6 +127,15 @@ unlink "$root/lib/libcurfew.so";
 ($code, $said) = sh("cd $root/share/curfew/examples/embed && cc -o static afternoon.c \$(pkg-config --static --cflags --libs curfew)");
 is($code, 0, 'the static one') or diag $said;
 unlike((sh("ldd $root/share/curfew/examples/embed/static"))[1], qr/libcurfew/, 'is in the program');
+SKIP: { # down to the C library, where the archives of the others are here
+	my ($libdir) = (sh('pkg-config --variable=libdir jansson'))[1] =~ /(\S+)/;
+	skip 'the other libraries are not here as archives', 2 if !$libdir || grep { !-e "$libdir/lib$_.a" } qw(jansson lua5.4 m);
+	($code, $said) = sh("cd $root/share/curfew/examples/embed && cc -static -o whole afternoon.c \$(pkg-config --static --cflags --libs curfew)");
+	is($code, 0, 'a program that is static as a whole') or diag $said;
+	my $r = host('whole', 'greet.lua');
+	kill 'TERM', $r->{pid};
+	is($r->{at} && code_of($r), 0, 'runs and ends');
+}
 my $r = host('static', 'greet.lua');
 is($r->{at} && greet(connect_to($r->{at}), 'one'), "hello one\n", 'which runs');
 kill 'TERM', $r->{pid};

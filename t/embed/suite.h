@@ -317,6 +317,10 @@ static void test_status(void)
 	open_host(&h);
 	add(&h, &a, "a", NULL);
 	a.slow = true;
+	curfew_status(h.c, text, sizeof text);
+	const char *since = strstr(text, "\"for\":");
+	if (!ok(since && strtod(since + 6, NULL) < 60, "before the start a server has been there for a moment"))
+		tap_diag("%s", text);
 	curfew_start(h.c);
 	turn_until(&h, is_state(&h, "starting"));
 	size_t n = curfew_status(h.c, text, sizeof text);
@@ -550,6 +554,26 @@ static void hear(void *ud, const struct curfew_err *err)
 }
 
 /* Rules of scripts come before those in C; scripts have hooks for servers in C, and find them. A reload keeps all that is C. */
+/* What is of `curfew run` alone says so, with the way out. */
+static void test_kinds(void)
+{
+	static const char *const kinds[] = {"http", "tcp"};
+	struct host h;
+	char src[160], want[80];
+	for (int i = 0; i < 2; i++) {
+		open_host(&h);
+		snprintf(src, sizeof src, "require 'curfew'.%s { name = 'w', listen = '127.0.0.1:0', %s function() end %s",
+			 kinds[i], i ? "handler =" : "routes = { ['GET /'] =", i ? "}" : "} }");
+		snprintf(want, sizeof want, "curfew.%s is of `curfew run`: here the program registers", kinds[i]);
+		is_int(curfew_load(h.c, "=kinds", src, strlen(src), &h.err), 0, "a policy with a server of kind %s", kinds[i]);
+		curfew_start(h.c);
+		is_int(end_of(&h), 2, "does not load");
+		if (!ok(strstr(h.log, want) && strstr(h.log, "curfew.find"), "and says why"))
+			tap_diag("%s", h.log);
+		close_host(&h);
+	}
+}
+
 static void test_policy(void)
 {
 	char path[] = "/tmp/curfew-embed-XXXXXX";
@@ -619,6 +643,57 @@ static void test_null(void)
 	close_host(&h);
 }
 
+static void test_bad_triggers(struct host *h)
+{
+	static const struct {
+		const char *name;
+		int raised, ruled; /* what comes of curfew_trigger and of curfew_on */
+	} names[] = {
+		{"SIGKILL", CURFEW_EREFUSED, CURFEW_EINVAL},
+		{"SIGSTOP", CURFEW_EREFUSED, CURFEW_EINVAL},
+		{"SIGSEGV", CURFEW_EREFUSED, CURFEW_EINVAL},
+		{"crash", CURFEW_EREFUSED, 0},
+		{"SIGNONE", CURFEW_ENOENT, CURFEW_ENOENT},
+		{"custom:", CURFEW_ENOENT, CURFEW_ENOENT},
+		{"custom:a\nb", CURFEW_EINVAL, CURFEW_EINVAL},
+		{"custom:\x7f", CURFEW_EINVAL, CURFEW_EINVAL},
+		{"custom:\xc3\xbc b", 0, 0},
+	};
+	static const int signals[] = {0, -1, 65, 1000, SIGKILL, SIGSTOP, SIGSEGV};
+	struct curfew_decision ignore = {CURFEW_IGNORE, 0};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		h->err = (struct curfew_err){0};
+		is_int(curfew_on(h->c, names[i].name, rule, &ignore, &h->err), names[i].ruled, "curfew_on: %s", names[i].name);
+		is_int(curfew_trigger(h->c, names[i].name, &h->err), names[i].raised, "curfew_trigger: %s", names[i].name);
+		if (!ok(!names[i].raised || (h->err.msg[0] && !strpbrk(h->err.msg, "\n\x7f")), "with its reason, on a line"))
+			tap_diag("%s", h->err.msg);
+	}
+	is_int(curfew_trigger(h->c, "SIGTRM", &h->err), CURFEW_ENOENT, "a name that is nearly one");
+	if (!ok(strstr(h->err.msg, "did you mean \"SIGTERM\""), "has the nearest"))
+		tap_diag("%s", h->err.msg);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		is_int(curfew_signal(h->c, signals[i], 1), CURFEW_EINVAL, "signal %d is none that can be caught", signals[i]);
+}
+
+/* Times that are no times: what the exit timeout is must be known. */
+static void test_times(struct host *h)
+{
+	static const uint64_t bad[] = {CURFEW_NEVER, UINT64_MAX - 1, UINT64_C(1000000001) * SEC};
+	struct curfew_err err = {0};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct curfew_options o = {.size = sizeof o, .on_exit = on_exit_code, .exit_timeout_ns = bad[i]};
+		struct curfew_server_options s = {.size = sizeof s, .name = "never", .start_timeout_ns = bad[i]};
+		if (!ok(!curfew_new(&o, &err) && err.code == CURFEW_EINVAL && strstr(err.msg, "exit_timeout_ns"),
+			"S4.6: there is an exit timeout"))
+			tap_diag("%s", err.msg);
+		s.stop_timeout_ns = i ? bad[i] : 1;
+		s.start_timeout_ns = i ? 1 : bad[i];
+		bool taken = curfew_server_new(h->c, &s, &err) != 0;
+		ok(taken == (i == 0), "a server that has no limit is fine, one of more than thirty years is a slip");
+		ok(taken || (err.code == CURFEW_EINVAL && strstr(err.msg, "stop_timeout_ns")), "which is named");
+	}
+}
+
 static void test_bad(void)
 {
 	struct host h;
@@ -648,12 +723,16 @@ static void test_bad(void)
 		"a server after nobody"))
 		tap_diag("%s", h.err.msg);
 	ok(!add(&h, &a, "", NULL) && h.err.code == CURFEW_EINVAL, "a server without a name");
+	ok(!add(&h, &a, "a\nb", NULL) && h.err.code == CURFEW_EINVAL, "S10.3: a server whose name has a line's end");
 	struct hook k = {.how = AT_ONCE};
 	if (!ok(!add_hook(&h, &k, "x", 4711, CURFEW_PRE_STOP) && h.err.code, "a hook of no server"))
 		tap_diag("%s", h.err.msg);
 	if (!ok(!add_hook(&h, &k, "x", 0, CURFEW_PRE_START) && h.err.code, "a global hook of a phase that has none"))
 		tap_diag("%s", h.err.msg);
 	ok(!add_hook(&h, &k, "x", 0, (enum curfew_phase)9) && h.err.code == CURFEW_EINVAL, "a hook of no phase");
+	ok(!add_hook(&h, &k, "\x7f", 0, CURFEW_PRE_STOP) && h.err.code == CURFEW_EINVAL, "S10.3: a hook whose name is no text");
+	test_bad_triggers(&h);
+	test_times(&h);
 	is_int(curfew_load(h.c, "=x", "x = = 1", 7, &h.err), CURFEW_ELUA, "a script that does not compile");
 	if (!ok(strstr(h.err.msg, "x:1:"), "has its line"))
 		tap_diag("%s", h.err.msg);
@@ -1329,6 +1408,7 @@ int main(void)
 	test_rules();
 	test_bad_rules();
 	test_policy();
+	test_kinds();
 	test_bad();
 	test_null();
 	test_try();

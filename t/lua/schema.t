@@ -234,6 +234,10 @@ curfew.on: unknown trigger "idel", did you mean "idle"?]] },
 curfew.on: unknown trigger "deploy"; one of your own is written "custom:deploy"]] },
 	{ "nothing like a trigger", 'curfew.on("no such thing", curfew.ignore)', [[
 curfew.on: unknown trigger "no such thing"]] },
+	{ "one of two lines", [[curfew.on("custom:a\nb", curfew.ignore)]], [[
+curfew.on: the name of a trigger has no control characters, got "custom:a\x0ab"]] },
+	{ "raised", [[curfew.trigger "custom:a\nb"]], [[
+curfew.trigger: the name of a trigger has no control characters, got "custom:a\x0ab"]] },
 	{ "a signal that nobody can catch", 'curfew.on("SIGKILL", curfew.ignore)', [[
 curfew.on: no process can catch SIGKILL]] },
 	{ "no trigger", "curfew.on(curfew.graceful)", [[

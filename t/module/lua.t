@@ -171,6 +171,21 @@ LUA
 	is(code_of($r), 0, 'servers of any name');
 	like(out($r), qr/^log exit 0/m, 'take nothing away');
 }
+# A limit that is none.
+{
+	my $r = start(<<'LUA');
+local host = require "curfew.host"
+local h = host.new { on_exit = print }
+for _, t in ipairs { -1, 0 / 0, 1e300, math.huge, "soon", {} } do
+	print(select(2, pcall(h.server, h, { name = "x", stop_timeout = t })))
+end
+print(h:server { name = "x", stop_timeout = 0.5 } > 0)
+h:close()
+LUA
+	is(code_of($r), 0, 'a stop_timeout');
+	is(scalar(() = out($r) =~ /stop_timeout: expected seconds, from 0 .* to 1000000000/g), 6, 'that is no time is refused') or diag out($r);
+	like(out($r), qr/^true$/m, 'and half a second is one');
+}
 # luarocks make, in the tree as it is
 SKIP: {
 	skip 'no luarocks', 3 if (sh('luarocks --version'))[0];
