@@ -191,8 +191,8 @@ struct curfew_server_ops {
 };
 
 struct curfew_server_options {
-	size_t size;                         /* sizeof(struct curfew_server_options) */
-	const char *name;                    /* unique, not empty, no control characters; scripts find it by curfew.find(name) */
+	size_t size;      /* sizeof(struct curfew_server_options) */
+	const char *name; /* unique, not empty, no control characters; scripts find it by curfew.find(name) */
 	const struct curfew_server_ops *ops; /* copied; NULL: all NULL */
 	void *ud;
 	const char *const *after;  /* names of what it depends on, ended by NULL; may be NULL (S3.1, S4.1) */
@@ -265,8 +265,8 @@ CURFEW_API int curfew_hook_extend(struct curfew *c, curfew_id run, uint64_t ns, 
 /* Each is queued and decided on in the next step: by the scripts' rules, then those of curfew_on, then the default (S2.11). */
 /* You have caught it so many times (S2.13). CURFEW_EINVAL: no signal, one that cannot be caught, or a fault of the program. */
 CURFEW_API int curfew_signal(struct curfew *c, int signo, unsigned times);
-CURFEW_API int curfew_exit(struct curfew *c, int code);                    /* S2.3, S2.4; & 255, or 1 where that is 0 (S2.18) */
-CURFEW_API int curfew_stop(struct curfew *c);                              /* graceful, code 0 */
+CURFEW_API int curfew_exit(struct curfew *c, int code); /* S2.3, S2.4; & 255, or 1 where that is 0 (S2.18) */
+CURFEW_API int curfew_stop(struct curfew *c);           /* graceful, code 0 */
 /* By its name: "SIGTERM", "abort", "hurry", or "custom:NAME", one of your own. CURFEW_ENOENT, with the nearest name; CURFEW_EREFUSED:
  * only curfew raises it (S10.1), or nobody could see the signal; CURFEW_EINVAL: NAME has control characters. */
 CURFEW_API int curfew_trigger(struct curfew *c, const char *name, struct curfew_err *err);
