@@ -384,7 +384,7 @@ static inline void drive_action(struct drive *d, const struct cfw_action *a)
 		break;
 	case CFW_ACT_LAME:
 		drive_say(d, "lame");
-		d->lame = true;
+		d->lame = d->stopping = true; /* it may be over before this feed is */
 		break;
 	case CFW_ACT_UNLAME:
 		drive_unlame(d);
