@@ -1,0 +1,197 @@
+/* The journal's places: who has how many of them in a stop, what a reservation keeps, and a journal that another process has left. */
+#include "drive.h"
+
+/* How many entries there are places for, as the allocator sees it. */
+static size_t places;
+static void *watch_places(void *ud, void *ptr, size_t old_size, size_t new_size)
+{
+	size_t n = new_size / sizeof(struct cfw_journal_entry);
+	(void)ud;
+	if (new_size % sizeof(struct cfw_journal_entry) == 0 && n >= 512)
+		places = n;
+	return cfw_alloc_std.fn(cfw_alloc_std.ud, ptr, old_size, new_size);
+}
+
+static const struct cfw_alloc watched = {watch_places, NULL};
+
+static size_t count(const struct drive *d, uint64_t from, enum cfw_journal_what what)
+{
+	const struct cfw_journal_entry *e;
+	size_t n = 0;
+	for (uint64_t seq = from; (e = cfw_core_journal(d->core, seq)) != NULL; seq = e->seq + 1)
+		n += e->what == what || what == CFW_J_STOP;
+	return n;
+}
+
+/* A stop of many servers while somebody sends signals without end: those have half of the places, servers and hooks the rest, and what is
+ * said of the stop as a whole comes in even where both have used up theirs. */
+static void shares(void)
+{
+	enum { SERVERS = 60, FLOOD = 4000 };
+	struct drive *d = drive_new(&watched);
+	struct cfw_stop_view v;
+	for (int i = 0; i < SERVERS; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "s%d", i);
+		drive_add(d, name)->stop_ns = CFW_NEVER;
+	}
+	drive_start(d);
+	size_t all = places;
+	drive_fire(d, CFW_T_SIGNAL, 15, 0);
+	for (int i = 0; i < FLOOD; i++) {
+		struct cfw_event late = {.type = CFW_EV_HOOK_DONE, .run = 4711};
+		drive_feed(d, &late);
+	}
+	cfw_core_stop_view(d->core, &v);
+	is_int((long)count(d, v.seq, CFW_J_STOP), (long)(all / 2),
+	       "what anybody can say any number of times has half of the places");
+	uint64_t last = 0;
+	const struct cfw_journal_entry *e;
+	for (uint64_t seq = v.seq; (e = cfw_core_journal(d->core, seq)) != NULL; seq = e->seq + 1)
+		last = e->seq;
+	size_t cuts = count(d, v.seq, CFW_J_CUT), servers = count(d, v.seq, CFW_J_SERVER);
+	drive_run(d, CFW_NEVER);
+	is_int((long)(count(d, v.seq, CFW_J_CUT) - cuts), SERVERS, "each server that is cut off has its place after that");
+	ok(count(d, v.seq, CFW_J_SERVER) > servers, "and so have their ends");
+	ok(last > v.seq && count(d, v.seq, CFW_J_EXIT) == 1 && count(d, v.seq, CFW_J_MARGIN) == 1, "and the end of it all");
+	ok(count(d, v.seq, CFW_J_STOP) <= all, "and no more than there are places");
+	drive_free(d);
+}
+
+/* What one server or hook can have said of it is bounded by what was reserved when it came; it goes with it. */
+static void reserved(void)
+{
+	struct drive *d = drive_new(&watched);
+	drive_add(d, "first");
+	size_t before = places;
+	for (int i = 0; i < 2000; i++) {
+		struct cfw_server_opts o = drive_opts("again");
+		cfw_id id = cfw_core_server_add(d->core, &o, NULL);
+		struct cfw_hook_opts h = {.server = id, .phase = CFW_PRE_STOP};
+		if (!id || !cfw_core_hook_add(d->core, &h, NULL) || cfw_core_server_remove(d->core, id, NULL))
+			tap_bail("a server that comes and goes");
+	}
+	is_int((long)places, (long)before, "servers and hooks that come and go leave no place behind");
+	drive_free(d);
+}
+
+/* It grows while a stop is kept, and the kept one is still there. */
+static void grows_beside_a_kept_stop(void)
+{
+	struct drive *d = drive_new(&watched);
+	struct cfw_event stop = drive_trigger(CFW_T_STOP, 0, 0);
+	struct cfw_stop_view v;
+	static struct cfw_journal_entry was[4096];
+	const struct cfw_journal_entry *e;
+	size_t n = 0, same = 0, before;
+	stop.trigger.no_exit = true;
+	for (int i = 0; i < 10; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "s%d", i);
+		drive_add(d, name);
+	}
+	drive_start(d);
+	for (int i = 0; i < 100; i++)
+		drive_fire(d, CFW_T_CUSTOM, 0, 0);
+	drive_feed(d, &stop);
+	drive_run(d, d->now_ns + MS(100));
+	cfw_core_stop_view(d->core, &v);
+	for (int i = 0; i < 50; i++)
+		drive_fire(d, CFW_T_CUSTOM, 0, 0);
+	for (uint64_t seq = v.seq; (e = cfw_core_journal(d->core, seq)) != NULL && n < 4096; seq = e->seq + 1)
+		was[n++] = *e;
+	before = places;
+	for (int i = 0; i < 300; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "n%d", i);
+		struct cfw_server_opts o = drive_opts(name);
+		cfw_core_server_add(d->core, &o, NULL);
+	}
+	ok(places > before, "there are more places");
+	for (size_t i = 0; i < n; i++) {
+		e = cfw_core_journal(d->core, was[i].seq);
+		same += e && e->seq == was[i].seq && e->what == was[i].what && e->at_ns == was[i].at_ns &&
+			e->server == was[i].server && e->a == was[i].a;
+	}
+	ok(n > 100, "%zu entries of a stop that is kept and of what came after it", n);
+	is_int((long)same, (long)n, "are what they were");
+	drive_free(d);
+}
+
+/* A second stop in one life: the places of the first are free again, from the first entry on. */
+static void stops_one_after_another(void)
+{
+	struct drive *d = drive_new(&watched);
+	struct cfw_stop_view v;
+	drive_add(d, "web");
+	for (int round = 0; round < 3; round++) {
+		struct cfw_event stop = drive_trigger(CFW_T_STOP, 0, 0);
+		stop.trigger.no_exit = true;
+		drive_start(d);
+		d->server[0].stop_ns = MS(50);
+		drive_feed(d, &stop);
+		drive_run(d, d->now_ns + MS(1));
+		cfw_core_stop_view(d->core, &v);
+		for (int i = 0; i < 3000; i++) {
+			struct cfw_event late = {.type = CFW_EV_HOOK_DONE, .run = 4711};
+			drive_feed(d, &late);
+		}
+		size_t kept = count(d, v.seq, CFW_J_LATE);
+		ok(kept > places / 3 && kept < places / 2, "round %d: a flood has its share, whatever was dropped before: %zu",
+		   round, kept);
+		drive_run(d, d->now_ns + MS(200));
+		const struct cfw_journal_entry *e = cfw_core_journal(d->core, v.seq);
+		ok(e && e->seq == v.seq && e->what == CFW_J_STOP, "its first entry is the stop");
+	}
+	drive_free(d);
+}
+
+/* What another process has left: the entries as they were, numbered from 1, the last stop and its end. */
+static void restored(void)
+{
+	enum { N = 700, FIRST = 10, SECOND = 650, TURNED = 660, EXIT = 699 };
+	static struct cfw_journal_entry entries[N];
+	const struct cfw_trigger first = {.kind = CFW_T_SIGNAL, .signo = 15, .count = 3};
+	struct cfw_core_config config;
+	cfw_core_config_default(&config);
+	struct cfw_core *core = cfw_core_new(&cfw_alloc_std, &config);
+	for (size_t i = 0; i < N; i++)
+		entries[i] = (struct cfw_journal_entry){.seq = 5000 + i,
+							.at_ns = MS(i),
+							.what = CFW_J_SERVER,
+							.code = 99,
+							.server = (cfw_id)i + 1,
+							.a = (uint32_t)i % 7};
+	entries[FIRST].what = entries[SECOND].what = entries[TURNED].what = CFW_J_STOP;
+	entries[FIRST].b = entries[SECOND].b = 0;
+	entries[TURNED].b = 1;
+	entries[EXIT].what = CFW_J_EXIT;
+	entries[EXIT].code = 7;
+	is_int(core ? cfw_core_restore(core, entries, N, &first) : 1, 0, "a journal is restored");
+	size_t same = 0;
+	for (size_t i = 0; i < N; i++) {
+		const struct cfw_journal_entry *e = cfw_core_journal(core, i + 1);
+		same += e && e->seq == i + 1 && e->what == entries[i].what && e->at_ns == entries[i].at_ns &&
+			e->server == entries[i].server && e->a == entries[i].a && e->code == entries[i].code;
+	}
+	is_int((long)same, N, "each entry is the one that it was, under its new number");
+	ok(!cfw_core_journal(core, N + 1), "and there is none after the last");
+	struct cfw_stop_view v;
+	cfw_core_stop_view(core, &v);
+	is_int((long)v.seq, SECOND + 1, "the last stop begins where it began, not where it turned into an abort");
+	is_int(v.code, 7, "its code is that of the end");
+	ok(v.first.kind == CFW_T_SIGNAL && v.first.signo == 15 && v.first.count == 3, "its cause is the one that was given");
+	const struct cfw_event ev = {.type = CFW_EV_START};
+	is_int(cfw_core_feed(core, MS(5000), &ev), CURFEW_ESTATE, "it has ended");
+	cfw_core_free(core);
+}
+
+int main(void)
+{
+	shares();
+	reserved();
+	grows_beside_a_kept_stop();
+	stops_one_after_another();
+	restored();
+	return tap_done();
+}
