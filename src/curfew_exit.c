@@ -20,6 +20,8 @@ static struct {
 	bool ended, returned; /* its on_exit is called; has returned */
 	bool kill;
 	int code;
+	bool ending;      /* handlers are called and streams flushed, by one thread only */
+	pthread_t leaver; /* which one, where it is so */
 } leaving = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
 
 static void on_process_exit(int status, void *nothing);
@@ -31,6 +33,19 @@ static int put_handlers(int n)
 	while (done < n && !on_exit(on_process_exit, NULL))
 		done++;
 	return done;
+}
+
+/* Under the lock, which is given up. What comes after the stop is for one thread alone: others wait here for the end. */
+static void become_leaver(void)
+{
+	bool late = leaving.ending && !pthread_equal(leaving.leaver, pthread_self());
+	leaving.ending = true;
+	if (!late)
+		leaving.leaver = pthread_self();
+	pthread_cond_broadcast(&leaving.moved);
+	pthread_mutex_unlock(&leaving.lock);
+	while (late)
+		pause();
 }
 
 /* With this code, which exit(3) could not be told: the C library goes on with the handlers that are left, those of the program that
@@ -48,7 +63,7 @@ static bool wait_for_end(const struct curfew *c, int *code, bool *kill)
 {
 	const uint64_t moment = 20 * CFW_MS, grace = 100 * CFW_MS;
 	uint64_t asked = cfw_time_now(), now = asked, limit = asked;
-	while (leaving.owner == c && !leaving.returned && now < cfw_time_add(limit, grace)) {
+	while (leaving.owner == c && !leaving.returned && !leaving.ending && now < cfw_time_add(limit, grace)) {
 		struct timespec until = {(time_t)((now + moment) / CFW_SEC), (long)((now + moment) % CFW_SEC)};
 		pthread_cond_clockwait(&leaving.moved, &leaving.lock, CLOCK_MONOTONIC, &until);
 		if (leaving.owner != c)
@@ -67,14 +82,15 @@ static bool wait_for_end(const struct curfew *c, int *code, bool *kill)
 	return true;
 }
 
-static void exit_here(struct curfew *c, int status)
+static _Noreturn void exit_here(struct curfew *c, int status)
 {
-	if (curfew_ended(c, NULL))
-		return;
 	if (c->stepping)
 		cfw_host_hook_exits(c);
 	int code = c->stepping ? curfew_exit_inside(c, status) : cfw_exit_outside(c, status);
-	end_with(code, leaving.kill);
+	pthread_mutex_lock(&leaving.lock);
+	bool kill = leaving.kill;
+	become_leaver();
+	end_with(code, kill);
 }
 
 static void on_process_exit(int status, void *nothing)
@@ -84,20 +100,29 @@ static void on_process_exit(int status, void *nothing)
 		return;
 	pthread_mutex_lock(&leaving.lock);
 	struct curfew *c = leaving.owner;
-	bool here = c != NULL, kill, ends = false;
+	bool elsewhere = c && !pthread_equal(leaving.thread, pthread_self()), kill;
 	int code;
-	if (here && !leaving.ended)
-		put_handlers(1); /* a hook of this very stop may call exit as well; without memory that ends the process */
-	if (here && !pthread_equal(leaving.thread, pthread_self())) {
-		curfew_exit_from_thread(c, status);
-		ends = wait_for_end(c, &code, &kill);
-		here = false;
+	if (leaving.ending || (leaving.ended && !elsewhere)) {
+		become_leaver();
+		return;
 	}
-	pthread_mutex_unlock(&leaving.lock);
-	if (ends)
-		end_with(code, kill);
-	if (here)
+	if (!c) {
+		pthread_mutex_unlock(&leaving.lock);
+		return;
+	}
+	put_handlers(1); /* a hook of this very stop may call exit as well; without memory that ends the process */
+	if (!elsewhere) {
+		pthread_mutex_unlock(&leaving.lock);
 		exit_here(c, status);
+	}
+	curfew_exit_from_thread(c, status);
+	bool ends = wait_for_end(c, &code, &kill);
+	if (!ends) {
+		pthread_mutex_unlock(&leaving.lock);
+		return;
+	}
+	become_leaver();
+	end_with(code, kill);
 }
 
 int curfew_own_exit(struct curfew *c, struct curfew_err *err)
@@ -116,7 +141,7 @@ int curfew_own_exit(struct curfew *c, struct curfew_err *err)
 	if (!rc && !leaving.owner) {
 		leaving.owner = c;
 		leaving.thread = pthread_self();
-		leaving.ended = leaving.returned = leaving.kill = false;
+		leaving.ended = leaving.returned = leaving.kill = leaving.ending = false;
 		c->owns_exit = true;
 	}
 	pthread_mutex_unlock(&leaving.lock);
