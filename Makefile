@@ -178,7 +178,7 @@ ALONE := t/run/forced.t
 BESIDE := $(wildcard t/fuzz/*.t)
 AMONG = $(filter-out $(ALONE) $(BESIDE),$(T))
 BESIDE_LOG := $(BUILD)/t/beside
-test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a module $(if $(wildcard $(NGINX_SRC)/configure),$(if $(SAN),,nginx-module)) $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
+test: $(BUILD)/curfew $(BUILD)/libcurfew.so $(BUILD)/libcurfew.a module $(if $(wildcard $(NGINX_SRC)/configure),nginx-module) $(T_C) $(BUILD)/t/bound ## install what is missing, build, and run every test; SAN=address,undefined, T=FILE…
 	@trap 'kill $$beside 2>/dev/null; exit 130' INT TERM; rc=0; beside=; \
 	$(if $(filter $(BESIDE),$(T)),{ exec nice -n 19 env $(PROVE) --exec '$(BUILD)/t/bound 900' $(filter $(BESIDE),$(T)) >$(BESIDE_LOG) 2>&1; } & beside=$$!;) \
 	$(if $(AMONG),$(PROVE) -j2 --exec '$(BUILD)/t/bound $(TEST_TIMEOUT)' $(AMONG) || rc=1;) \

@@ -24,7 +24,6 @@ my @running;
 sub require_module {
 	plan skip_all => 'nginx is not installed' unless $BIN_NGINX;
 	plan skip_all => 'nginx-dev is not installed: the module cannot be built' unless -e '/usr/share/nginx/src/configure';
-	plan skip_all => 'the library that nginx loads is built without sanitizers' if $ENV{SAN};
 	return if -e $MODULE and -e $LIBRARY;
 	plan skip_all => 'make nginx-module has not been run';
 }
@@ -78,6 +77,8 @@ worker_processes $self->{workers};
 pid $self->{pidfile};
 error_log $dir/error.log @{[ $self->{level} // 'info' ]};
 env CURFEW_TEST;
+env LD_PRELOAD;
+env ASAN_OPTIONS;
 $ours
 $main
 events { worker_connections 512; $events }
@@ -106,6 +107,16 @@ C
 	return $self;
 }
 
+# In a child that becomes nginx. The runtimes of the sanitizers that the library is built with have to be there before it.
+sub prepare {
+	my ($self) = @_;
+	$ENV{CURFEW_TEST} = "$self->{dir}";
+	return if !$ENV{SAN};
+	$ENV{ASAN_OPTIONS} = join ':', grep { defined } $ENV{ASAN_OPTIONS}, 'detect_leaks=0';
+	$ENV{LD_PRELOAD} = join ' ', map { my $path = `cc -print-file-name=$_`; chomp $path; $path } qw(libasan.so libubsan.so);
+	return;
+}
+
 sub argv { my ($self, @more) = @_; return ($BIN_NGINX, '-p', "$self->{dir}", '-c', "$self->{dir}/nginx.conf", '-e', "$self->{dir}/error.log", @more) }
 
 sub start {
@@ -113,8 +124,7 @@ sub start {
 	my $dir = "$self->{dir}";
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0) {
-		$ENV{CURFEW_TEST} = $dir;
-		$ENV{ASAN_OPTIONS} //= 'detect_leaks=0';
+		$self->prepare;
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>>', "$dir/out";
 		open STDERR, '>>', "$dir/out";
@@ -140,6 +150,7 @@ sub command {
 	my $out = "$self->{dir}/command";
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0) {
+		$self->prepare;
 		open STDOUT, '>', $out;
 		open STDERR, '>&', \*STDOUT;
 		exec { $BIN_NGINX } $self->argv(@args) or POSIX::_exit(98);
