@@ -143,22 +143,18 @@ static void cut(struct cfw_core *c, struct cfw_hook *h, enum cfw_outcome outcome
 	end(c, h, outcome, why);
 }
 
-size_t cfw_hooks_cut(struct cfw_core *c, struct cfw_server *s, enum cfw_outcome outcome)
+void cfw_hooks_cut(struct cfw_core *c, struct cfw_server *s, enum cfw_outcome outcome)
 {
 	const cfw_id *heads = s ? s->hooks : c->global_hooks;
-	size_t n = 0;
 	if (s && !s->running)
-		return 0;
+		return;
 	for (int phase = 0; phase < CFW_PHASES; phase++)
 		for (cfw_id id = phase == CFW_PRE_STOP ? 0 : heads[phase]; id;) {
 			struct cfw_hook *h = cfw_hook_get(c, id);
-			if (h->running) {
+			if (h->running)
 				cut(c, h, outcome, BY_ANSWER);
-				n++;
-			}
 			id = h->next;
 		}
-	return n;
 }
 
 void cfw_hooks_reset(struct cfw_core *c, struct cfw_server *s)

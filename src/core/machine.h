@@ -265,8 +265,8 @@ bool cfw_hooks_next(struct cfw_core *c, struct cfw_server *s, enum cfw_phase pha
 bool cfw_hooks_left(struct cfw_core *c, struct cfw_server *s, enum cfw_phase phase); /* would it find one? */
 /* All of a server's (or, s NULL, the global) pre_stop hooks that have not begun, at once. */
 void cfw_hooks_all_pre_stop(struct cfw_core *c, struct cfw_server *s);
-/* Cut what runs of a server (or global: s NULL), but for its pre_stop hooks. How many. */
-size_t cfw_hooks_cut(struct cfw_core *c, struct cfw_server *s, enum cfw_outcome outcome);
+/* Cut what runs of a server (or global: s NULL), but for its pre_stop hooks. */
+void cfw_hooks_cut(struct cfw_core *c, struct cfw_server *s, enum cfw_outcome outcome);
 void cfw_hooks_reset(struct cfw_core *c, struct cfw_server *s); /* a new life: none has begun */
 void cfw_hook_done(struct cfw_core *c, const struct cfw_event *ev);
 void cfw_hook_due(struct cfw_core *c, cfw_id id);

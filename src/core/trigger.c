@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "core/machine.h"
 
-static const char *const names[CFW_T_KINDS + 1] = {
+static const char *const names[CFW_T_KINDS] = {
 	[CFW_T_SIGNAL] = "signal",
 	[CFW_T_EXIT] = "exit",
 	[CFW_T_ERROR] = "error",
