@@ -5,10 +5,12 @@ enum { TERM = 15, REQUEST = 77 };
 
 static struct cfw_action reply, last_cut, last_exit, last_steered;
 static int replies;
+static bool timed; /* an action that nothing bounds has a deadline */
 
 static void note(struct drive *d, const struct cfw_action *a)
 {
 	(void)d;
+	timed |= a->deadline_ns != CFW_NEVER && a->type != CFW_ACT_START && a->type != CFW_ACT_STOP && a->type != CFW_ACT_CALL;
 	if (a->type == CFW_ACT_REPLY && a->request >= REQUEST) {
 		reply = *a;
 		replies++;
@@ -278,6 +280,7 @@ static void no_deadlines(void)
 	drive_run(d, CFW_NEVER);
 	ok(last_cut.type == CFW_ACT_CUT && last_cut.deadline_ns == CFW_NEVER, "a cut has no deadline");
 	ok(last_exit.type == CFW_ACT_EXIT && last_exit.deadline_ns == CFW_NEVER, "nor has the end");
+	ok(!timed, "nor anything else but a start, a stop and a hook");
 	drive_free(d);
 }
 
@@ -327,6 +330,51 @@ static void reload_overtaken(void)
 		reloads |= a.type == CFW_ACT_RELOAD;
 	ok(!reloads, "S7.4: no reload in a stop");
 	cfw_core_free(core);
+}
+
+/* S4.13: a server that ends by itself before it was told to is told nothing any more. */
+static void gone_before_it_was_told(void)
+{
+	struct cfw_core_config config;
+	cfw_core_config_default(&config);
+	struct cfw_core *core = cfw_core_new(&cfw_alloc_std, &config);
+	struct cfw_server_opts o = drive_opts("web");
+	struct cfw_action a;
+	cfw_id web = core ? cfw_core_server_add(core, &o, NULL) : 0;
+	struct cfw_event term = drive_trigger(CFW_T_SIGNAL, TERM, 0);
+	cfw_core_feed(core, MS(1000), &(struct cfw_event){.type = CFW_EV_START});
+	ok(web && cfw_core_next(core, &a) && a.type == CFW_ACT_START, "a server starts");
+	cfw_core_feed(core, MS(1001), &(struct cfw_event){.type = CFW_EV_SERVER_STARTED, .server = web, .attempt = a.attempt});
+	cfw_core_feed(core, MS(1002), &term);
+	while (cfw_core_next(core, &a) && a.type != CFW_ACT_ASK)
+		;
+	cfw_core_feed(core, MS(1003), &(struct cfw_event){.type = CFW_EV_DECISION, .question = a.question});
+	cfw_core_feed(core, MS(1004), &(struct cfw_event){.type = CFW_EV_SERVER_CLOSED, .server = web, .code = 1});
+	bool told = false, ended = false;
+	while (cfw_core_next(core, &a)) {
+		told |= a.type == CFW_ACT_STOP || a.type == CFW_ACT_CUT;
+		ended |= a.type == CFW_ACT_EXIT && a.code == 1;
+	}
+	ok(!told && ended, "it ends between the decision and its stop: it is not told to stop, and the end comes");
+	cfw_core_free(core);
+}
+
+/* A server that has ended in a stop cannot be put back. */
+static void no_cancel_after_a_death(void)
+{
+	struct drive *d = make();
+	drive_add(d, "a");
+	drive_add(d, "b");
+	drive_after(d, "b", "a");
+	drive_hook(d, "b", CFW_PRE_STOP, "h", CFW_NEVER)->take_ns = MS(1000);
+	drive_start(d);
+	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
+	is_int(drive_state(d, "a"), CFW_S_HELD, "a server waits for its turn to stop");
+	drive_close(d, "a", 0, 0);
+	request(d, CFW_T_CANCEL, false);
+	ok(replies == 1 && reply.outcome == CFW_FAILED && reply.why == CFW_R_BEGUN, "and ends by itself: there is no way back");
+	drive_run(d, CFW_NEVER);
+	drive_free(d);
 }
 
 /* S4.8, S2: what is due in the same moment goes by kind: a hook's limit before a question's. */
@@ -654,6 +702,8 @@ int main(void)
 	no_deadlines();
 	not_taken_in_time();
 	reload_overtaken();
+	gone_before_it_was_told();
+	no_cancel_after_a_death();
 	due_together();
 	nothing_leaks();
 	adds_without_memory();
