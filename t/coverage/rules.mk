@@ -12,6 +12,7 @@ $(COV_BUILD)/exit.o: t/lib/counted_exit.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -fPIC -fvisibility=hidden -c -o $@ $<
 coverage: $(COV_BUILD)/exit.o ## lines and branches that the tests reach, by room; VERBOSE=1 names the branches that are not taken
-	@find $(COV_BUILD) -name '*.gcda' -delete
-	@code=0; $(COV_MAKE) test T='$(patsubst %.c,$(COV_BUILD)/%,$(filter-out t/lib/%,$(wildcard t/*/*.c))) $(COV_TESTS)' || code=1; \
+	@find $(COV_BUILD) -name '*.gcda' -delete; rm -rf $(COV_BUILD)/apart
+	@code=0; GCOV_APART=$(abspath $(COV_BUILD))/apart $(COV_MAKE) test T='$(patsubst %.c,$(COV_BUILD)/%,$(filter-out t/lib/%,$(wildcard t/*/*.c))) $(COV_TESTS)' || code=1; \
+	t/coverage/merge.pl $(COV_BUILD) || code=1; \
 	VERBOSE=$(VERBOSE) t/coverage/report.pl $(COV_BUILD) || code=1; exit $$code

@@ -109,6 +109,10 @@ static _Noreturn void run(char **argv)
 {
 	default_internal_signals();
 	sigprocmask(SIG_UNBLOCK, &waited, NULL);
+	const char *apart = getenv("GCOV_APART"); /* each test counts for itself: what is killed loses no other's counters */
+	char own[4096];
+	if (apart && (size_t)snprintf(own, sizeof own, "%s/%ld", apart, (long)getpid()) < sizeof own)
+		setenv("GCOV_PREFIX", own, 1);
 	execvp(argv[0], argv);
 	fprintf(stderr, "# %s: %s\n", argv[0], strerror(errno));
 	_exit(NOT_RUN);
