@@ -74,7 +74,8 @@ static void taken(void)
 	must((fd >= 0) == (named > 0), "found by its address: %d", fd);
 	if (fd >= 0)
 		close(fd);
-	must(cfw_passed_named("no:such" /* a colon ends a name */, 0, &first, &err) == CURFEW_EINVAL && *err.msg, "a name that nobody has");
+	must(cfw_passed_named("no:such" /* a colon ends a name */, 0, &first, &err) == CURFEW_EINVAL && *err.msg,
+	     "a name that nobody has");
 	cfw_passed_warn(&silent);
 }
 
