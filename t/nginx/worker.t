@@ -238,6 +238,28 @@ L
 	is($n->wait_exit, 0, 'and all ends');
 };
 
+# The health check of the page, as it stands there.
+subtest 'ready' => sub {
+	my ($ready) = slurp("$FindBin::Bin/../../man/curfew-nginx.7") =~ /^(location = \/ready \{\n.*?^\}\n)/ms;
+	ok($ready, 'the page has it') or return;
+	my $n = nginx(server => $ready, policy => <<"L");
+$prelude
+nginx:pre_stop(function() mark "pre" while not curfew.fs.exists(os.getenv "CURFEW_TEST" .. "/go") do curfew.sleep "10ms" end end)
+L
+	ok(wait_until(sub { (($n->get('/ready'))[0] // 0) == 200 }), 'a worker that has started is ready');
+	$n->signal('QUIT');
+	$n->wait_marks(qr/^pre/);
+	is(($n->get('/ready'))[0], 503, 'one that stops is not');
+	spew("$n->{dir}/go", '');
+	is($n->wait_exit, 0, 'and ends');
+	for my $without ({ policy => "error 'at once'\n" }, {}) {
+		$n = nginx(server => $ready, %$without);
+		ok(wait_until(sub { (($n->get('/ready'))[0] // 0) == 200 }), 'one without a policy is ready: nginx serves');
+		$n->signal('QUIT');
+		is($n->wait_exit, 0, 'and ends');
+	}
+};
+
 # What a policy does to the server of nginx alone is the end of that worker: a process that serves nobody is of no use.
 for my $what ('curfew.stop { exit = false }', 'nginx:restart()', 'nginx:stop()') {
 	subtest $what => sub {
