@@ -44,7 +44,9 @@ static void become_leaver(void)
 		leaving.leaver = pthread_self();
 	pthread_cond_broadcast(&leaving.moved);
 	pthread_mutex_unlock(&leaving.lock);
-	while (late)
+	if (!late)
+		return;
+	for (;;)
 		pause();
 }
 

@@ -397,6 +397,40 @@ static void due_together(void)
 	drive_free(d);
 }
 
+/* Many limits at once, set in no order: each passes in its time. */
+static void many_limits(void)
+{
+	enum { HOOKS = 60 };
+	struct drive *d = make();
+	d->config.exit_timeout_ns = MS(100000);
+	cfw_core_configure(d->core, &d->config);
+	drive_add(d, "web");
+	for (int i = 0; i < HOOKS; i++)
+		drive_hook(d, "web", CFW_PRE_STOP, NULL, MS(100 + 10 * (i * 37 % HOOKS)))->take_ns = CFW_NEVER;
+	drive_start(d);
+	drive_fire(d, CFW_T_ABORT, 0, 0);
+	uint64_t began = d->now_ns;
+	int running = 0, known = 0;
+	struct cfw_hook_view v;
+	for (int i = 0; i < HOOKS; i++) {
+		bool runs = cfw_core_hook_view(d->core, d->hook[i].id, &v) == 0 && v.running;
+		running += runs;
+		known += runs && cfw_core_run_hook(d->core, v.run) == d->hook[i].id;
+	}
+	is_int(running, HOOKS, "an abort has all hooks run at once");
+	is_int(known, HOOKS, "each is known by its run");
+	is_int(cfw_core_run_hook(d->core, 4711), 0, "what is no run is nobody's");
+	drive_run(d, CFW_NEVER);
+	int in_time = 0;
+	uint64_t from = 1;
+	for (const struct cfw_journal_entry *e; (e = find(d, from, CFW_J_HOOK_END)) != NULL; from = e->seq + 1)
+		for (int i = 0; i < HOOKS; i++)
+			in_time += d->hook[i].id == e->hook && e->at_ns == began + MS(100 + 10 * (i * 37 % HOOKS));
+	is_int(in_time, HOOKS, "and each is cut at its own limit");
+	is_int(cfw_core_run_hook(d->core, v.run), 0, "a run that is over is nobody's");
+	drive_free(d);
+}
+
 /* ---- memory ---- */
 
 static size_t held, peak;
@@ -705,6 +739,7 @@ int main(void)
 	gone_before_it_was_told();
 	no_cancel_after_a_death();
 	due_together();
+	many_limits();
 	nothing_leaks();
 	adds_without_memory();
 	names();
