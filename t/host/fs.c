@@ -1,6 +1,7 @@
 /* The services fs.*. */
 #define _GNU_SOURCE
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "rig.h"
@@ -86,6 +87,22 @@ static void test_files(struct rig *r)
 	ok(cfw_value_to_bool(a->value), "exists: yes");
 	a = call(r, "fs.stat", at(r, "."));
 	is_str(cfw_value_get_str(a->value, "type", NULL), "directory", "stat: a folder");
+	char special[256];
+	snprintf(special, sizeof special, "%s/fifo", r->dir);
+	mkfifo(special, 0600);
+	a = call(r, "fs.stat", at(r, "fifo"));
+	is_str(cfw_value_get_str(a->value, "type", NULL), "fifo", "stat: a fifo");
+	unlink(special);
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	snprintf(un.sun_path, sizeof un.sun_path, "%.80s/sock", r->dir);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ok(!bind(fd, (struct sockaddr *)&un, sizeof un), "a socket");
+	a = call(r, "fs.stat", at(r, "sock"));
+	is_str(cfw_value_get_str(a->value, "type", NULL), "socket", "stat: is one");
+	close(fd);
+	unlink(un.sun_path);
+	a = call(r, "fs.stat", with(cfw_value_map(), "path", cfw_value_str("/dev/null")));
+	is_str(cfw_value_get_str(a->value, "type", NULL), "char", "stat: a device");
 	struct cfw_value *args = at(r, "a");
 	struct cfw_value *move = cfw_value_map();
 	char to[256];
