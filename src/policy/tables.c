@@ -8,14 +8,12 @@
 
 enum { MOST = 1 << 24, LONG_SORT = 4096 };
 
-/* Lua's own function, the upvalue, with the arguments as they are. */
+/* Lua's own, which has no upvalues, as if the script had called it: its errors have the script's line. */
 static int call_own(lua_State *L)
 {
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_insert(L, 1);
-	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	int n = lua_tocfunction(L, lua_upvalueindex(1))(L);
 	cfw_guard_check(L);
-	return lua_gettop(L);
+	return n;
 }
 
 static void check_range(lua_State *L, const char *what, lua_Integer from, lua_Integer to)
