@@ -5,6 +5,7 @@ use warnings;
 use lib 't/lib';
 use Curfew;
 use Cwd qw(abs_path);
+use File::Temp ();
 use KeepAlive;
 use Test::More;
 
@@ -24,10 +25,10 @@ my $backend = $back->wait_log(qr/> at (127\.0\.0\.1:\d+)/);
 
 # haproxy says nothing of a port that the kernel picks: one that is free now.
 sub proxy {
-	my ($mode) = @_;
+	my ($mode, $cfg) = @_;
 	my $port = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0)->sockport;
 	my $p = curfew(policy => slurp('examples/haproxy.lua'),
-		env => { MODE => $mode, CFG => abs_path('examples/haproxy.cfg'), LISTEN => "127.0.0.1:$port", BACKEND => $backend });
+		env => { MODE => $mode, CFG => $cfg // abs_path('examples/haproxy.cfg'), LISTEN => "127.0.0.1:$port", BACKEND => $backend });
 	$p->{port} = $port;
 	$p->wait_log(qr/started 1 server/);
 	return $p;
@@ -40,8 +41,14 @@ sub haproxies {
 		map { m{/proc/(\d+)$} } glob '/proc/*';
 }
 
+# The same with a longer grace: whoever looks at the health page is to have seen it, however busy this machine is.
+my $dir = File::Temp->newdir('curfew-t-XXXXXX', TMPDIR => 1);
+my $patient = slurp('examples/haproxy.cfg') =~ s/grace 1s/grace 3s/r =~ s/hard-stop-after 4s/hard-stop-after 7s/r;
+like $patient, qr/grace 3s.*hard-stop-after 7s/s, 'the example says how long';
+spew("$dir/haproxy.cfg", $patient);
+
 for my $mode ('-db', '-W') {
-	my $p = proxy($mode);
+	my $p = proxy($mode, "$dir/haproxy.cfg");
 	is scalar(haproxies($p)), $mode eq '-W' ? 2 : 1, "$mode: one process, or a master and its worker";
 	is +(http_get("127.0.0.1:$p->{port}", '/haproxy-health'))[0], 200, "$mode: healthy";
 	my $load = KeepAlive->new(port => $p->{port}, clients => 16, again => 1);
@@ -53,6 +60,7 @@ for my $mode ('-db', '-W') {
 	my $health = sub { $sick = (http_get("127.0.0.1:$p->{port}", '/haproxy-health'))[0] // 0; $sick != 200 };
 	wait_until($health);
 	is $sick, 503, 'the health page says so while the listener is still open';
+	$load->{again} = 0; # as a balancer does: haproxy drops who is queued when its listener goes
 	$load->run(sub { 0 }, 30);
 	is $load->{failed}, 0, "none of $load->{done} requests failed" or diag explain $load->{reasons};
 	is $p->wait_exit, 0, 'code 0';
