@@ -65,6 +65,7 @@ struct drive {
 	void *ud;
 	bool exited, killed, lame; /* lame: since the stop that runs */
 	bool stopping, rested;     /* a stop runs; one is over, and no server was started since */
+	uint64_t noted;            /* entries of the journal */
 	uint64_t blocked_ns;       /* the loop was blocked until then: what was due before comes late */
 	int exit_code, last_code;
 	uint64_t exit_ns;
@@ -504,14 +505,15 @@ static inline void drive_forget(struct drive *d)
 	}
 }
 
-/* S3.4: what is started after a stop begins a new life: global hooks are owed anew. */
+/* S3.4: what is started after a stop begins a new life: global hooks are owed anew. A start may be over before its feed is, so that the
+ * journal is asked. */
 static inline void drive_rest(struct drive *d)
 {
-	struct cfw_server_view s;
+	const struct cfw_journal_entry *e;
 	bool begins = false;
-	for (int i = 0; d->rested && i < d->servers; i++)
-		begins |= !cfw_core_server_view(d->core, d->server[i].id, &s) && s.state >= CFW_S_PRE_START &&
-			  s.state <= CFW_S_POST_START;
+	for (; (e = cfw_core_journal(d->core, d->noted + 1)) != NULL; d->noted = e->seq)
+		begins |= e->what == CFW_J_SERVER && (e->a == CFW_S_PRE_START || e->a == CFW_S_STARTING);
+	begins = begins && d->rested;
 	for (int k = 0; begins && k < d->hooks; k++)
 		if (d->hook[k].server < 0)
 			d->hook[k].calls = 0;
