@@ -521,6 +521,13 @@ static void adds_without_memory(void)
 		drive_free(d);
 	}
 	struct drive *d = drive_new(&counting);
+	drive_add(d, "web");
+	dry = true;
+	is_int(ask(d, CFW_EV_START, NULL), CURFEW_ENOMEM, "who asks for a start and cannot be noted hears so");
+	is_int(ask(d, CFW_EV_SERVER_START, "web"), CURFEW_ENOMEM, "so does who asks for one of them");
+	dry = false;
+	drive_free(d);
+	d = drive_new(&counting);
 	for (int i = 0; i < 40; i++) {
 		char name[8];
 		snprintf(name, sizeof name, "s%d", i);
@@ -612,6 +619,23 @@ static void dropped_hooks(void)
 		ok(told, "and when both have ended, nothing is owed any more");
 		drive_free(d);
 	}
+}
+
+/* S3.4: a start is a new life for the global hooks, also where there is no server. */
+static void hooks_without_servers(void)
+{
+	struct drive *d = make();
+	drive_hook(d, NULL, CFW_PRE_STOP, "all", CFW_NEVER);
+	for (int life = 1; life <= 3; life++) {
+		drive_start(d);
+		request(d, CFW_T_STOP, true);
+		drive_run(d, d->now_ns + MS(100));
+		is_int(drive_count(d, "call all graceful"), life, "S3.4: a global hook in life %d", life);
+		request(d, CFW_T_STOP, true);
+		drive_run(d, d->now_ns + MS(100));
+		is_int(drive_count(d, "call all graceful"), life, "and once in each");
+	}
+	drive_free(d);
 }
 
 /* ---- a full journal ---- */
@@ -744,6 +768,7 @@ int main(void)
 	adds_without_memory();
 	names();
 	dropped_hooks();
+	hooks_without_servers();
 	full_of_servers();
 	kept_from_anywhere();
 	room_beside_a_kept_stop();
