@@ -313,6 +313,13 @@ static const struct part {
 	 "c.any{c.spawn(function() c.sleep(1) end), c.spawn(function() c.sleep(10^10 | 0) end)} "
 	 "c.spawn(function() c.sleep(10^10 | 0) end):await(1000) c.spawn(function() error({}) end)",
 	 only_run, false},
+	{"thousands of values",
+	 "local t = {} for i = 1, 3000 do t[i] = i end local function count(...) return select('#', ...) end "
+	 "c.spawn(count, table.unpack(t)):await() local co = coroutine.create(function(...) coroutine.yield(1) "
+	 "coroutine.yield(table.unpack(t)) end) coroutine.resume(co, table.unpack(t)) coroutine.resume(co)",
+	 only_run, false},
+	{"a wait with a limit", "c.spawn(function() c.wait_event('up') end):await(1000)", only_run, false},
+	{"a file", "loadfile('/proc/self/stat') pcall(dofile, '/proc/self/cmdline')", only_run, false},
 	{"timers",
 	 "local h = c.timer(1, function() c.sleep(1) end, 10^9 | 0) c.timer(2, function() error('x') end) c.sleep(9) "
 	 "h:cancel()",
