@@ -46,10 +46,8 @@ static struct cfw_task_handle *push_handle(lua_State *L)
 	*u = NULL;
 	luaL_setmetatable(L, META);
 	struct cfw_task_handle *h = calloc(1, sizeof *h);
-	if (!h) {
-		luaL_error(L, "not enough memory");
-		return NULL;
-	}
+	if (!h)
+		cfw_raise(L, "not enough memory");
 	cfw_own(cfw_policy_of(L), &h->owned, free_handle);
 	h->end = CFW_END_WAIT;
 	return *u = h;

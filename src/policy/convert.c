@@ -186,7 +186,6 @@ static struct cfw_value *convert(lua_State *L, struct holder *h, int idx, int de
 		return convert_function(L, h, idx);
 	default:
 		cfw_raise(L, "%s: a %s has no place here", h->what, luaL_typename(L, idx));
-		return NULL;
 	}
 }
 

@@ -48,8 +48,7 @@ static int l_loadfile(lua_State *L)
 	}
 	if (env) {
 		lua_pushvalue(L, 3);
-		if (!lua_setupvalue(L, -2, 1))
-			lua_pop(L, 1);
+		lua_setupvalue(L, -2, 1); /* what is loaded from text has its _ENV there, used or not */
 	}
 	return 1;
 }

@@ -314,12 +314,16 @@ static const char *capture(struct cfw_match *m, const struct cfw_item *item, con
 	return NULL;
 }
 
-static void complain(struct cfw_match *m, const struct cfw_item *item)
+static void __attribute__((noreturn)) complain(struct cfw_match *m, const struct cfw_item *item)
 {
+	luaL_where(m->L, 1);
 	if (item->at)
-		luaL_error(m->L, "%s", item->at);
+		lua_pushstring(m->L, item->at);
 	else
-		luaL_error(m->L, "invalid capture index %%%d", item->number + 1);
+		lua_pushfstring(m->L, "invalid capture index %%%d", item->number + 1);
+	lua_concat(m->L, 2);
+	for (;;) /* the compiler is to see that it never returns */
+		lua_error(m->L);
 }
 
 static const char *repeated(struct cfw_match *m, const struct cfw_item *item, const char *s)
@@ -355,7 +359,6 @@ static const char *step(struct cfw_match *m, const struct cfw_item *item, const 
 			break;
 		case BAD:
 			complain(m, item);
-			return NULL;
 		case ONE:
 			if (item->repeat == '?') {
 				const char *e = is_one(m, item, s) ? walk(m, item + 1, s + 1) : NULL;

@@ -47,10 +47,7 @@ static int l_missing(lua_State *L)
 
 static void push_missing(lua_State *L, const char *library, const char *name, const char *hint)
 {
-	if (strcmp(library, "_G") == 0)
-		lua_pushstring(L, name);
-	else
-		lua_pushfstring(L, "%s.%s", library, name);
+	lua_pushfstring(L, "%s.%s", library, name);
 	lua_pushstring(L, hint);
 	lua_pushcclosure(L, l_missing, 2);
 }

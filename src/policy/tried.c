@@ -42,15 +42,12 @@ static int l_output(lua_State *L)
 
 static void put(lua_State *L, const char *library, const char *name, lua_CFunction fn)
 {
-	if (lua_getglobal(L, library) == LUA_TTABLE && lua_getfield(L, -1, name) == LUA_TFUNCTION) {
-		lua_pushfstring(L, "%s.%s", library, name);
-		lua_insert(L, -2);
-		lua_pushcclosure(L, fn, 2);
-		lua_setfield(L, -2, name);
-		lua_pop(L, 1);
-		return;
-	}
-	lua_settop(L, 0);
+	lua_getglobal(L, library);
+	lua_pushfstring(L, "%s.%s", library, name);
+	lua_getfield(L, -2, name);
+	lua_pushcclosure(L, fn, 2);
+	lua_setfield(L, -2, name);
+	lua_pop(L, 1);
 }
 
 void cfw_open_tried(lua_State *L)
