@@ -96,6 +96,15 @@ static void text(void)
 	     "repeated, too often, never");
 }
 
+static void looks(void)
+{
+	says("say(tostring(c.any({}, 1000)))", "nil;", "any of nothing, for a while");
+	says("say((debug.getlocal((coroutine.running()), 1, 1))) fails(debug.getlocal, -1, 1)",
+	     "c;bad argument #1 to '?' (level out of range);", "locals by the running coroutine, and of no level");
+	says("say(tostring(('abxy'):match('(ab)%1')), #string.upper(('x'):rep(1 << 20)), string.upper(7))", "nil 1048576 7;",
+	     "a capture that does not come again, a long string, a number");
+}
+
 /* ---- an instance that refuses ---- */
 
 static int silent_refusal(void *ud, cfw_token token, enum cfw_request what, cfw_id server, bool flag, struct curfew_err *err)
@@ -143,6 +152,37 @@ static void refusals(void)
 
 	says("for _, id in ipairs{-1, 0, 1 << 40} do say(select(2, c.server_info(id))) end",
 	     "server gone ESRCH;server gone ESRCH;server gone ESRCH;", "numbers of no server");
+}
+
+static void note_source(void *ud, const char *path)
+{
+	struct fake *f = ud;
+	snprintf(f->service[0].name, sizeof f->service[0].name, "%s", path);
+}
+
+static struct cfw_value *info_alone(void *ud, cfw_id server, bool with_stats)
+{
+	(void)with_stats;
+	return fake_server_info(ud, server, false);
+}
+
+/* It tells less than others. */
+static void little(void)
+{
+	struct cfw_policy_ops ops = fake_ops;
+	ops.log = NULL;
+	ops.on_source = note_source;
+	ops.server_info = info_alone;
+	struct fake *f = with(&ops, NULL);
+	fake_load(f, "say('nobody hears it') c.server_new{name = 's'} assert(c.server_info(1, true).stats == nil) "
+		     "package.path = ('x'):rep(5000) .. '/?.lua;/nowhere/?.lua' assert(not pcall(require, 'gone'))");
+	is_str(loaded(f), "ok;", "an instance without a log, whose servers count nothing");
+	is_str(f->service[0].name, "/nowhere/gone.lua", "where a module was looked for is told, but for what is no path");
+	struct cfw_trigger t = {.kind = CFW_T_CUSTOM, .custom = 1, .count = 1};
+	fake_load(f, "c.rule('custom:deploy', function(t) NAME = t.name return c.decision('abort', 3) end)");
+	is_int(cfw_policy_ask(f->p, &t, NULL, NULL).what, CFW_D_NONE,
+	       "a trigger of the program's that has no name has no rule");
+	fake_free(f);
 }
 
 /* ---- what the command line gives ---- */
@@ -362,6 +402,8 @@ int main(void)
 	decisions();
 	coroutines();
 	text();
+	looks();
+	little();
 	refusals();
 	arguments();
 	alone();

@@ -303,6 +303,12 @@ static bool replace(struct fake *f)
 
 #define HOOK(body) "c.hook_new{phase = 'pre_stop', name = 'h', where = 'policy.lua:1', fn = function(x) " body " end} "
 
+static bool leave(struct fake *f)
+{
+	cfw_policy_leave(f->p);
+	return cfw_policy_leave(f->p); /* no module in C */
+}
+
 static const struct part {
 	const char *name, *script;
 	bool (*then)(struct fake *f);
@@ -318,6 +324,15 @@ static const struct part {
 	 "c.spawn(count, table.unpack(t)):await() local co = coroutine.create(function(...) coroutine.yield(1) "
 	 "coroutine.yield(table.unpack(t)) end) coroutine.resume(co, table.unpack(t)) coroutine.resume(co)",
 	 only_run, false},
+	{"thousands of results",
+	 "local co = coroutine.create(function() local t = {} for i = 1, 3000 do t[i] = i end coroutine.yield(table.unpack(t)) "
+	 "end) coroutine.resume(co)",
+	 only_run, false},
+	{"starts that fail", "c.server_new{name = 'w', start = function() return nil, 'no', 'ENOENT' end}", live_servers,
+	 false},
+	{"a policy that is left",
+	 "for i = 1, 3 do setmetatable({}, {__gc = function() say('gone') end}) end c.spawn(function() c.sleep(10^11 | 0) end)",
+	 leave, false},
 	{"a wait with a limit", "c.spawn(function() c.wait_event('up') end):await(1000)", only_run, false},
 	{"a file", "loadfile('/proc/self/stat') pcall(dofile, '/proc/self/cmdline')", only_run, false},
 	{"timers",
@@ -414,7 +429,7 @@ static bool play(const struct part *part, unsigned long fail_at, unsigned long f
 	short_end();
 	cfw_buf_clear(&script);
 	*failed = cfw_short.failed > 0;
-	bool ends = strstr(asked(f), "exit") != NULL || strstr(part->name, "replaced");
+	bool ends = strstr(asked(f), "exit") != NULL || strstr(part->name, "replaced") || part->then == leave;
 	if (!rc && !ends && !*loaded(f)) /* what waits for an answer that was lost has not ended: it may be waiting */
 		kept = kept && cfw_policy_busy(f->p);
 	cfw_buf_reset(&f->said);
