@@ -1,8 +1,7 @@
 /* S7.3: what of a policy that was replaced goes on, what is cut, and what it is still used for. */
 #define _GNU_SOURCE
+#include "client.h"
 #include "fake.h"
-
-#include "base/exchange.h"
 
 static int reports;
 
@@ -72,32 +71,15 @@ static void cut_what_works(void)
 
 /* ---- requests ---- */
 
-static int replies, last_status;
-
-static int x_reply(struct cfw_exchange *x, int status, const struct cfw_value *headers, const void *body, size_t n)
-{
-	(void)x, (void)headers, (void)body, (void)n;
-	replies++;
-	last_status = status;
-	return 0;
-}
-
-static void x_nothing(struct cfw_exchange *x)
-{
-	(void)x;
-}
-
-static const struct cfw_exchange_ops x_ops = {.reply = x_reply, .close = x_nothing, .release = x_nothing};
-
-static struct fake *serve(const struct cfw_policy_config *config, struct cfw_exchange *x, const char *script)
+static struct fake *serve(const struct cfw_policy_config *config, struct client *x, const char *script)
 {
 	struct curfew_err err = {0};
 	struct fake *f = fake_make(&fake_ops, config, &err);
 	if (!f->p)
 		tap_bail("no policy: %s", err.msg);
 	fake_load(f, script);
-	replies = last_status = 0;
-	cfw_policy_serve(f->p, 1, cfw_value_to_int(cfw_value_get(f->def[0], "handler"), 0), x);
+	x->replies = x->status = 0;
+	cfw_policy_serve(f->p, 1, cfw_value_to_int(cfw_value_get(f->def[0], "handler"), 0), &x->x);
 	fake_run(f, f->now + CFW_SEC);
 	return f;
 }
@@ -105,13 +87,13 @@ static struct fake *serve(const struct cfw_policy_config *config, struct cfw_exc
 static void cut_requests(void)
 {
 	struct cfw_value *asked = cfw_value_map();
-	struct cfw_exchange x = {.kind = CFW_X_HTTP, .ops = &x_ops, .request = asked};
+	struct client x = {.x = {.kind = CFW_X_HTTP, .ops = &x_ops, .request = asked}};
 	struct fake *f = serve(NULL, &x,
 			       "c.on_serve(function(k, h, x) return h(x) end) c.server_new{name = 'web', "
 			       "handler = function(x) x:hold() K = x end}");
 	is_int(cfw_policy_use(f->p), CFW_USE_WORK, "a request that is held is work");
 	is_int((long)cfw_policy_cut(f->p), 1, "S7.3: cut, it fails");
-	ok(replies == 1 && last_status == 500, "with a 500");
+	ok(x.replies == 1 && x.status == 500, "with a 500");
 	fake_free(f);
 
 	/* S6.5: what a limit ends takes its own timers with it, and nobody else's */
@@ -123,7 +105,7 @@ static void cut_requests(void)
 		  "c.server_new{name = 'web', handler = function(x) c.timer(1, function() say('NEVER') end) "
 		  "while true do end end}");
 	fake_run(f, f->now + 10 * CFW_SEC);
-	ok(replies == 1 && last_status == 500, "S6.5: a request that passes its limit is a 500");
+	ok(x.replies == 1 && x.status == 500, "S6.5: a request that passes its limit is a 500");
 	ok(has(logged(f), "passed request_cpu_limit (5ms)"), "logged as that");
 	is_str(said(f), "other;", "its timer is gone, another is not");
 	fake_free(f);
@@ -132,7 +114,7 @@ static void cut_requests(void)
 	f = serve(&config, &x,
 		  "c.on_serve(function(k, h, x) return h(x) end) c.server_new{name = 'web', handler = function(x) "
 		  "x:reply(200) end}");
-	is_int(last_status, 200, "a request without a limit");
+	is_int(x.status, 200, "a request without a limit");
 	fake_free(f);
 	cfw_value_free(asked);
 }
