@@ -223,7 +223,10 @@ static bool is_ours(const lua_Debug *ar)
 static bool is_level_ours(lua_State *of, int level)
 {
 	lua_Debug ar;
-	return lua_getstack(of, level, &ar) && lua_getinfo(of, "S", &ar) && is_ours(&ar);
+	if (!lua_getstack(of, level, &ar))
+		return false;
+	lua_getinfo(of, "S", &ar);
+	return is_ours(&ar);
 }
 
 /* debug.getlocal and setlocal, Lua's own as the upvalue: not of our functions, which trust what is on their stacks. */
@@ -250,7 +253,8 @@ static bool is_function_ours(lua_State *L, int i)
 	if (!lua_isfunction(L, i))
 		return false;
 	lua_pushvalue(L, i);
-	return lua_getinfo(L, ">S", &ar) && is_ours(&ar);
+	lua_getinfo(L, ">S", &ar);
+	return is_ours(&ar);
 }
 
 /* debug.getupvalue, setupvalue and upvaluejoin, Lua's own as the upvalue: not of our functions. */

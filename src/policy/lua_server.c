@@ -132,7 +132,7 @@ static void set_code(struct curfew_err *err, const char *name)
 {
 	enum { LAST_ERRNO = 133 };
 	struct curfew_err own = {0};
-	for (int e = 1; name && e <= LAST_ERRNO; e++) {
+	for (int e = 1; e <= LAST_ERRNO; e++) {
 		const char *known = strerrorname_np(e);
 		if (known && !strcmp(known, name)) {
 			err->code = CURFEW_ESYS;
@@ -140,7 +140,7 @@ static void set_code(struct curfew_err *err, const char *name)
 			return;
 		}
 	}
-	for (own.code = CURFEW_ENOMEM; name && own.code >= CURFEW_ELIMIT; own.code--)
+	for (own.code = CURFEW_ENOMEM; own.code >= CURFEW_ELIMIT; own.code--)
 		if (!strcmp(cfw_err_name(&own), name))
 			err->code = own.code;
 }

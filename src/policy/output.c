@@ -50,9 +50,10 @@ static size_t piece_of(int fd)
 	return S_ISCHR(st.st_mode) ? TTY_PIECE : PIPE_BUF;
 }
 
+/* n is not 0. */
 static size_t count_lines(const char *s, size_t n)
 {
-	size_t lines = n && s[n - 1] != '\n';
+	size_t lines = s[n - 1] != '\n';
 	for (const char *at = s; (at = memchr(at, '\n', n - (size_t)(at - s))); at++)
 		lines++;
 	return lines;
@@ -97,9 +98,8 @@ static void put(struct cfw_policy *p, int fd, const char *s, size_t n)
 			drop(p, o, s + at, n - at);
 			return;
 		}
-		if (got > 0)
-			o->torn = false;
-		if (got > 0 && !newline)
+		o->torn = false;
+		if (!newline)
 			at += (size_t)got;
 	}
 }

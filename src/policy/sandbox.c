@@ -73,11 +73,11 @@ static void thin_out(lua_State *L, const struct library *lib)
 		lua_rawset(L, table + 1);
 	}
 	for (lua_pushnil(L); lua_next(L, table + 1); lua_pop(L, 1)) {
-		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-		if (name && keeps(lib, name))
+		const char *name = lua_tostring(L, -2); /* as all keys of these tables are */
+		if (keeps(lib, name))
 			continue;
 		lua_pushvalue(L, -2);
-		if (name && lua_isfunction(L, -2))
+		if (lua_isfunction(L, -2))
 			push_missing(L, lib->name, name, lib->hint);
 		else
 			lua_pushnil(L);

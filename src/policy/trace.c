@@ -24,7 +24,8 @@ bool cfw_where(lua_State *co, int level, char *buf, size_t n)
 {
 	lua_Debug ar;
 	for (; lua_getstack(co, level, &ar); level++) {
-		if (!lua_getinfo(co, "Sl", &ar) || ar.currentline <= 0 || is_embedded(&ar))
+		lua_getinfo(co, "Sl", &ar);
+		if (ar.currentline <= 0 || is_embedded(&ar))
 			continue;
 		snprintf(buf, n, "%s:%d", ar.short_src, ar.currentline);
 		return true;
@@ -79,7 +80,8 @@ void cfw_traceback(struct cfw_buf *b, lua_State *co)
 			level = levels - FRAMES_LAST - 1;
 			continue;
 		}
-		if (lua_getinfo(co, "Slnt", &ar) && !is_embedded(&ar))
+		lua_getinfo(co, "Slnt", &ar);
+		if (!is_embedded(&ar))
 			put_frame(b, &ar);
 	}
 }
