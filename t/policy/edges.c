@@ -185,6 +185,64 @@ static void little(void)
 	fake_free(f);
 }
 
+static int reports, exit_code;
+
+static void report(void *ud, const struct cfw_report *r)
+{
+	(void)ud;
+	reports++;
+	exit_code = r->exit_code;
+}
+
+/* It knows nothing of why and until when, nor of its servers. */
+static void knows_nothing(void)
+{
+	struct cfw_policy_ops ops = fake_ops;
+	struct cfw_env env = {.report = report};
+	struct curfew_err err = {0};
+	ops.stop_cause = NULL;
+	ops.server_info = NULL;
+	ops.start_until = NULL;
+	ops.hook_until = NULL;
+	struct fake *f = with(&ops, NULL);
+	fake_load(f, "c.server_new{name = 's', start = function(x) say(tostring(x.deadline)) end, stop = function(x) "
+		     "say(tostring(x.trigger)) end, abort = function() error('boom') end} "
+		     "c.hook_new{phase = 'pre_stop', fn = function() say(select('#', c.due())) end}");
+	void *s = cfw_policy_kind.open(f->p, &env, 1, f->def[0], &err);
+	cfw_policy_kind.start(s, 1);
+	fake_run(f, f->now);
+	cfw_policy_kind.stop(s, &(struct cfw_stop){.attempt = 1, .deadline_ns = CFW_NEVER});
+	fake_run(f, f->now);
+	cfw_policy_kind.cut(s, 2);
+	fake_run(f, f->now);
+	fake_call(f, 0, 1);
+	fake_run(f, f->now);
+	is_str(said(f), "nil;nil;0;", "no deadline, no trigger, nothing due");
+	ok(reports == 3 && exit_code == 1, "S4.9: an abort that fails is reported with its code");
+	ok(has(logged(f), "?: abort failed: policy.lua:1: boom"), "and logged, though nobody knows the server's name");
+	cfw_policy_kind.free(s);
+	fake_free(f);
+}
+
+/* What stands between a trigger and its rules fails, answers nothing, or no table. */
+static void entries(void)
+{
+	static const char *const bodies[] = {"error('x')", "", "return 7"};
+	struct cfw_trigger t = {.kind = CFW_T_SIGNAL, .signo = 15, .count = 1};
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+		char script[256];
+		struct fake *f = fake_new(0);
+		snprintf(script, sizeof script,
+			 "c.on_trigger(function() %s end) c.rule('SIGTERM', function(t) return c.decision('abort', t.count) "
+			 "end)",
+			 bodies[i]);
+		fake_load(f, script);
+		struct cfw_decision d = cfw_policy_ask(f->p, &t, NULL, NULL);
+		ok(d.what == CFW_D_ABORT && d.code == 1, "S2.12: the rules decide all the same: \"%s\"", bodies[i]);
+		fake_free(f);
+	}
+}
+
 /* ---- what the command line gives ---- */
 
 static void arguments(void)
@@ -404,6 +462,8 @@ int main(void)
 	text();
 	looks();
 	little();
+	knows_nothing();
+	entries();
 	refusals();
 	arguments();
 	alone();

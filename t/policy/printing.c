@@ -69,7 +69,7 @@ static void read_by_nobody(void)
 	int old = dup(STDOUT_FILENO);
 	fflush(stdout);
 	dup2(fd[1], STDOUT_FILENO);
-	fake_load(f, "print('e')");
+	fake_load(f, "print() print('e')");
 	dup2(old, STDOUT_FILENO);
 	close(old);
 	drain(fd, got, sizeof got);

@@ -32,6 +32,7 @@ static void results(void)
 		{"return nil, 'slow', 'ETIMEDOUT'", "start_failed 1 slow ETIMEDOUT;"},
 		{"return nil, 'big', 'ELIMIT'", "start_failed 1 big ELIMIT;"},
 		{"return false, 'no', 'EWHATEVER'", "start_failed 1 no ELUA;"},
+		{"return nil, 'no', {}", "start_failed 1 no ELUA;"},
 		{"return false", "start_failed 1 start returned false ELUA;"},
 		{"return nil, {}", "start_failed 1 start returned nil and something that is no message ELUA;"},
 		{"local function f() error('boom') end f() return 1",
