@@ -94,9 +94,7 @@ static int begin_finalizer(lua_State *L, struct cfw_task *t, lua_State *co)
 	(void)t;
 	lua_getfield(L, LUA_REGISTRYINDEX, FINISHED);
 	lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
-	if (!n)
-		return -1;
-	lua_rawgeti(L, -1, n);
+	lua_rawgeti(L, -1, n); /* nil where there is none */
 	lua_pushnil(L);
 	lua_rawseti(L, -3, n);
 	if (luaL_getmetafield(L, -1, "__gc") != LUA_TFUNCTION)

@@ -88,6 +88,13 @@ static void coroutines(void)
 	     "outside of any hook nothing is told, nothing due");
 }
 
+static void collected(void)
+{
+	says("do local t = c.spawn(function() end) t:await() "
+	     "setmetatable({}, {__gc = function() fails(t.done, t) end}) end collectgarbage() collectgarbage() c.sleep(5)",
+	     "policy.lua:1: the task was collected;", "a finalizer that reaches for a task that went with its object");
+}
+
 static void text(void)
 {
 	says("say(('aba'):gsub('b', 7)) say(('aba'):gsub('b', string.upper)) say(('aba'):gsub('b', {b = 'x'}))",
@@ -459,6 +466,7 @@ int main(void)
 	tables();
 	decisions();
 	coroutines();
+	collected();
 	text();
 	looks();
 	little();

@@ -380,7 +380,7 @@ static void sweep(const struct part *part)
 {
 	bool failed = true;
 	int bad = 0, leaks = 0, runs = 0;
-	for (unsigned long n = 1; n <= 4; n += 3)
+	for (unsigned long n = 1; n <= 4; n *= 2) /* Lua tries each of its own once more */
 		for (unsigned long i = 1; i == 1 || failed; i++, runs++) {
 			long before = cfw_short.live;
 			bad += !play(part, i, n, &failed);
