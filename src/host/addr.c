@@ -113,7 +113,7 @@ int cfw_addr_connected(int fd)
 		return errno;
 	if (getsockname(fd, (struct sockaddr *)&us, &us_len))
 		return errno;
-	if (peer.ss_family != AF_UNIX && us_len == peer_len && !memcmp(&us, &peer, us_len))
+	if (peer.ss_family != AF_UNIX && !memcmp(&us, &peer, sizeof us))
 		return ECONNREFUSED;
 	return 0;
 }

@@ -25,7 +25,7 @@ struct curfew_watch;
 enum cfw_child_phase {
 	CFW_CHILD_NONE,     /* not started, or all gone */
 	CFW_CHILD_ALIVE,    /* its main process has not been reaped */
-	CFW_CHILD_LINGER,   /* the main process is gone, its group is not; nobody kills it yet */
+	CFW_CHILD_LINGER,   /* the main process is gone, its group, which it has, is not; nobody kills it yet */
 	CFW_CHILD_CLEARING, /* what is left is being killed */
 };
 

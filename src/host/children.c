@@ -82,7 +82,7 @@ void cfw_child_end(struct cfw_child *c, int code, int signo)
 	forget_pid(c);
 	c->code = code;
 	c->signo = signo;
-	c->phase = c->rest == CFW_REST_LINGER ? CFW_CHILD_LINGER : CFW_CHILD_CLEARING;
+	c->phase = c->rest == CFW_REST_LINGER && c->group ? CFW_CHILD_LINGER : CFW_CHILD_CLEARING;
 	c->left = true;
 	c->doubt_ns = 0;
 	c->unsettled = t->unsettled;
@@ -98,6 +98,13 @@ static void before_reap(const struct cfw_child *c)
 {
 	if (c->group && c->rest == CFW_REST_KILL)
 		kill(-c->group, SIGKILL);
+}
+
+/* What has ended is reaped; how it ended was told before, also where somebody else is quicker. */
+static void take_away(id_t pid)
+{
+	siginfo_t same;
+	waitid(P_PID, pid, &same, WEXITED | WNOHANG);
 }
 
 static void after_reap(struct cfw_child *c, const siginfo_t *si)
@@ -122,7 +129,7 @@ void cfw_host_reap(struct cfw_host *h)
 		struct cfw_child *c = cfw_child_find(h, si.si_pid);
 		if (c)
 			before_reap(c);
-		waitid(P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG);
+		take_away((id_t)si.si_pid);
 		if (c)
 			after_reap(c, &si);
 	}
@@ -139,12 +146,10 @@ static bool reap_one(struct cfw_child *c)
 		if (!si.si_pid)
 			return false;
 		before_reap(c);
-		if (waitid(P_PID, pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid) {
-			after_reap(c, &si);
-			return true;
-		}
-	}
-	cfw_child_end(c, -1, SIGKILL); /* somebody else reaped it: how it ended is not to be known */
+		take_away(pid);
+		after_reap(c, &si);
+	} else
+		cfw_child_end(c, -1, SIGKILL); /* somebody else reaped it: how it ended is not to be known */
 	return true;
 }
 
@@ -164,8 +169,8 @@ static void on_pidfd(void *ud, int fd, unsigned what)
 	(void)what;
 	struct cfw_child *c = ud;
 	struct cfw_host *h = c->host;
-	if (reap_one(c))
-		cfw_child_settle(h);
+	reap_one(c);
+	cfw_child_settle(h);
 }
 
 static int watch_pidfd(struct cfw_child *c, pid_t pid, struct curfew_err *err)
@@ -247,12 +252,12 @@ int cfw_child_launch(struct cfw_host *h, struct cfw_child *c, const struct cfw_l
 	return 0;
 }
 
-/* Is a child of ours that nobody has reaped in that group? Then the group's number cannot belong to strangers. */
+/* Is a child of ours that nobody has reaped in that group? Then the group's number cannot belong to strangers. One whose own children
+ * alone are reaped knows of none. */
 static bool pinned(const struct cfw_child *c)
 {
 	siginfo_t si;
-	return c->group && c->host->reap == CFW_REAP_ALL &&
-	       waitid(P_PGID, (id_t)c->group, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+	return c->host->reap == CFW_REAP_ALL && waitid(P_PGID, (id_t)c->group, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
 int cfw_child_signal(struct cfw_child *c, int signo, bool whole_group)
@@ -264,7 +269,7 @@ int cfw_child_signal(struct cfw_child *c, int signo, bool whole_group)
 		e = kill(whole_group && c->group ? -c->group : c->pid, signo);
 	else if (c->phase == CFW_CHILD_LINGER && pinned(c))
 		e = kill(-c->group, signo);
-	else if (c->phase == CFW_CHILD_LINGER && c->group && c->host->reap == CFW_REAP_PIDFD) {
+	else if (c->phase == CFW_CHILD_LINGER && c->host->reap == CFW_REAP_PIDFD) {
 		cfw_child_signal_rest(c, signo);
 		e = 0;
 	}
@@ -275,22 +280,16 @@ void cfw_child_kill(struct cfw_child *c)
 {
 	c->asked |= UINT64_C(1) << (SIGKILL - 1);
 	c->rest = CFW_REST_KILL;
-	switch (c->phase) {
-	case CFW_CHILD_ALIVE:
+	if (c->phase == CFW_CHILD_ALIVE) {
 		cfw_child_note_kin(c);
 		if (c->group)
 			kill(-c->group, SIGKILL);
 		kill(c->pid, SIGKILL); /* it may have changed its group */
-		break;
-	case CFW_CHILD_LINGER:
+	} else if (c->phase == CFW_CHILD_LINGER) {
 		c->phase = CFW_CHILD_CLEARING;
 		if (pinned(c))
 			kill(-c->group, SIGKILL);
 		cfw_child_settle_soon(c->host);
-		break;
-	case CFW_CHILD_CLEARING:
-	case CFW_CHILD_NONE:
-		break;
 	}
 }
 

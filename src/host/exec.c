@@ -51,10 +51,9 @@ static void close_stream(struct stream *s)
 static void forget(struct cfw_exec *x)
 {
 	struct cfw_exec **p = &x->host->execs;
-	while (*p && *p != x)
+	while (*p != x)
 		p = &(*p)->next;
-	if (*p)
-		*p = x->next;
+	*p = x->next;
 	cfw_timer_cancel(x->host->env->timers, &x->timer);
 	struct stream *all[] = {&x->in, &x->out[0], &x->out[1]};
 	for (int i = 0; i < 3; i++) {

@@ -26,10 +26,8 @@ static void collect(struct cfw_fetcher *m)
 		CURLcode result = msg->data.result;
 		CURL *easy = msg->easy_handle;
 		struct cfw_fetch *f = m->running;
-		while (f && f->easy != easy)
+		while (f->easy != easy) /* libcurl tells nothing of a handle that was taken out */
 			f = f->next;
-		if (!f)
-			continue;
 		cfw_fetcher_drop(m, f);
 		cfw_fetch_done(f, result);
 	}

@@ -79,22 +79,12 @@ static void run_exists(struct cfw_job *j)
 
 static const char *type_name(mode_t mode)
 {
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return "file";
-	case S_IFDIR:
-		return "directory";
-	case S_IFIFO:
-		return "fifo";
-	case S_IFSOCK:
-		return "socket";
-	case S_IFBLK:
-		return "block";
-	case S_IFCHR:
-		return "char";
-	default:
-		return "other";
-	}
+	static const char *const names[(S_IFMT >> 12) + 1] = {
+		[S_IFREG >> 12] = "file",    [S_IFDIR >> 12] = "directory", [S_IFIFO >> 12] = "fifo",
+		[S_IFSOCK >> 12] = "socket", [S_IFBLK >> 12] = "block",     [S_IFCHR >> 12] = "char",
+	};
+	const char *name = names[(mode & S_IFMT) >> 12];
+	return name ? name : "other";
 }
 
 static void run_stat(struct cfw_job *j)

@@ -30,13 +30,11 @@ struct cfw_notify {
 };
 
 /* The sender's pid; 0 when the kernel did not tell. Descriptors that came along are closed: they are none of our business, and a
- * sender that waits for that (BARRIER=1) may go on. */
+ * sender that waits for that (BARRIER=1) may go on. On a unix socket all of it is of the level SOL_SOCKET. */
 static pid_t take_control(struct msghdr *m)
 {
 	pid_t pid = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != SOL_SOCKET)
-			continue;
 		if (c->cmsg_type == SCM_CREDENTIALS) {
 			struct ucred who;
 			memcpy(&who, CMSG_DATA(c), sizeof who);

@@ -140,9 +140,7 @@ bool cfw_proc_read(pid_t pid, struct cfw_proc *out)
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
 	if (fd >= 0)
 		close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
+	text[n > 0 ? n : 0] = '\0';
 	const char *p = strrchr(text, ')'); /* the name before it may hold anything */
 	int parent, group, session;
 	if (!p || sscanf(p + 1, " %c %d %d %d", &out->state, &parent, &group, &session) != 4)
