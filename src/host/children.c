@@ -100,11 +100,22 @@ static void before_reap(const struct cfw_child *c)
 		kill(-c->group, SIGKILL);
 }
 
+/* waitid(2) as it is when nothing interrupts it; si_pid is 0 where nobody has ended. */
+static int look(idtype_t type, id_t id, siginfo_t *si, int how)
+{
+	int rc;
+	do {
+		memset(si, 0, sizeof *si);
+		rc = waitid(type, id, si, WEXITED | WNOHANG | how);
+	} while (rc < 0 && errno == EINTR);
+	return rc;
+}
+
 /* What has ended is reaped; how it ended was told before, also where somebody else is quicker. */
 static void take_away(id_t pid)
 {
 	siginfo_t same;
-	waitid(P_PID, pid, &same, WEXITED | WNOHANG);
+	look(P_PID, pid, &same, 0);
 }
 
 static void after_reap(struct cfw_child *c, const siginfo_t *si)
@@ -121,10 +132,7 @@ void cfw_host_reap(struct cfw_host *h)
 		return;
 	for (;;) {
 		siginfo_t si;
-		memset(&si, 0, sizeof si);
-		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == EINTR)
-			continue;
-		if (si.si_pid <= 0)
+		if (look(P_ALL, 0, &si, WNOWAIT) || !si.si_pid)
 			break;
 		struct cfw_child *c = cfw_child_find(h, si.si_pid);
 		if (c)
@@ -140,9 +148,8 @@ void cfw_host_reap(struct cfw_host *h)
 static bool reap_one(struct cfw_child *c)
 {
 	siginfo_t si;
-	memset(&si, 0, sizeof si);
 	id_t pid = (id_t)c->pid;
-	if (waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0) {
+	if (look(P_PID, pid, &si, WNOWAIT) == 0) {
 		if (!si.si_pid)
 			return false;
 		before_reap(c);
@@ -257,7 +264,7 @@ int cfw_child_launch(struct cfw_host *h, struct cfw_child *c, const struct cfw_l
 static bool pinned(const struct cfw_child *c)
 {
 	siginfo_t si;
-	return c->host->reap == CFW_REAP_ALL && waitid(P_PGID, (id_t)c->group, &si, WEXITED | WNOHANG | WNOWAIT) == 0;
+	return c->host->reap == CFW_REAP_ALL && look(P_PGID, (id_t)c->group, &si, WNOWAIT) == 0;
 }
 
 int cfw_child_signal(struct cfw_child *c, int signo, bool whole_group)

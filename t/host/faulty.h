@@ -10,8 +10,10 @@
 #include <pthread.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -70,6 +72,7 @@ FAULTY(int, -1, ENETUNREACH, connect, (int fd, const struct sockaddr *a, socklen
 FAULTY(int, -1, EMFILE, pipe2, (int *fds, int flags), (fds, flags))
 FAULTY(int, -1, EMFILE, socket, (int family, int type, int protocol), (family, type, protocol))
 FAULTY(int, -1, EADDRINUSE, bind, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
+FAULTY(int, -1, ENOBUFS, getsockname, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n))
 FAULTY(int, -1, ENOBUFS, getsockopt, (int fd, int l, int o, void *v, socklen_t *n), (fd, l, o, v, n))
 FAULTY(int, -1, ENOBUFS, setsockopt, (int fd, int l, int o, const void *v, socklen_t n), (fd, l, o, v, n))
 FAULTY(int, -1, EMFILE, eventfd, (unsigned n, int flags), (n, flags))
@@ -85,6 +88,9 @@ FAULTY(int, -1, EIO, renameat, (int d, const char *from, int e, const char *to),
 FAULTY(int, -1, EIO, remove, (const char *path), (path))
 FAULTY(int, -1, EIO, unlinkat, (int d, const char *path, int flags), (d, path, flags))
 FAULTY(int, -1, EIO, fsync, (int fd), (fd))
+FAULTY(int, -1, EINVAL, getrlimit, (__rlimit_resource_t what, struct rlimit *to), (what, to))
+FAULTY(pid_t, -1, EPERM, setsid, (void), ())
+FAULTY(int, -1, EPERM, setpgid, (pid_t pid, pid_t group), (pid, group))
 FAULTY(int, -1, EBADF, dup2, (int from, int to), (from, to))
 FAULTY(char *, NULL, ENOMEM, realpath, (const char *path, char *to), (path, to))
 FAULTY(char *, NULL, ENOENT, getcwd, (char *to, size_t n), (to, n))
@@ -95,7 +101,7 @@ BY_NUMBER(EIO, getpwnam_r, (const char *name, struct passwd *p, char *b, size_t 
 BY_NUMBER(EIO, getpwuid_r, (uid_t uid, struct passwd *p, char *b, size_t n, struct passwd **r), (uid, p, b, n, r))
 BY_NUMBER(EIO, getgrnam_r, (const char *name, struct group *g, char *b, size_t n, struct group **r), (name, g, b, n, r))
 
-/* Files, pipes and sockets have errors; what wakes a loop has none, and neither has the pipe on which a child reports. */
+/* Files, sockets and pipes that are read have errors; what wakes a loop has none. */
 static inline bool may_wait(int fd)
 {
 	struct stat st;
@@ -108,11 +114,47 @@ static inline bool may_fail(int fd)
 	return !__real_fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
+static inline bool is_pipe(int fd)
+{
+	struct stat st;
+	return !__real_fstat(fd, &st) && S_ISFIFO(st.st_mode);
+}
+
+/* What has ended can be asked for at any time: only interrupted. */
+int __real_waitid(idtype_t type, id_t id, siginfo_t *si, int how);
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t *si, int how);
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t *si, int how)
+{
+	return interrupted() ? -1 : __real_waitid(type, id, si, how);
+}
+
+/* A file may not have been written; it is closed all the same. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	struct stat st;
+	bool file = !__real_fstat(fd, &st) && S_ISREG(st.st_mode);
+	int rc = __real_close(fd), error = errno;
+	if (file && faulty(EIO))
+		return -1;
+	errno = error;
+	return rc;
+}
+
+char *__wrap_strndup(const char *s, size_t n);
+char *__wrap_strndup(const char *s, size_t n)
+{
+	size_t k = strnlen(s, n);
+	char *p = __wrap_calloc(1, k + 1);
+	return p ? memcpy(p, s, k) : NULL;
+}
+
 ssize_t __real_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n)
 {
-	return (may_wait(fd) && interrupted()) || (may_fail(fd) && faulty(EIO)) ? -1 : __real_read(fd, to, n);
+	return (may_wait(fd) && interrupted()) || ((may_fail(fd) || is_pipe(fd)) && faulty(EIO)) ? -1 : __real_read(fd, to, n);
 }
 
 ssize_t __real_write(int fd, const void *from, size_t n);

@@ -2,72 +2,14 @@
  * few. It answers once, with an error or with what was asked for; no descriptor, no process and no memory stays behind. And calls that
  * are only interrupted are made again: nothing comes of that. */
 #define _GNU_SOURCE
-#include "rig.h"
+#include "sweep.h"
 
 #include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
-#include "faulty.h"
 #include "host/watch.h"
-
-static void say_nothing(void *ud, enum cfw_log_level level, const char *msg, const struct cfw_log_field *f, size_t n)
-{
-	(void)ud;
-	(void)level;
-	(void)msg;
-	(void)f;
-	(void)n;
-}
-
-static void reports(void *ud, const struct cfw_report *rep)
-{
-	bool on = cfw_short.on;
-	cfw_short.on = false;
-	rig_report(ud, rep);
-	cfw_short.on = on;
-}
-
-/* Turn until cond; without a loop that fails, children are looked for at each turn. */
-static void turn(struct rig *r)
-{
-	bool on = cfw_short.on;
-	rig_turn(r);
-	cfw_short.on = false;
-	if (r->watch)
-		cfw_host_reap(r->host);
-	cfw_short.on = on;
-}
-
-#define until(r, cond)                                                                                                         \
-	do {                                                                                                                   \
-		uint64_t until_end = cfw_time_now() + 5 * CFW_SEC;                                                             \
-		while (!(cond) && cfw_time_now() < until_end)                                                                  \
-			turn(r);                                                                                               \
-	} while (0)
-
-/* ---- what is asked of it; each returns why it is wrong, or NULL ---- */
-
-/* The answer of a service, or the refusal to begin. NULL where it was one of them, in order; *answer is NULL in the second case. */
-static const char *service(struct rig *r, const char *name, struct cfw_value *args, const struct rig_answer **answer)
-{
-	struct curfew_err err = {0};
-	size_t n, before = r->n_answers;
-	const struct cfw_service *s = cfw_host_services(r->host, &n);
-	*answer = NULL;
-	while (strcmp(s->name, name) != 0)
-		s++;
-	cfw_short.on = true;
-	int rc = s->begin(s->ud, &r->env, 7, args, &err);
-	until(r, rc || r->n_answers > before);
-	short_end();
-	cfw_value_free(args);
-	if (rc)
-		return err.code && *err.msg ? NULL : "it was refused without a reason";
-	if (r->n_answers != before + 1)
-		return "it was not answered";
-	*answer = &r->answers[before % RIG_ANSWERS];
-	return (*answer)->err.code && !*(*answer)->err.msg ? "it failed without a reason" : NULL;
-}
 
 static struct cfw_value *with(struct cfw_value *v, const char *key, struct cfw_value *to)
 {
@@ -82,7 +24,6 @@ static struct cfw_value *in(const struct rig *r, const char *name)
 	return with(cfw_value_map(), "path", cfw_value_str(path));
 }
 
-static bool undisturbed;
 static char self[PATH_MAX];
 
 static const char *exec(struct rig *r)
@@ -95,6 +36,23 @@ static const char *exec(struct rig *r)
 		return wrong ? wrong : undisturbed ? "it failed" : NULL;
 	const char *out = cfw_value_get_str(a->value, "stdout", "");
 	return undisturbed && strcmp(out, "a") ? "its output is another" : NULL;
+}
+
+/* A host of its own, beside the rig's: it comes to be, with its wits about it, or does not. */
+static const char *a_host(struct rig *r)
+{
+	struct curfew_err err = {0};
+	struct cfw_host *was = r->host;
+	cfw_short.on = true;
+	struct cfw_host *h = cfw_host_new(&r->env, r->watch ? CFW_REAP_ALL : CFW_REAP_PIDFD, &err);
+	short_end();
+	if (!h)
+		return *err.msg && !undisturbed ? NULL : "there is no host, and it was not said why";
+	r->host = h;
+	const char *wrong = exec(r);
+	r->host = was;
+	cfw_host_free(h);
+	return wrong;
 }
 
 static const char *exec_of_nothing(struct rig *r)
@@ -112,7 +70,7 @@ static const char *files(struct rig *r)
 		const struct rig_answer *a;
 		struct cfw_value *args = in(r, i == 5 ? "g" : "f");
 		if (i == 0)
-			with(args, "data", cfw_value_str("text"));
+			with(with(args, "data", cfw_value_str("text")), "sync", cfw_value_bool(true));
 		if (i == 4) {
 			struct cfw_value *to = in(r, "g");
 			with(args, "from", cfw_value_str(cfw_value_get_str(args, "path", "")));
@@ -145,6 +103,60 @@ static const char *confined_files(struct rig *r)
 	return files(r);
 }
 
+static int pending(int fd)
+{
+	int n = 0;
+	return ioctl(fd, FIONREAD, &n) ? -1 : n;
+}
+
+/* Two readers of a FIFO, who wait for what is written after all, and a writer to one that is full until somebody reads. */
+static const char *fifos(struct rig *r)
+{
+	struct cfw_value *args = in(r, "fifo");
+	const char *path = cfw_value_get_str(args, "path", "");
+	int end = mkfifo(path, 0600) ? -1 : __real_open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (end < 0 || __real_write(end, "a", 1) != 1)
+		tap_bail("no FIFO");
+	size_t before = r->n_answers, begun = 0, bytes = 0;
+	cfw_short.on = true;
+	begun += begin(r, "fs.read", args) == 0;
+	begun += begin(r, "fs.read", args) == 0;
+	until(r, r->n_answers >= before + begun || !pending(end));
+	short_end();
+	if (__real_write(end, "b", 1) != 1)
+		tap_bail("the FIFO is full");
+	close(end);
+	cfw_short.on = true;
+	until(r, r->n_answers >= before + begun);
+	short_end();
+	for (size_t i = before; i < r->n_answers; i++)
+		bytes += cfw_value_len(r->answers[i % RIG_ANSWERS].value);
+	if (r->n_answers != before + begun || (undisturbed && (begun != 2 || bytes != 2))) {
+		cfw_value_free(args);
+		return "what was written was not read once";
+	}
+
+	static char text[100001];
+	memset(text, 'x', sizeof text - 1);
+	with(args, "data", cfw_value_str(text));
+	end = __real_open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	before = r->n_answers;
+	cfw_short.on = true;
+	begun = begin(r, "fs.write", args) == 0;
+	until(r, r->n_answers >= before + begun || pending(end) >= 65536);
+	short_end();
+	cfw_value_free(args);
+	bytes = 0;
+	cfw_short.on = true;
+	for (ssize_t n; r->n_answers < before + begun || pending(end) > 0; bytes += n > 0 ? (size_t)n : 0) {
+		n = __real_read(end, text, sizeof text);
+		turn(r);
+	}
+	short_end();
+	close(end);
+	return r->n_answers != before + begun || (undisturbed && bytes != sizeof text - 1) ? "it was not written once" : NULL;
+}
+
 static const char *fetch(struct rig *r)
 {
 	const struct rig_answer *a;
@@ -152,42 +164,6 @@ static const char *fetch(struct rig *r)
 	with(with(args, "headers", with(cfw_value_map(), "X", cfw_value_str("y"))), "body", cfw_value_str("text"));
 	const char *wrong = service(r, "fetch", args, &a);
 	return wrong ? wrong : a && !a->err.code ? "nobody has answered" : NULL;
-}
-
-static const char *process(struct rig *r, struct cfw_value *def)
-{
-	struct curfew_err err = {0};
-	size_t before = r->n_reports;
-	const char *wrong = NULL;
-	cfw_short.on = true;
-	void *p = cfw_process_kind.open(r->host, &r->env, 1, def, &err);
-	if (!p) {
-		short_end();
-		cfw_value_free(def);
-		return *err.msg && !undisturbed ? NULL : "it was not opened, and did not say why";
-	}
-	cfw_process_kind.start(p, 1);
-	until(r, r->n_reports > before);
-	enum cfw_report_what what = rig_last(r)->what;
-	if (r->n_reports == before)
-		wrong = "its start was not reported";
-	else if (what == CFW_REPORT_START_FAILED && !*rig_last(r)->err)
-		wrong = "its start failed without a reason";
-	else if (undisturbed && what != CFW_REPORT_STARTED)
-		wrong = rig_last(r)->err;
-	cfw_value_free(cfw_process_kind.stats ? cfw_process_kind.stats(p) : NULL);
-	if (!wrong && what == CFW_REPORT_STARTED) {
-		before = r->n_reports;
-		struct cfw_stop stop = {.attempt = 2, .deadline_ns = CFW_NEVER};
-		cfw_process_kind.stop(p, &stop);
-		until(r, r->n_reports > before);
-		if (r->n_reports == before)
-			wrong = "its stop was not reported";
-	}
-	short_end();
-	cfw_process_kind.free(p);
-	cfw_value_free(def);
-	return wrong;
 }
 
 static struct cfw_value *sleeper(const char *first)
@@ -206,6 +182,55 @@ static const char *plain_process(struct rig *r)
 static const char *process_of_a_user(struct rig *r)
 {
 	return process(r, with(with(sleeper(""), "user", cfw_value_str("nobody")), "group", cfw_value_str("nogroup")));
+}
+
+static const char *process_of_a_session(struct rig *r)
+{
+	return process(r, with(sleeper(""), "new_session", cfw_value_bool(true)));
+}
+
+static const char *process_before_us(struct rig *r)
+{
+	return process(r, with(sleeper(""), "foreground", cfw_value_bool(true)));
+}
+
+/* Ours are lower by now than they were when the host was made. */
+static const char *process_with_limits(struct rig *r)
+{
+	struct rlimit was, low;
+	getrlimit(RLIMIT_NOFILE, &was);
+	low = was;
+	low.rlim_cur--;
+	setrlimit(RLIMIT_NOFILE, &low);
+	const char *wrong = process(r, sleeper(""));
+	setrlimit(RLIMIT_NOFILE, &was);
+	return wrong;
+}
+
+/* The first descriptors that are opened have the numbers of its streams. */
+static const char *process_without_streams(struct rig *r)
+{
+	int kept[3];
+	fflush(stdout);
+	for (int fd = 0; fd < 3; fd++) {
+		kept[fd] = __real_fcntl(fd, F_DUPFD_CLOEXEC, 10);
+		close(fd);
+	}
+	const char *wrong = process(r, sleeper(""));
+	for (int fd = 0; fd < 3; fd++)
+		if (kept[fd] >= 0) {
+			__real_dup2(kept[fd], fd);
+			close(kept[fd]);
+		}
+	return wrong;
+}
+
+/* Somebody of its tree has left its group. */
+static const char *process_with_a_tree(struct rig *r)
+{
+	char script[PATH_MAX];
+	snprintf(script, sizeof script, "setsid sh -c 'echo $$ >%s/tree; exec sleep 1000' &", r->dir);
+	return process_with(r, sleeper(script), "tree");
 }
 
 static struct cfw_value *ready_by(const char *key, struct cfw_value *how)
@@ -282,86 +307,28 @@ static const char *watching(struct rig *r)
 	return undisturbed && changes != 1 ? "a change was not seen once" : NULL;
 }
 
-static const struct scenario {
-	const char *name;
-	const char *(*play)(struct rig *r);
-	int most; /* so many of its calls fail, one a run; 0: all */
-} scenarios[] = {
-	{"exec", exec, 0},
-	{"exec of nothing", exec_of_nothing, 0},
-	{"files", files, 0},
-	{"confined files", confined_files, 0},
-	{"fetch", fetch, 0},
-	{"a process", plain_process, 200},
-	{"a process of a user", process_of_a_user, 200},
-	{"a process that notifies", process_that_notifies, 150},
-	{"a process that is asked", process_that_is_asked, 150},
-	{"a process that listens", process_that_listens, 150},
-	{"a file that is watched", watching, 0},
+static const struct scenario scenarios[] = {
+	{"a host", a_host, 0, true, false},
+	{"exec", exec, 0, true, false},
+	{"exec of nothing", exec_of_nothing, 0, false, false},
+	{"files", files, 0, false, false},
+	{"confined files", confined_files, 0, false, false},
+	{"files that are waited for", fifos, 0, false, false},
+	{"fetch", fetch, 0, false, false},
+	{"a process", plain_process, 200, true, false},
+	{"a process of a user", process_of_a_user, 200, false, false},
+	{"a process of a session", process_of_a_session, 200, false, false},
+	{"a process before us", process_before_us, 200, false, false},
+	{"a process with limits", process_with_limits, 100, false, false},
+	{"a process with a tree", process_with_a_tree, 100, true, false},
+	{"a process of one without streams", process_without_streams, 100, false, false},
+	{"a process that notifies", process_that_notifies, 150, false, false},
+	{"a process that is asked", process_that_is_asked, 150, false, false},
+	{"a process that listens", process_that_listens, 150, false, false},
+	{"exec, without room for timers", exec, 0, true, true},
+	{"a process, without room for timers", plain_process, 200, true, true},
+	{"a file that is watched", watching, 0, false, false},
 };
-
-static const char *play(const struct scenario *s, enum cfw_reap reap, unsigned long fail_at, unsigned long fail_n, bool *failed)
-{
-	short_begin(fail_at, fail_n);
-	short_end();
-	size_t fds = rig_fds(), children = rig_children();
-	long live = cfw_short.live;
-	struct rig *r = rig_new(reap);
-	r->log.emit = say_nothing;
-	r->env.report = reports;
-	static struct cfw_timer room[32]; /* that a timer has no place is no matter of the host's: it tries them as it goes */
-	for (size_t i = 0; i < sizeof room / sizeof *room; i++)
-		cfw_timer_set(&r->timers, &room[i], CFW_NEVER - 1);
-	for (size_t i = 0; i < sizeof room / sizeof *room; i++)
-		cfw_timer_cancel(&r->timers, &room[i]);
-	const char *wrong = s->play(r);
-	*failed = cfw_short.failed > 0;
-	for (size_t i = 0; i < RIG_ANSWERS; i++) {
-		cfw_value_free(r->answers[i].value);
-		r->answers[i].value = NULL;
-	}
-	static char copy[300];
-	snprintf(copy, sizeof copy, "%s", wrong ? wrong : "");
-	rig_free(r);
-	if (!wrong && rig_children() > children)
-		return "a child is left";
-	if (!wrong && rig_fds() != fds)
-		return "a descriptor is left";
-	if (!wrong && cfw_short.live != live)
-		return "memory is left";
-	return wrong ? copy : NULL;
-}
-
-static void sweep(const struct scenario *s, enum cfw_reap reap)
-{
-	bool failed = true;
-	int bad = 0, runs = 0;
-	const char *how = reap == CFW_REAP_ALL ? "all are reaped" : "its own are reaped";
-	undisturbed = true;
-	const char *wrong = play(s, reap, 0, 0, &failed);
-	ok(!wrong, "%s (%s): as it is%s%s", s->name, how, wrong ? ": " : "", wrong ? wrong : "");
-	faulty_interrupts = true;
-	wrong = play(s, reap, 1, 100000, &failed);
-	if (wrong && bad++ < 3)
-		tap_diag("%s (%s): all is interrupted: %s", s->name, how, wrong);
-	for (unsigned long i = 1; i < 30 && failed; i++) {
-		wrong = play(s, reap, i, 1, &failed);
-		if (wrong && bad++ < 3)
-			tap_diag("%s (%s): call %lu is interrupted: %s", s->name, how, i, wrong);
-	}
-	is_int(bad, 0, "%s (%s): nothing comes of interruptions", s->name, how);
-	faulty_interrupts = undisturbed = false;
-	bad = 0;
-	for (unsigned long n = 1; n <= (s->most ? 1 : 3); n += 2) {
-		failed = true;
-		for (unsigned long i = 1; failed && (!s->most || i <= (unsigned long)s->most); i++, runs++) {
-			wrong = play(s, reap, i, n, &failed);
-			if (wrong && bad++ < 8)
-				tap_diag("%s (%s): call %lu (%lu) fails: %s", s->name, how, i, n, wrong);
-		}
-	}
-	is_int(bad, 0, "%s (%s): %d runs, each with another call that fails", s->name, how, runs);
-}
 
 /* Says that it is ready, and stays until that was read, as sd_notify_barrier(3) has it: whose word it is cannot be seen any more once it
  * has gone. */
@@ -416,12 +383,7 @@ int main(int argc, char **argv)
 	if (!realpath(argv[0], self))
 		tap_bail("no path to this program");
 	const char *only = argc > 1 ? argv[1] : NULL;
-	for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
-		if (!only || !strcmp(only, scenarios[i].name)) {
-			sweep(&scenarios[i], CFW_REAP_PIDFD);
-			if (scenarios[i].play == exec || scenarios[i].play == plain_process)
-				sweep(&scenarios[i], CFW_REAP_ALL);
-		}
+	sweep_all(scenarios, sizeof scenarios / sizeof *scenarios, only);
 	if (!only)
 		without_pidfds();
 	return tap_done();
