@@ -18,8 +18,22 @@ enum { FILE_MAX_SIZE = 8 * 1024 * 1024 };
 
 static void push(struct cfw_pids *p, pid_t pid)
 {
-	if (!cfw_grow(&cfw_alloc_std, &p->v, &p->cap, p->n + 1, sizeof *p->v))
+	if (cfw_grow(&cfw_alloc_std, &p->v, &p->cap, p->n + 1, sizeof *p->v))
+		p->partial = true;
+	else
 		p->v[p->n++] = pid;
+}
+
+/* Is errno a want of ours, and no answer? */
+static bool in_want(void)
+{
+	return errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO;
+}
+
+static void begin(struct cfw_pids *p)
+{
+	p->n = 0;
+	p->partial = false;
 }
 
 void cfw_pids_clear(struct cfw_pids *p)
@@ -40,7 +54,9 @@ static bool slurp(const char *path, struct cfw_buf *b)
 	while (((n = read(fd, space, sizeof space)) > 0 && b->len < FILE_MAX_SIZE) || (n < 0 && errno == EINTR))
 		cfw_buf_put(b, space, n > 0 ? (size_t)n : 0);
 	close(fd);
-	return n >= 0;
+	if (b->failed)
+		errno = ENOMEM;
+	return n >= 0 && !b->failed;
 }
 
 /* Children of one thread. */
@@ -65,14 +81,17 @@ static bool read_children(pid_t pid, pid_t tid, struct cfw_buf *b, struct cfw_pi
 static void read_numbers(const char *path, struct cfw_pids *out)
 {
 	DIR *d = opendir(path);
-	if (!d)
+	if (!d) {
+		out->partial |= in_want();
 		return;
-	for (const struct dirent *e; (e = readdir(d));) {
+	}
+	for (const struct dirent *e; errno = 0, (e = readdir(d));) {
 		char *end;
 		long n = strtol(e->d_name, &end, 10);
 		if (n > 0 && !*end)
 			push(out, (pid_t)n);
 	}
+	out->partial |= in_want();
 	closedir(d);
 }
 
@@ -96,6 +115,7 @@ static void search_children(pid_t pid, struct cfw_pids *out)
 	for (size_t i = 0; i < all.n; i++)
 		if (cfw_proc_read(all.v[i], &p) && p.parent == pid)
 			push(out, all.v[i]);
+	out->partial |= all.partial;
 	cfw_pids_clear(&all);
 }
 
@@ -104,7 +124,7 @@ bool cfw_proc_ours(struct cfw_pids *out)
 	pid_t pid = getpid(), tid = gettid();
 	struct cfw_buf b;
 	cfw_buf_init(&b);
-	out->n = 0;
+	begin(out);
 	/* Orphans are given to the first thread; ours were made by this one. */
 	bool told = read_children(pid, pid, &b, out);
 	if (told && tid != pid)
@@ -119,7 +139,7 @@ void cfw_proc_below(pid_t pid, struct cfw_pids *out, size_t max)
 {
 	struct cfw_buf b;
 	cfw_buf_init(&b);
-	out->n = 0;
+	begin(out);
 	read_all_threads(pid, &b, out);
 	for (size_t i = 0; i < out->n && out->n < max; i++)
 		read_all_threads(out->v[i], &b, out);
@@ -128,7 +148,7 @@ void cfw_proc_below(pid_t pid, struct cfw_pids *out, size_t max)
 
 void cfw_proc_all(struct cfw_pids *out)
 {
-	out->n = 0;
+	begin(out);
 	read_numbers("/proc", out);
 }
 
@@ -166,7 +186,7 @@ enum cfw_mark cfw_proc_mark(pid_t pid, uint64_t instance, uint64_t *serial)
 	cfw_buf_init(&b);
 	enum cfw_mark found = CFW_MARK_NONE;
 	if (!slurp(path, &b))
-		found = errno == ESRCH || errno == ENOENT ? CFW_MARK_GONE : CFW_MARK_NONE;
+		found = errno == ESRCH || errno == ENOENT ? CFW_MARK_GONE : in_want() ? CFW_MARK_BLANK : CFW_MARK_NONE;
 	else if (!b.len)
 		found = CFW_MARK_BLANK;
 	for (size_t at = 0; at < b.len && found == CFW_MARK_NONE; at += strlen(b.data + at) + 1)

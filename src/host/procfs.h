@@ -11,6 +11,7 @@
 struct cfw_pids {
 	pid_t *v;
 	size_t n, cap;
+	bool partial; /* there may be more: something failed that may not fail the next time, as for want of descriptors */
 };
 
 struct cfw_proc {
@@ -29,9 +30,9 @@ void cfw_proc_all(struct cfw_pids *out);
 bool cfw_proc_read(pid_t pid, struct cfw_proc *out);
 enum cfw_mark {
 	CFW_MARK_NONE,
-	CFW_MARK_OURS,  /* it carries the marker of this instance */
-	CFW_MARK_BLANK, /* no environment: as one that is just becoming another program looks for a moment */
-	CFW_MARK_GONE,  /* it is ending, or has ended, or belongs to the kernel */
+	CFW_MARK_OURS, /* it carries the marker of this instance */
+	CFW_MARK_BLANK, /* no environment, as one that is just becoming another program looks for a moment; or it could not be read now */
+	CFW_MARK_GONE, /* it is ending, or has ended, or belongs to the kernel */
 };
 /* CFW_MARK_OURS: *serial is whose it is. */
 enum cfw_mark cfw_proc_mark(pid_t pid, uint64_t instance, uint64_t *serial);

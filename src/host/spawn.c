@@ -217,16 +217,13 @@ pid_t cfw_spawn(const struct cfw_spawn *s, struct curfew_err *err)
 		close(j.report);
 	close(report[1]);
 	struct failure f;
-	ssize_t n;
-	while (pid > 0 && (n = read(report[0], &f, sizeof f)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != (ssize_t)sizeof f) { /* whatever it has become */
-			cfw_err_sys(err, "cannot run %s: no report", s->argv[0]);
-			kill(pid, SIGKILL);
-		}
-		waitpid(pid, NULL, 0);
-		pid = n == (ssize_t)sizeof f ? tell(s, &f, err) : -1;
+	ssize_t n = 0; /* without a report it has become the program, as far as can be told */
+	while (pid > 0 && (n = read(report[0], &f, sizeof f)) < 0 && errno == EINTR)
+		;
+	if (n == (ssize_t)sizeof f) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		pid = tell(s, &f, err);
 	}
 	close(report[0]);
 	for (int i = 0; i < 3; i++)

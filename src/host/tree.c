@@ -148,6 +148,7 @@ static void sweep(struct cfw_host *h)
 		ended |= seen == SEEN_ENDED;
 		blank |= seen == SEEN_BLANK;
 	}
+	blank |= pids.partial;
 	cfw_pids_clear(&pids);
 	uint64_t now = cfw_host_now(h);
 	for (struct cfw_child *c = h->children.unsettled; c; c = c->unsettled) {
@@ -270,6 +271,7 @@ static size_t kill_all(struct cfw_host *h)
 			n++;
 		}
 	}
+	n += pids.partial;
 	cfw_pids_clear(&pids);
 	return n > h->children.n ? n : h->children.n;
 }

@@ -59,7 +59,8 @@ static const char *exec_of_nothing(struct rig *r)
 {
 	const struct rig_answer *a;
 	const char *wrong = service(r, "exec", with(cfw_value_map(), "command", rig_list("/no/such/program", NULL)), &a);
-	return wrong ? wrong : a && !a->err.code ? "it ran what is not there" : NULL;
+	bool ran = !wrong && a && !a->err.code && cfw_value_get_int(a->value, "code", 0) != 127; /* as a shell tells it */
+	return wrong ? wrong : ran ? "it ran what is not there" : NULL;
 }
 
 static const char *files(struct rig *r)
