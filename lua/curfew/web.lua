@@ -14,19 +14,27 @@ Res.__index = Res
 local check_self = exchange.checker(Res, "res")
 exchange.complete(Res, check_self)
 
-local function check_status(what, status)
+-- Whose return value it is that is wrong; only a mistake is to pay for it.
+local function handler_of(self)
+	local at = getinfo(self.handler, "S")
+	return string.format("handler of %s (%s, %s:%d)", self.server and self.server.name or "http", self.route or "no route",
+		at.short_src, at.linedefined)
+end
+
+-- what: the function that is called wrongly; nil: the handler returned it.
+local function check_status(self, what, status)
 	local n = type(status) == "number" and math.tointeger(status)
 	if not n or n < 200 or n > 599 then
-		misuse.expected(what, "a status from 200 to 599", status)
+		misuse.expected(what or handler_of(self), "a status from 200 to 599", status)
 	end
 	return n
 end
 
-local function check_body(what, body)
+local function check_body(self, what, body)
 	if body == nil then
 		return ""
 	elseif type(body) ~= "string" and type(body) ~= "number" then
-		misuse.expected(what, "a body as a string", body)
+		misuse.expected(what or handler_of(self), "a body as a string", body)
 	end
 	return tostring(body)
 end
@@ -58,10 +66,9 @@ local function with_type(fields)
 end
 
 local function send(self, what, status, body, extra)
-	check_unsent(self, what)
-	status = check_status(what, status or self.code)
-	body = check_body(what, body)
-	local fields = merged(self, extra ~= nil and headers.type(extra, what) or {})
+	status = check_status(self, what, status or self.code)
+	body = check_body(self, what, body)
+	local fields = extra == nil and self.fields or merged(self, headers.type(extra, what or handler_of(self)))
 	self.sent = true
 	return self.x:reply(status, body ~= "" and with_type(fields) or fields, body)
 end
@@ -72,6 +79,7 @@ function Res:send(status, body, extra)
 	if type(status) == "string" then
 		status, body, extra = nil, status, body
 	end
+	check_unsent(self, "res:send")
 	return send(self, "res:send", status, body, extra)
 end
 
@@ -79,7 +87,7 @@ end
 function Res:status(code)
 	check_self(self, "status")
 	check_unsent(self, "res:status")
-	self.code = check_status("res:status", code)
+	self.code = check_status(self, "res:status", code)
 	return self
 end
 
@@ -102,7 +110,7 @@ end
 -- A reply in pieces. Waits when the client is slower than the writer.
 function Res:write(data)
 	check_self(self, "write")
-	data = check_body("res:write", data)
+	data = check_body(self, "res:write", data)
 	if not self.streaming then
 		check_unsent(self, "res:write")
 		local ok, message, code = begin(self)
@@ -121,10 +129,11 @@ function Res:finish(data)
 	if self.finished then
 		misuse.raise("res:finish", "the reply was finished already")
 	elseif not self.streaming then
+		check_unsent(self, "res:finish")
 		self.finished = true
 		return send(self, "res:finish", nil, data)
 	elseif data ~= nil then
-		local ok, message, code = self.x:write(check_body("res:finish", data))
+		local ok, message, code = self.x:write(check_body(self, "res:finish", data))
 		if not ok then
 			return nil, message, code
 		end
@@ -179,39 +188,38 @@ end
 -- ---- the handler
 
 -- return status, body, headers · return body [, headers] · return { status =, headers =, body = } · return nil, message
-local function answer(res, what, first, second, third)
+local function answer(res, first, second, third)
 	if first == nil then
 		if type(second) == "string" and not res.sent and not res.held then
-			error(string.format("%s returned nil, %q", what, second), 0)
+			error(string.format("%s returned nil, %q", handler_of(res), second), 0)
 		end
 		return
 	elseif res.sent then
-		log.warn(what .. ": what it returned is dropped, its reply was sent already")
+		log.warn(handler_of(res) .. ": what it returned is dropped, its reply was sent already")
 		return
 	end
 	if type(first) == "number" then
-		send(res, what, first, second, third)
+		send(res, nil, first, second, third)
 	elseif type(first) == "string" then
-		send(res, what, nil, first, second)
+		send(res, nil, nil, first, second)
 	elseif type(first) == "table" then
 		for key in pairs(first) do
 			if key ~= "status" and key ~= "headers" and key ~= "body" then
 				local near = misuse.suggest(key, { "status", "headers", "body" })
-				misuse.raise(what, "it returned a table with the unknown key %s%s", misuse.show(key), near)
+				misuse.raise(handler_of(res), "it returned a table with the unknown key %s%s", misuse.show(key), near)
 			end
 		end
-		send(res, what, first.status, first.body, first.headers)
+		send(res, nil, first.status, first.body, first.headers)
 	else
-		misuse.expected(what .. " returned a wrong value", "a body, a status, or a table with status, headers and body", first)
+		misuse.expected(handler_of(res) .. " returned a wrong value", "a body, a status, or a table with status, headers and body", first)
 	end
 end
 
 -- Runs as the body of a request's task; its end gives the exchange back.
 return function(handler, x, server)
 	local req = request(x)
-	local res = setmetatable({ x = x, code = 200, fields = {}, sent = false, queued = 0 }, Res)
-	local at = getinfo(handler, "S")
-	local what = string.format("handler of %s (%s, %s:%d)", server and server.name or "http", req.route or "no route",
-		at.short_src, at.linedefined)
-	answer(res, what, handler(req, res))
+	local res = setmetatable({
+		x = x, code = 200, fields = {}, sent = false, queued = 0, held = false, handler = handler, server = server, route = req.route,
+	}, Res)
+	answer(res, handler(req, res))
 end

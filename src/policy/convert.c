@@ -60,8 +60,16 @@ static int l_gc(lua_State *L)
 	return 0;
 }
 
+static const char spare; /* its address is the registry's key of a holder that nobody needs any more */
+
 static struct holder *push_holder(lua_State *L)
 {
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &spare) == LUA_TUSERDATA) {
+		lua_pushboolean(L, 0);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
+		return check_holder(L, -1);
+	}
+	lua_pop(L, 1);
 	struct holder **u = lua_newuserdatauv(L, sizeof(struct holder *), 0);
 	*u = NULL;
 	luaL_setmetatable(L, META);
@@ -220,6 +228,16 @@ void cfw_convert_put(lua_State *L, int idx, struct cfw_value *v)
 	check_holder(L, idx)->value = v;
 }
 
+void cfw_convert_give_back(lua_State *L, int idx)
+{
+	struct holder *h = check_holder(L, idx);
+	cfw_value_free(h->value);
+	h->value = NULL;
+	h->refs = false;
+	lua_pushvalue(L, idx);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &spare);
+}
+
 static void push(lua_State *L, const struct cfw_value *v, int depth)
 {
 	size_t n = cfw_value_len(v);
@@ -273,4 +291,6 @@ void cfw_open_convert(lua_State *L)
 	lua_pushcfunction(L, l_gc);
 	lua_setfield(L, -2, "__gc");
 	lua_pop(L, 1);
+	lua_pushboolean(L, 0);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &spare); /* its place is there from now on: nothing allocates */
 }

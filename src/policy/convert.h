@@ -12,6 +12,8 @@ struct cfw_value;
  * values that have no plain form. A table with no items is an empty map. */
 void cfw_convert_take(lua_State *L, int idx, const char *what, int refs);
 const struct cfw_value *cfw_convert_value(lua_State *L, int idx);
+/* The value at idx has served: it is freed, its userdata is for the next one. Never raises; nobody may use it after that. */
+void cfw_convert_give_back(lua_State *L, int idx);
 /* The value is copied somewhere for good: its references stay when the userdata is collected. */
 void cfw_convert_keep_refs(lua_State *L, int idx);
 

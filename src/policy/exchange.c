@@ -100,7 +100,9 @@ static int l_reply(lua_State *L)
 		return 3;
 	if (r->begun || r->ended)
 		return answer(L, CURFEW_ESTATE, "reply", BEGUN);
-	int rc = r->x->ops->reply(r->x, status, cfw_convert_value(L, headers), body, n);
+	int rc = r->x->ops->reply(r->x, status, cfw_convert_value(L, headers), body, n), saved = errno;
+	cfw_convert_give_back(L, headers);
+	errno = saved;
 	if (rc >= 0)
 		r->begun = r->ended = true;
 	return answer_end(L, rc, "reply", BEGUN);

@@ -340,6 +340,7 @@ static void copy_library(lua_State *L)
 	lua_remove(L, -2);
 }
 
+/* Lua's own setmetatable is on the top. */
 static void keep_globals(lua_State *L)
 {
 	lua_newtable(L);
@@ -354,6 +355,8 @@ static void keep_globals(lua_State *L)
 	lua_pop(L, 1);
 	lua_pushcfunction(L, require_embedded);
 	lua_setfield(L, -2, "require");
+	lua_insert(L, -2); /* ours have no finalizers: Lua's own setmetatable will do */
+	lua_setfield(L, -2, "setmetatable");
 	lua_setfield(L, LUA_REGISTRYINDEX, CFW_GLOBALS);
 	lua_newtable(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, CFW_MODULES);
@@ -362,6 +365,7 @@ static void keep_globals(lua_State *L)
 void cfw_open_libs(lua_State *L)
 {
 	luaL_openlibs(L);
+	lua_getglobal(L, "setmetatable");
 	open_package(L);
 	open_globals(L);
 	cfw_open_coroutine(L);
