@@ -232,14 +232,12 @@ static void end_hook(struct cfw_task *t)
 {
 	static const enum cfw_outcome outcomes[] = {
 		[CFW_END_OK] = CFW_OK,      [CFW_END_ERROR] = CFW_FAILED,   [CFW_END_CPU] = CFW_FAILED,
-		[CFW_END_MARGIN] = CFW_CUT, [CFW_END_EXIT] = CFW_EXIT_CALL, [CFW_END_CANCELED] = CFW_FAILED,
-	};
+		[CFW_END_MARGIN] = CFW_CUT, [CFW_END_EXIT] = CFW_EXIT_CALL,
+	}; /* only tasks that a script has spawned are cancelled aloud */
 	struct cfw_policy *p = t->p;
 	const char *text = t->text;
 	if (!text && t->end == CFW_END_ERROR)
 		text = "not enough memory";
-	if (t->end == CFW_END_CANCELED)
-		text = "canceled";
 	p->ops->hook_done(p->ud, t->run, outcomes[t->end], t->end == CFW_END_EXIT ? p->exit_code : 0, text, t->trace);
 }
 

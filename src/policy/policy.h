@@ -147,10 +147,10 @@ size_t cfw_policy_cut(struct cfw_policy *p);
 /* Before cfw_policy_free, of a policy that is not in use: its memory is given back in parts, a millisecond each. True: the rest is
  * little. Nothing else is asked of it from the first call on. */
 bool cfw_policy_wither(struct cfw_policy *p);
-/* curfew.kept as plain values: a map, the caller's; NULL and err, which names the key, where something in it is not plain. */
 /* Begin the next script that waits for one before it, though that has not ended: it waits for what a release begins. False when none
  * waits. */
 bool cfw_policy_load_next(struct cfw_policy *p);
+/* curfew.kept as plain values: a map, the caller's; NULL and err, which names the key, where something in it is not plain. */
 struct cfw_value *cfw_policy_kept(struct cfw_policy *p, struct curfew_err *err);
 int cfw_policy_keep(struct cfw_policy *p,
 		    const struct cfw_value *kept);    /* set these keys of it; nil unsets. 0, CURFEW_ENOMEM */

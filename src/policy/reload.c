@@ -159,8 +159,7 @@ bool cfw_policy_wither(struct cfw_policy *p)
 		p->finalizers_n = 0;
 		lua_gc(p->L, LUA_GCRESTART);
 		lua_gc(p->L, LUA_GCINC, 0, 0, 0);
-		if (cfw_guard_protect(p, forget_roots, p, NULL))
-			return true;
+		cfw_guard_protect(p, forget_roots, p, NULL);
 	}
 	while (p->cycles < CYCLES && cfw_time_now() - began < CFW_MS)
 		p->cycles += lua_gc(p->L, LUA_GCSTEP, 0) != 0;

@@ -138,9 +138,6 @@ bool cfw_request_charge(struct cfw_policy *p, cfw_id id, uint64_t cpu_ns)
 
 void cfw_request_wear_out(struct cfw_policy *p, cfw_id id, const char *text, const char *trace)
 {
-	struct cfw_conversation *r = cfw_request_get(p, id);
-	if (!r)
-		return;
 	cfw_request_hold(p, id);
 	cfw_request_fail(p, id, text, trace, true);
 	cfw_request_get(p, id)->worn = true;

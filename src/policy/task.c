@@ -84,10 +84,9 @@ static void unqueue(struct cfw_task *t)
 {
 	struct cfw_queue *q = queue_of(t);
 	struct cfw_task **at = &q->first;
-	while (*at && *at != t)
+	while (*at != t)
 		at = &(*at)->next;
-	if (*at)
-		*at = t->next;
+	*at = t->next;
 	if (q->end == &t->next)
 		q->end = at;
 }
