@@ -186,6 +186,119 @@ static void restored(void)
 	cfw_core_free(core);
 }
 
+/* What a server or hook may need is reserved beside a stop that is kept, however much that had to say. */
+static void comes_beside_a_kept_stop(void)
+{
+	struct drive *d = drive_new(&watched);
+	struct cfw_event stop = drive_trigger(CFW_T_STOP, 0, 0), late = {.type = CFW_EV_HOOK_DONE, .run = 4711};
+	struct cfw_stop_view v;
+	drive_add(d, "web")->stop_ns = MS(50);
+	drive_start(d);
+	stop.trigger.no_exit = true;
+	drive_feed(d, &stop);
+	drive_run(d, d->now_ns + MS(1));
+	for (int i = 0; i < 3000; i++)
+		drive_feed(d, &late);
+	drive_run(d, d->now_ns + MS(100));
+	cfw_core_stop_view(d->core, &v);
+	size_t kept = count(d, v.seq, CFW_J_STOP);
+	ok(!v.running && kept > places / 3, "a stop is kept that had much to say");
+	drive_add(d, "one more");
+	uint64_t last = 0;
+	for (const struct cfw_journal_entry *e; (e = cfw_core_journal(d->core, last + 1)) != NULL;)
+		last = e->seq;
+	for (int i = 0; i < 3000; i++)
+		drive_feed(d, &late);
+	size_t after = count(d, last + 1, CFW_J_STOP);
+	ok(after >= 512, "a server comes, and there are places as ever for what follows: %zu", after);
+	is_int((long)count(d, v.seq, CFW_J_STOP), (long)(kept + after), "and all of the stop is there still");
+	drive_free(d);
+}
+
+/* A stop has used up all places for what happens to servers and hooks: that somebody wants it cancelled finds none any more, but that it is
+ * over so does. */
+static void cancelled_when_full(void)
+{
+	enum { HOOKS = 1000, FLOOD = 4000 };
+	struct drive *d = drive_new(&watched);
+	struct cfw_event late = {.type = CFW_EV_HOOK_DONE, .run = 4711}, cancel = drive_trigger(CFW_T_CANCEL, 0, 0);
+	struct cfw_event stop = drive_trigger(CFW_T_SIGNAL, 15, 0);
+	struct cfw_action a;
+	cfw_id web = drive_add(d, "web")->id;
+	for (int i = 0; i < HOOKS; i++) {
+		struct cfw_hook_opts o = {.server = web, .phase = CFW_PRE_STOP, .timeout_ns = CFW_NEVER};
+		if (!cfw_core_hook_add(d->core, &o, NULL))
+			tap_bail("out of memory");
+	}
+	drive_start(d);
+	const struct cfw_event *events[] = {&stop, &cancel};
+	uint32_t run = 0;
+	struct cfw_stop_view v;
+	int called = 0, unlame = 0;
+	for (int i = 0; i < 2; i++) {
+		cfw_core_feed(d->core, d->now_ns, events[i]);
+		while (cfw_core_next(d->core, &a)) {
+			if (a.type == CFW_ACT_ASK)
+				cfw_core_feed(d->core, d->now_ns,
+					      &(struct cfw_event){.type = CFW_EV_DECISION, .question = a.question});
+			if (a.type != CFW_ACT_CALL)
+				continue;
+			run = a.run;
+			for (int k = 0; called == 0 && k < FLOOD; k++)
+				cfw_core_feed(d->core, d->now_ns, &late);
+			if (++called < HOOKS)
+				cfw_core_feed(d->core, d->now_ns, &(struct cfw_event){.type = CFW_EV_HOOK_DONE, .run = run});
+		}
+	}
+	cfw_core_stop_view(d->core, &v);
+	ok(called == HOOKS && v.running && v.cancelling, "the last of many hooks runs, and a cancel waits for it");
+	cfw_core_feed(d->core, d->now_ns, &(struct cfw_event){.type = CFW_EV_HOOK_DONE, .run = run});
+	while (cfw_core_next(d->core, &a))
+		unlame += a.type == CFW_ACT_UNLAME;
+	is_int(unlame, 1, "the stop is taken back");
+	const struct cfw_journal_entry *e;
+	int cancels = 0;
+	uint32_t said = 0;
+	for (uint64_t seq = v.seq; (e = cfw_core_journal(d->core, seq)) != NULL; seq = e->seq + 1)
+		if (e->what == CFW_J_CANCEL) {
+			cancels++;
+			said = e->a;
+		}
+	ok(cancels == 1 && said == 1, "which has its place in a journal that is full for all else");
+	d->exited = true;
+	drive_free(d);
+}
+
+/* A stop that begins wherever the ring has come to: what there is of it is in order while it runs, and when it is kept. */
+static void begins_anywhere(void)
+{
+	enum { MOST = 700 };
+	int wrong = 0, stops = 0;
+	for (int before = 0; before < MOST; before += 5) {
+		struct drive *d = drive_new(NULL);
+		struct cfw_event stop = drive_trigger(CFW_T_STOP, 0, 0), late = {.type = CFW_EV_HOOK_DONE, .run = 4711};
+		stop.trigger.no_exit = true;
+		drive_add(d, "web")->stop_ns = MS(50);
+		for (int round = 0; round < 2; round++) {
+			drive_start(d);
+			for (int i = 0; i < before; i++)
+				drive_feed(d, &late);
+			drive_feed(d, &stop);
+			drive_run(d, d->now_ns + MS(1));
+			for (int half = 0; half < 2; half++) {
+				uint64_t seq = 0, at_ns = 0;
+				for (const struct cfw_journal_entry *e; (e = cfw_core_journal(d->core, seq + 1)) != NULL;
+				     seq = e->seq, at_ns = e->at_ns)
+					wrong += e->seq <= seq || e->at_ns < at_ns || cfw_core_journal(d->core, e->seq) != e;
+				drive_run(d, d->now_ns + MS(100));
+			}
+			stops++;
+		}
+		drive_free(d);
+	}
+	is_int(wrong, 0, "in %d stops every entry is in order, and found by its number", stops);
+}
+
 int main(void)
 {
 	shares();
@@ -193,5 +306,8 @@ int main(void)
 	grows_beside_a_kept_stop();
 	stops_one_after_another();
 	restored();
+	comes_beside_a_kept_stop();
+	cancelled_when_full();
+	begins_anywhere();
 	return tap_done();
 }
