@@ -291,6 +291,107 @@ static void again_and_again(void)
 	drive_free(d);
 }
 
+/* What was staged is given up, and somebody was to retire for it: that one goes by itself, and nobody else is taken for its heir. */
+static void heir_given_up(void)
+{
+	static const enum cfw_retire ways[] = {CFW_RETIRE_FIRST, CFW_RETIRE_AFTER};
+	for (size_t i = 0; i < 2; i++) {
+		struct drive *d = drive_new(NULL);
+		drive_add(d, "web");
+		cfw_id db = drive_add(d, "db")->id, old = drive_add(d, "old")->id;
+		drive_after(d, "web", "db");
+		d->server[2].stop_ns = MS(100);
+		drive_start(d);
+		cfw_id heir = staged(d, "old");
+		cfw_core_server_retire(d->core, old, heir, ways[i]);
+		is_int(cfw_core_server_remove(d->core, heir, NULL), 0, "a heir is given up");
+		d->servers = 3;
+		swap(d);
+		drive_run(d, d->now_ns);
+		is_int(state(d, old), CFW_S_STOPPING, "who was to go for it goes");
+		d->server[1].start_ns = MS(500);
+		drive_feed(d, &(struct cfw_event){.type = CFW_EV_SERVER_RESTART, .server = db});
+		drive_run(d, d->now_ns + MS(200));
+		is_int(state(d, old), CFW_S_DOWN, "and is gone");
+		is_int(drive_state(d, "web"), CFW_S_WAITING, "S3.1: which is nothing to another, that waits to start");
+		drive_run(d, d->now_ns + MS(1000));
+		is_int(drive_state(d, "web"), CFW_S_STARTED, "it starts when it may");
+		drive_fire(d, CFW_T_STOP, 0, 0);
+		drive_run(d, d->now_ns + MS(10000));
+		is_int(d->faults, 0, "no rule is broken");
+		drive_free(d);
+	}
+}
+
+/* What is owed is counted: the life of a stop is prestopped when the last pre_stop hook has ended, and not at another time. */
+static void hooks_owed(void)
+{
+	for (int up = 0; up <= 1; up++) {
+		struct drive *d = drive_new(NULL);
+		cfw_id web = drive_add(d, "web")->id;
+		drive_add(d, "other")->stop_ns = MS(100);
+		drive_hook(d, "web", CFW_PRE_STOP, "old1", CFW_NEVER);
+		drive_hook(d, "web", CFW_PRE_STOP, "old2", CFW_NEVER);
+		drive_hook(d, "other", CFW_PRE_STOP, "other", CFW_NEVER)->take_ns = MS(50);
+		drive_start(d);
+		if (!up) {
+			drive_feed(d, &(struct cfw_event){.type = CFW_EV_SERVER_STOP, .server = web});
+			drive_run(d, d->now_ns);
+		}
+		cfw_core_drop_hooks(d->core, web);
+		d->hook[0] = d->hook[2];
+		d->hooks = 1;
+		drive_hook(d, "web", CFW_PRE_STOP, "new", CFW_NEVER);
+		if (up) {
+			drive_feed(d, &(struct cfw_event){.type = CFW_EV_SERVER_STOP, .server = web});
+			drive_run(d, d->now_ns);
+			struct cfw_server_view v;
+			cfw_core_server_view(d->core, web, &v);
+			ok(v.state == CFW_S_DOWN && v.prestopped && !v.owed,
+			   "one hook in the place of two: it has run, and all is done");
+		}
+		is_int(drive_count(d, "call new graceful"), up, "the new hook runs with its server");
+		drive_fire(d, CFW_T_STOP, 0, 0);
+		drive_run(d, d->now_ns + MS(40));
+		is_int(cfw_core_life(d->core), CFW_L_STOPPING, "another's hook is owed");
+		drive_run(d, d->now_ns + MS(20));
+		is_int(cfw_core_life(d->core), CFW_L_PRESTOPPED, "and then none is, while that drains");
+		drive_run(d, d->now_ns + MS(10000));
+		is_int(d->exit_code, 0, "the stop is a good one");
+		drive_free(d);
+	}
+}
+
+/* A number of a hook comes round after some thousand of them: the new one that has it is not taken for the old one, which has run. */
+static void numbers_that_come_round(void)
+{
+	for (int global = 0; global <= 1; global++) {
+		struct drive *d = drive_new(NULL);
+		cfw_id web = drive_add(d, "web")->id, old, now = 0;
+		struct cfw_hook_opts o = {.server = global ? 0 : web, .phase = CFW_PRE_STOP, .timeout_ns = CFW_NEVER};
+		old = drive_hook(d, global ? NULL : "web", global ? CFW_PRE_STOP : CFW_POST_START, "old", CFW_NEVER)->id;
+		drive_start(d);
+		if (global) {
+			struct cfw_event stop = drive_trigger(CFW_T_STOP, 0, 0);
+			stop.trigger.no_exit = true;
+			drive_feed(d, &stop);
+			drive_run(d, d->now_ns + MS(1));
+		}
+		is_int(drive_count(d, "call old graceful"), 1, "a hook has run");
+		for (int i = 0; i < 100000 && now != old; i++) {
+			cfw_core_drop_hooks(d->core, o.server);
+			now = cfw_core_hook_add(d->core, &o, NULL);
+		}
+		is_int(now, old, "its number has another one");
+		d->hook[0] = (struct drive_hook){.id = now, .label = "new", .server = global ? -1 : 0, .phase = CFW_PRE_STOP};
+		drive_fire(d, CFW_T_SIGNAL, 15, 0);
+		drive_run(d, d->now_ns + MS(10000));
+		is_int(drive_count(d, "call new graceful"), 1, "S4.12: which runs in a stop");
+		ok(d->exited && d->faults == 0, "no rule is broken");
+		drive_free(d);
+	}
+}
+
 int main(void)
 {
 	staging();
@@ -303,5 +404,8 @@ int main(void)
 	dies_meanwhile();
 	global_hooks();
 	again_and_again();
+	heir_given_up();
+	hooks_owed();
+	numbers_that_come_round();
 	return tap_done();
 }
