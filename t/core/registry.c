@@ -93,6 +93,22 @@ static void long_cycle(void)
 	size_t n = strlen(err.msg);
 	ok(n > 100 && n < sizeof err.msg && strcmp(err.msg + n - 3, "...") == 0, "is printed as far as there is room");
 	drive_free(d);
+
+	enum { FIRST = 700, SECOND = 5000 }; /* what is printed ends within the second */
+	static char names[2][SECOND + 1];
+	cfw_id ids[2];
+	memset(names[0], 'x', FIRST);
+	memset(names[1], 'y', SECOND);
+	d = drive_new(NULL);
+	for (int i = 0; i < 2; i++) {
+		struct cfw_server_opts o = drive_opts(names[i]);
+		ids[i] = cfw_core_server_add(d->core, &o, NULL);
+	}
+	is_int(cfw_core_server_after(d->core, ids[1], ids[0], NULL), 0, "a name of any length");
+	is_int(cfw_core_server_after(d->core, ids[0], ids[1], &err), CURFEW_ECYCLE, "in a cycle");
+	n = strlen(err.msg);
+	ok(n > FIRST && n < sizeof err.msg && strcmp(err.msg + n - 4, "y...") == 0, "is printed as far as there is room, too");
+	drive_free(d);
 }
 
 static void removal(void)
