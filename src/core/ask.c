@@ -59,8 +59,11 @@ static void settle_server(struct cfw_core *c, const struct cfw_trigger *t, bool 
 	if (s->state != (t->kind == CFW_T_CLOSED ? CFW_S_CLOSED : CFW_S_FAILED))
 		return;
 	if (restart) {
-		if (c->start.culprit == s->id)
-			c->start.failed = false; /* it gets another chance within the same start */
+		if (c->start.culprit == s->id) { /* it gets another chance within the same start */
+			c->start.failed = false;
+			c->start.culprit = 0;
+			c->start.text = 0;
+		}
 		s->restarts++;
 		cfw_server_event(c, s, CFW_SE_WANT, NULL);
 		return;

@@ -271,6 +271,26 @@ static void reason_of_this_time(void)
 	done(d, "a reason");
 }
 
+/* A failure that was made good is nobody's reason: not of a start that succeeds, nor of one that a stop breaks off. */
+static void made_good(void)
+{
+	for (int stopped = 0; stopped <= 1; stopped++) {
+		struct drive *d = make();
+		d->policy = once_more;
+		drive_add(d, "web")->fails = true;
+		drive_add(d, "slow")->start_ns = MS(500);
+		ask(d, CFW_EV_START, NULL);
+		is_int(drive_state(d, "web"), CFW_S_STARTED, "a start fails, and succeeds when it is tried again");
+		if (stopped)
+			drive_fire(d, CFW_T_SIGNAL, TERM, 0);
+		pass(d, MS(1000));
+		is_int(replies, 1, "whoever waits for all of them hears of it");
+		is_int(reply.outcome, stopped ? CFW_CUT : CFW_OK, stopped ? "a stop has come in between" : "all are started");
+		ok(reply.server == 0 && reply.text == 0, "S3.2: no server is named, and no reason");
+		done(d, "made good");
+	}
+}
+
 /* Whoever waits for a server that is removed hears so: one that has failed, and nobody has decided on it. */
 static void removed_undecided(void)
 {
@@ -371,6 +391,7 @@ int main(void)
 	stopped_and_failed();
 	restarted_and_failed();
 	reason_of_this_time();
+	made_good();
 	removed_undecided();
 	restart_goes_on();
 	closed_again();
