@@ -373,6 +373,23 @@ static inline void drive_steered(struct drive *d, const struct cfw_action *a)
 	drive_say(d, a->hurry ? "hurry" : v.cancelling ? "tell hooks of the cancel" : "tell hooks that it goes on");
 }
 
+/* What a reply says beside its outcome: a server only where one is the cause, a text only with a failure of that. */
+static inline void drive_check_reply(struct drive *d, const struct cfw_action *a)
+{
+	bool refused = a->why != CFW_R_NONE;
+	if (a->outcome == CFW_OK && (a->server || a->text || refused))
+		drive_fault(d, "a reply that all is well, for a reason");
+	if (a->text && (a->outcome != CFW_FAILED || !a->server || refused))
+		drive_fault(d, "a reply has a text that is not of a failure");
+}
+
+/* A report is taken, or is late: it is never refused. */
+static inline bool drive_reports(const struct cfw_event *ev)
+{
+	return (ev->type >= CFW_EV_DECISION && ev->type <= CFW_EV_SERVER_CLOSED) || ev->type == CFW_EV_TICK ||
+	       ev->type == CFW_EV_SWAP || ev->type == CFW_EV_CANCEL_START;
+}
+
 static inline void drive_action(struct drive *d, const struct cfw_action *a)
 {
 	struct drive_hook *h = NULL;
@@ -409,6 +426,7 @@ static inline void drive_action(struct drive *d, const struct cfw_action *a)
 		drive_say(d, "reload");
 		break;
 	case CFW_ACT_REPLY:
+		drive_check_reply(d, a);
 		drive_say(d, "reply %u %s", a->request,
 			  a->outcome == CFW_OK       ? "ok"
 			  : a->outcome == CFW_FAILED ? "failed"
@@ -529,6 +547,8 @@ static inline int drive_feed(struct drive *d, const struct cfw_event *ev)
 		cfw_core_server_view(d->core, ev->server, &before);
 	enum cfw_life life = cfw_core_life(d->core);
 	int rc = cfw_core_feed(d->core, d->now_ns, ev);
+	if (rc && drive_reports(ev))
+		drive_fault(d, "a report of type %d is refused: %d", ev->type, rc);
 	d->steps++;
 	if (ev->type == CFW_EV_START && rc == 0 && life != CFW_L_STARTED && life != CFW_L_STARTING)
 		for (int k = 0; k < d->hooks; k++)
