@@ -1,28 +1,6 @@
 /* What was meant to become of a server: its own restart, a start or a stop that was asked for, the reason of a failure. Each ends with what
  * ended it, and comes back with a stop that is taken back. */
-#include "drive.h"
-
-enum { TERM = 15, REQUEST = 77 };
-
-static struct cfw_action reply;
-static int replies;
-
-static void note(struct drive *d, const struct cfw_action *a)
-{
-	(void)d;
-	if (a->type == CFW_ACT_REPLY && a->request == REQUEST) {
-		reply = *a;
-		replies++;
-	}
-}
-
-/* Servers that close or fail to start are left as they are. */
-static struct cfw_decision ignoring(struct drive *d, const struct cfw_trigger *t)
-{
-	(void)d;
-	bool of_server = t->kind == CFW_T_START_FAILED || t->kind == CFW_T_CLOSED;
-	return (struct cfw_decision){of_server ? CFW_D_IGNORE : CFW_D_NONE, 0};
-}
+#include "asks.h"
 
 /* One that fails to start is started again, and does not fail then. */
 static struct cfw_decision once_more(struct drive *d, const struct cfw_trigger *t)
@@ -30,15 +8,6 @@ static struct cfw_decision once_more(struct drive *d, const struct cfw_trigger *
 	if (t->kind == CFW_T_START_FAILED)
 		d->server[0].fails = false;
 	return t->kind == CFW_T_START_FAILED ? (struct cfw_decision){CFW_D_RESTART, 0} : ignoring(d, t);
-}
-
-static struct drive *make(void)
-{
-	struct drive *d = drive_new(NULL);
-	d->on_action = note;
-	d->policy = ignoring;
-	replies = 0;
-	return d;
 }
 
 /* All are started, and this one among them. */
@@ -57,24 +26,6 @@ static struct cfw_server_opts restarted(int restart, uint32_t max, uint64_t back
 	o.restart_max = max;
 	o.backoff_ns = backoff_ns;
 	return o;
-}
-
-static void ask(struct drive *d, enum cfw_event_type type, const char *server)
-{
-	struct cfw_event ev = {.type = type, .request = REQUEST, .server = server ? d->server[drive_find(d, server)].id : 0};
-	is_int(drive_feed(d, &ev), 0, "somebody asks for it");
-	drive_run(d, d->now_ns);
-}
-
-static void pass(struct drive *d, uint64_t ns)
-{
-	drive_run(d, d->now_ns + ns);
-}
-
-static void done(struct drive *d, const char *what)
-{
-	ok(d->faults == 0, "%s: no rule is broken", what);
-	drive_free(d);
 }
 
 /* ---- its own restart (S2.7) ---- */
@@ -319,14 +270,6 @@ static struct drive *with_slow_hook(const struct cfw_server_opts *o)
 	return d;
 }
 
-static void cancel(struct drive *d)
-{
-	struct cfw_event ev = drive_trigger(CFW_T_CANCEL, 0, 0);
-	ev.trigger.request = REQUEST;
-	drive_feed(d, &ev);
-	drive_run(d, d->now_ns);
-}
-
 /* Its own restart goes on where it was. */
 static void restart_goes_on(void)
 {
@@ -335,7 +278,7 @@ static void restart_goes_on(void)
 	drive_close(d, "web", 1, 0);
 	d->server[0].fails = true;
 	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
-	cancel(d);
+	trigger(d, CFW_T_CANCEL, false);
 	pass(d, MS(200));
 	ok(replies == 1 && reply.outcome == CFW_OK, "a stop is taken back");
 	ok(drive_count(d, "start web") == 2 && drive_state(d, "web") == CFW_S_BACKOFF,
@@ -353,7 +296,7 @@ static void closed_again(void)
 	is_int(drive_state(d, "web"), CFW_S_CLOSED, "a server has closed");
 	drive_fire(d, CFW_T_SIGNAL, TERM, 0);
 	is_int(drive_state(d, "web"), CFW_S_HELD, "its hooks are owed in a stop");
-	cancel(d);
+	trigger(d, CFW_T_CANCEL, false);
 	pass(d, MS(200));
 	ok(replies == 1 && reply.outcome == CFW_OK, "which can be taken back");
 	is_int(drive_state(d, "web"), CFW_S_CLOSED, "and it is closed");
@@ -373,7 +316,7 @@ static void on_its_way(void)
 	pass(d, MS(200));
 	is_int(drive_state(d, "late"), CFW_S_HELD, "S3.3: its start is brought to its end in a stop");
 	replies = 0;
-	cancel(d);
+	trigger(d, CFW_T_CANCEL, false);
 	ok(replies == 1 && reply.outcome == CFW_FAILED && reply.why == CFW_R_BEGUN, "there is no way back to before");
 	drive_run(d, CFW_NEVER);
 	is_int(d->exit_code, 0, "the stop goes on");

@@ -1,60 +1,13 @@
 /* What the core says of what it does: its views, the journal, the triggers that it raises; and small print of a stop. */
-#include "drive.h"
+#include "asks.h"
 
-enum { TERM = 15, REQUEST = 77 };
-
-static struct cfw_action reply, closed;
-static int replies;
+static struct cfw_action closed; /* the last question about one that has closed */
 
 static void note(struct drive *d, const struct cfw_action *a)
 {
-	(void)d;
-	if (a->type == CFW_ACT_REPLY && a->request == REQUEST) {
-		reply = *a;
-		replies++;
-	}
+	note_reply(d, a);
 	if (a->type == CFW_ACT_ASK && a->trigger.kind == CFW_T_CLOSED)
 		closed = *a;
-}
-
-/* Servers that close or fail to start are left as they are. */
-static struct cfw_decision ignoring(struct drive *d, const struct cfw_trigger *t)
-{
-	(void)d;
-	bool of_server = t->kind == CFW_T_START_FAILED || t->kind == CFW_T_CLOSED;
-	return (struct cfw_decision){of_server ? CFW_D_IGNORE : CFW_D_NONE, 0};
-}
-
-static struct drive *make(void)
-{
-	struct drive *d = drive_new(NULL);
-	d->on_action = note;
-	d->policy = ignoring;
-	replies = 0;
-	return d;
-}
-
-static void pass(struct drive *d, uint64_t ns)
-{
-	drive_run(d, d->now_ns + ns);
-}
-
-static int request(struct drive *d, enum cfw_event_type type, int server)
-{
-	struct cfw_event ev = {.type = type, .request = REQUEST, .server = d->server[server].id};
-	int rc = drive_feed(d, &ev);
-	drive_run(d, d->now_ns);
-	return rc;
-}
-
-static void trigger(struct drive *d, enum cfw_trigger_kind kind, bool no_exit)
-{
-	struct cfw_event ev = drive_trigger(kind, 0, 0);
-	ev.trigger.request = REQUEST;
-	ev.trigger.no_exit = no_exit;
-	drive_feed(d, &ev);
-	if (!d->exited)
-		drive_run(d, d->now_ns);
 }
 
 static struct cfw_server_view view(const struct drive *d, int server)
@@ -79,12 +32,6 @@ static struct cfw_journal_entry entry(const struct drive *d, enum cfw_journal_wh
 		if (e->what == what && --n == 0)
 			return *e;
 	return (struct cfw_journal_entry){.what = CFW_JOURNAL_WHATS};
-}
-
-static void done(struct drive *d, const char *what)
-{
-	ok(d->faults == 0, "%s: no rule is broken", what);
-	drive_free(d);
 }
 
 /* ---- views ---- */
@@ -113,11 +60,11 @@ static void views(void)
 	pass(d, MS(100));
 	cfw_core_hook_view(d->core, hook, &hv);
 	ok(!hv.running && hv.until_ns == hv.since_ns + MS(30), "one that does not has its end");
-	request(d, CFW_EV_SERVER_STOP, 0);
+	ask(d, CFW_EV_SERVER_STOP, "web");
 	pass(d, MS(100));
 	ok(view(d, 0).state == CFW_S_DOWN && view(d, 0).prestopped, "a server that is down has them behind it");
 	d->server[0].start_ns = MS(50);
-	request(d, CFW_EV_SERVER_START, 0);
+	ask(d, CFW_EV_SERVER_START, "web");
 	ok(!view(d, 0).started && !view(d, 0).prestopped, "and neither when it starts again, before it is up");
 	done(d, "views");
 }
@@ -130,12 +77,12 @@ static void cut_once(void)
 	o.stop_timeout_ns = MS(50);
 	drive_add_opts(d, &o)->stop_ns = CFW_NEVER;
 	drive_start(d);
-	request(d, CFW_EV_SERVER_STOP, 0);
+	ask(d, CFW_EV_SERVER_STOP, "web");
 	pass(d, MS(100));
 	ok(replies == 1 && reply.outcome == CFW_CUT, "a stop that passes its time is said to be cut");
 	d->server[0].stop_ns = 0;
-	request(d, CFW_EV_SERVER_START, 0);
-	request(d, CFW_EV_SERVER_STOP, 0);
+	ask(d, CFW_EV_SERVER_START, "web");
+	ask(d, CFW_EV_SERVER_STOP, "web");
 	ok(replies == 3 && reply.outcome == CFW_OK && reply.server == 0, "the next one, which does not, is well");
 	done(d, "a cut");
 }
@@ -153,14 +100,14 @@ static void failures(void)
 	ok(e.server == d->server[0].id && e.text == 77 && e.ns == 0, "a start that fails is told with its reason, and no time");
 	pass(d, MS(1000));
 	d->server[0].start_ns = CFW_NEVER;
-	request(d, CFW_EV_SERVER_START, 0);
+	ask(d, CFW_EV_SERVER_START, "web");
 	pass(d, MS(300));
 	e = entry(d, CFW_J_START_FAILED, 2);
 	ok(e.server == d->server[0].id && e.text == 0 && e.ns == MS(200), "one that passes its limit with how long it had");
 	ok(replies == 1 && reply.outcome == CFW_FAILED && reply.server == d->server[0].id && reply.text == 0,
 	   "who asked for it hears that it has failed");
 	drive_hook(d, "web", CFW_PRE_START, "before", MS(30))->take_ns = CFW_NEVER;
-	request(d, CFW_EV_SERVER_START, 0);
+	ask(d, CFW_EV_SERVER_START, "web");
 	pass(d, MS(300));
 	e = entry(d, CFW_J_START_FAILED, 3);
 	ok(e.server == d->server[0].id && e.text == 0 && e.ns == 0, "one whose hook passes its own has neither");
@@ -171,6 +118,7 @@ static void failures(void)
 static void restarts_at_once(void)
 {
 	struct drive *d = make();
+	d->on_action = note;
 	struct cfw_server_opts o = drive_opts("web");
 	o.restart = CFW_RESTART_ALWAYS;
 	o.restart_max = 3;
@@ -202,7 +150,7 @@ static void nothing_to_wait_for(void)
 	drive_after(d, "after", "job");
 	drive_after(d, "after", "slow");
 	drive_start(d);
-	request(d, CFW_EV_SERVER_START, 2);
+	ask(d, CFW_EV_SERVER_START, "after");
 	is_int(drive_state(d, "after"), CFW_S_WAITING, "a server waits for two");
 	drive_close(d, "job", 0, 0);
 	ok(drive_state(d, "after") == CFW_S_DOWN && replies == 1 && reply.outcome == CFW_FAILED,
@@ -216,8 +164,8 @@ static void not_begun(void)
 	struct drive *d = make();
 	drive_add(d, "web");
 	drive_hook(d, "web", CFW_PRE_START, "before", CFW_NEVER)->take_ns = MS(50);
-	request(d, CFW_EV_SERVER_START, 0);
-	request(d, CFW_EV_SERVER_STOP, 0);
+	ask(d, CFW_EV_SERVER_START, "web");
+	ask(d, CFW_EV_SERVER_STOP, "web");
 	pass(d, MS(100));
 	ok(drive_count(d, "start web") == 0 && drive_state(d, "web") == CFW_S_DOWN, "S3.2: it is not started any more");
 	ok(replies == 2 && reply.outcome == CFW_OK, "and who wanted it down hears that");
