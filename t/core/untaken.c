@@ -163,6 +163,25 @@ static void reload_that_was_not_taken(void)
 	cfw_core_free(core);
 }
 
+/* S7.4: what was refused in a stop stays so, also when that is over before anybody has looked. */
+static void reload_that_was_refused(void)
+{
+	make();
+	start_both();
+	struct cfw_event stop = drive_trigger(CFW_T_STOP, 0, 0);
+	stop.trigger.no_exit = true;
+	feed(stop);
+	feed((struct cfw_event){.type = CFW_EV_DECISION, .question = take().question});
+	is_int(take_all(CFW_ACT_STOP), 2, "a stop runs");
+	trigger(CFW_T_RELOAD);
+	feed((struct cfw_event){.type = CFW_EV_DECISION, .question = take().question});
+	for (int i = 0; i < 2; i++)
+		about(CFW_EV_SERVER_STOPPED, i, 1);
+	is_int(cfw_core_life(core), CFW_L_STOPPED, "S3.4: and is over, the process goes on");
+	is_int(take_all(CFW_ACT_RELOAD), 0, "S7.4: a reload that came in it is refused");
+	cfw_core_free(core);
+}
+
 /* A server that is gone is removed with all that waits for it, its hook among that; what waits before it is the other's. */
 static void removed(void)
 {
@@ -204,6 +223,7 @@ int main(void)
 	cut_before_it_was_called();
 	cut_and_called_again();
 	reload_that_was_not_taken();
+	reload_that_was_refused();
 	removed();
 	order_made_again();
 	return tap_done();
