@@ -97,7 +97,7 @@ bool cfw_gens_busy(const struct curfew *c)
 	for (const struct cfw_gen *g = c->gen; g; g = g->older)
 		if (g == c->gen ? cfw_policy_busy(g->policy) : cfw_policy_use(g->policy) & CFW_USE_WORK)
 			return true;
-	return c->next;
+	return c->next && !c->next->config.tried;
 }
 
 /* ---- the end of an old one ---- */

@@ -99,10 +99,11 @@ static void look_idle(struct curfew *c)
 {
 	struct cfw_stop_view stop;
 	cfw_core_stop_view(c->core, &stop);
+	bool busy = cfw_gens_busy(c) || !cfw_core_quiet(c->core);
 	bool quiet = !c->after && c->inbox_at == c->inbox_n && !c->loading && c->start_asked && !c->idle_off && !stop.running &&
-		     cfw_core_quiet(c->core) && !cfw_gens_busy(c);
+		     !busy && !c->trial;
 	if (!quiet) {
-		if (cfw_gens_busy(c) || !cfw_core_quiet(c->core))
+		if (busy)
 			c->idle_raised = false;
 		return;
 	}

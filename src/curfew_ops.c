@@ -241,9 +241,9 @@ static void op_keep_source(void *ud, const char *key, const char *path, const ch
 
 static void op_on_source(void *ud, const char *path)
 {
-	const struct curfew *c = instance(ud);
-	if (c->opt.on_source)
-		c->opt.on_source(c->opt.ud, path);
+	const struct cfw_gen *g = ud;
+	if (g->c->opt.on_source && !g->config.tried)
+		g->c->opt.on_source(g->c->opt.ud, path);
 }
 
 static const char *op_find_source(void *ud, const char *key, const char **path, size_t *n)

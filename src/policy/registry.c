@@ -228,15 +228,13 @@ static int service_callback(lua_State *L, const char *name)
 	return 1;
 }
 
-/* Of what is at 2: does it change something outside? */
-static bool changes(lua_State *L, const char *name)
+/* Does it change something outside? Of a fetch, the method is as the service has it: one with a body is a POST. */
+static bool changes(const char *name, const struct cfw_value *args)
 {
 	if (strcmp(name, "fetch") != 0)
 		return !strcmp(name, "fs.write") || !strcmp(name, "fs.rename") || !strcmp(name, "fs.remove");
-	const char *method = lua_getfield(L, 2, "method") == LUA_TSTRING ? lua_tostring(L, -1) : "GET";
-	bool reads = !strcmp(method, "GET") || !strcmp(method, "HEAD");
-	lua_pop(L, 1);
-	return !reads;
+	const char *method = cfw_value_get_str(args, "method", cfw_value_get(args, "body") ? "POST" : "GET");
+	return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0;
 }
 
 static int l_service(lua_State *L)
@@ -254,7 +252,7 @@ static int l_service(lua_State *L)
 		p->held_back = true;
 		return cfw_raise(L, CFW_STAGED_WAITS);
 	}
-	if (t && p->config.tried && changes(L, name))
+	if (t && p->config.tried && changes(name, cfw_convert_value(L, -1)))
 		return cfw_hold_back(L, name);
 	if (!t)
 		return service_callback(L, name);

@@ -1,6 +1,6 @@
-/* tried.c: a policy that is tried changes nothing outside (S7.1): what its main script would do to files, or have a command do, is an
- * error instead, and what comes of the script after that says nothing about it. What goes by the policy's ops is refused where it is
- * asked for (registry.c). */
+/* tried.c: a policy that is tried changes nothing outside (S7.1): what its main script would do to files or to this process, or have a
+ * command do, is an error instead, and what comes of the script after that says nothing about it. What goes by the policy's ops is
+ * refused where it is asked for (registry.c). */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -40,6 +40,12 @@ static int l_output(lua_State *L)
 	return lua_type(L, 1) == LUA_TSTRING ? l_held_back(L) : call_it(L);
 }
 
+/* os.setlocale: the process's, unless it only asks. */
+static int l_setlocale(lua_State *L)
+{
+	return lua_isnoneornil(L, 1) ? call_it(L) : l_held_back(L);
+}
+
 static void put(lua_State *L, const char *library, const char *name, lua_CFunction fn)
 {
 	lua_getglobal(L, library);
@@ -60,6 +66,7 @@ void cfw_open_tried(lua_State *L)
 	put(L, "os", "remove", l_held_back);
 	put(L, "os", "rename", l_held_back);
 	put(L, "os", "tmpname", l_held_back);
+	put(L, "os", "setlocale", l_setlocale);
 }
 
 bool cfw_policy_held_back(const struct cfw_policy *p)

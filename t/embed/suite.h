@@ -1187,6 +1187,7 @@ static void test_exit(void)
 }
 
 #include "process.h"
+#include "trial.h"
 
 /* ---- what is the program's own ---- */
 
@@ -1412,6 +1413,7 @@ int main(void)
 	test_bad();
 	test_null();
 	test_try();
+	test_trial();
 	test_leader();
 	test_bar_tcp();
 	test_bar_unix();
