@@ -38,19 +38,43 @@ static _Atomic unsigned inside;                           /* handlers that run, 
  * is not to go round in circles. initial-exec: nothing is allocated in a handler. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) volatile sig_atomic_t chaining;
 
+/* Blocked in a call of ours by the kernel, and not while the earlier handler is called: so one of these that has been left by
+ * siglongjmp(3) is known from one that calls ours. */
+enum { MARK = SIGSYS };
+
+static bool is_ours(const struct sigaction *act);
+
+/* Else whoever has put a handler in place of ours calls it. */
+static bool is_in_place(int signo)
+{
+	struct sigaction now;
+	return !sigaction(signo, NULL, &now) && is_ours(&now);
+}
+
+static bool is_handled(const struct sigaction *act)
+{
+	return act->sa_flags & SA_SIGINFO || (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN);
+}
+
 static void chain(int signo, siginfo_t *info, void *context)
 {
 	const struct sigaction *before = &caught[signo].before;
-	if (before->sa_flags & (int)SA_RESETHAND && atomic_exchange(&caught[signo].spent, true))
+	if (!is_handled(before) || (before->sa_flags & (int)SA_RESETHAND && atomic_exchange(&caught[signo].spent, true)))
 		return;
 	if (before->sa_flags & SA_SIGINFO)
 		before->sa_sigaction(signo, info, context);
-	else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
+	else
 		before->sa_handler(signo);
 }
 
-/* A child of fork(2) that has not told an instance of its own to own the signal: it ends by it, or whatever the default is, as soon as
- * the handler returns. */
+static bool is_default(int signo)
+{
+	const struct sigaction *before = &caught[signo].before;
+	return is_handled(before) ? atomic_load(&caught[signo].spent) : before->sa_handler == SIG_DFL;
+}
+
+/* Nobody here owns the signal, as in a child of fork(2) without an instance of its own: it ends by it, or whatever the default is, as
+ * soon as the handler returns. */
 static void take_default(int signo)
 {
 	const struct sigaction none = {.sa_handler = SIG_DFL};
@@ -58,29 +82,36 @@ static void take_default(int signo)
 		raise(signo);
 }
 
-static void on_signal(int signo, siginfo_t *info, void *context)
+/* True: an instance owns it, in this process. No other handler comes between: it may leave by siglongjmp(3). */
+static bool count(int signo)
 {
-	int saved = errno, outer = chaining;
-	bool here = false, elsewhere = false;
-	if (outer == signo)
-		return;
+	bool here = false;
 	atomic_fetch_add(&inside, 1);
 	for (int i = 0; i < OWNERS; i++) {
 		struct cfw_own *own = atomic_load(&caught[signo].owners[i]);
-		if (!own)
+		if (!own || own->pid != getpid())
 			continue;
-		if (own->pid != getpid()) {
-			elsewhere = true;
-			continue;
-		}
 		here = true;
 		atomic_fetch_add(&own->counts[signo], 1);
 		curfew_wake(own->c);
 	}
 	atomic_fetch_sub(&inside, 1);
-	const struct sigaction *before = &caught[signo].before;
-	if (elsewhere && !here && !(before->sa_flags & SA_SIGINFO) && before->sa_handler == SIG_DFL)
+	return here;
+}
+
+static void on_signal(int signo, siginfo_t *info, void *context)
+{
+	int saved = errno, outer = chaining;
+	sigset_t all, was;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &was);
+	bool circle = outer == signo && !sigismember(&was, MARK);
+	if (!circle && !count(signo) && is_default(signo) && is_in_place(signo))
 		take_default(signo);
+	sigdelset(&was, MARK);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	if (circle)
+		return;
 	chaining = signo;
 	chain(signo, info, context);
 	chaining = outer;
@@ -97,20 +128,22 @@ static bool is_ignored(const struct sigaction *act)
 	return !(act->sa_flags & SA_SIGINFO) && act->sa_handler == SIG_IGN;
 }
 
-/* The program's system calls are interrupted, or not, as its own handler would have them. */
+/* The program's system calls are interrupted, or not, as its own handler would have them, and so is this handler by others. */
 static int catch (int signo, struct curfew_err *err)
 {
 	struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
-	sigfillset(&act.sa_mask);
 	if (sigaction(signo, NULL, &now))
 		return cfw_err_sys(err, "cannot catch %s", cfw_signal_name(signo));
 	if (is_ours(&now)) /* a child's, from before the fork */
 		return 0;
-	bool handled = now.sa_flags & SA_SIGINFO || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
 	caught[signo].before = now; /* known before ours can be called */
 	atomic_store(&caught[signo].spent, false);
-	act.sa_flags |= now.sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
-	act.sa_flags |= handled ? now.sa_flags & SA_RESTART : SA_RESTART;
+	act.sa_flags |= now.sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_NODEFER);
+	act.sa_mask = now.sa_mask;
+	sigaddset(&act.sa_mask, MARK);
+	act.sa_flags |= is_handled(&now) ? now.sa_flags & SA_RESTART : SA_RESTART;
+	if (signo == SIGCHLD && is_ignored(&now)) /* then children leave no zombies */
+		act.sa_flags |= SA_NOCLDWAIT;
 	return sigaction(signo, &act, NULL) ? cfw_err_sys(err, "cannot catch %s", cfw_signal_name(signo)) : 0;
 }
 
@@ -169,12 +202,14 @@ static int own(struct cfw_own *o, int signo, struct curfew_err *err)
 		slot++;
 	if (slot == OWNERS)
 		return cfw_err_set(err, CURFEW_ELIMIT, "%d instances own %s already", OWNERS, cfw_signal_name(signo));
+	atomic_store(&caught[signo].owners[slot], o); /* before the first one comes */
 	int rc = caught[signo].n ? 0 : catch (signo, err);
-	if (rc)
+	if (rc) {
+		atomic_store(&caught[signo].owners[slot], NULL);
 		return rc;
+	}
 	caught[signo].n++;
 	o->owned[signo] = true;
-	atomic_store(&caught[signo].owners[slot], o);
 	return 0;
 }
 

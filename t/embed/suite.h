@@ -1188,6 +1188,7 @@ static void test_exit(void)
 
 #include "process.h"
 #include "trial.h"
+#include "handlers.h"
 
 /* ---- what is the program's own ---- */
 
@@ -1423,6 +1424,7 @@ int main(void)
 	test_chain();
 	test_exit();
 	test_process();
+	test_handlers();
 	loop_close();
 	return tap_done();
 }
