@@ -121,6 +121,14 @@ static int on_configure(void *ud, const struct cfw_value *conf, struct curfew_er
 	return 0;
 }
 
+/* S3.5. */
+static void on_deactivate(void *ud)
+{
+	const struct cfw_embed *e = ud;
+	cfw_exit_given_back(e->c);
+	cfw_own_nothing(e->c);
+}
+
 /* ---- made and freed ---- */
 
 /* What a struct that the program filled in says, as this library has it. false: it is none, or says what this one does not know. */
@@ -221,6 +229,7 @@ struct curfew *curfew_new(const struct curfew_options *options, struct curfew_er
 		.on_unlame = on_unlame,
 		.on_journal = on_journal,
 		.on_configure = on_configure,
+		.on_deactivate = on_deactivate,
 		.on_source = on_source,
 		.overrides = overrides,
 		.embed = e,

@@ -9,13 +9,15 @@
 #include "base/time.h"
 #include "curfew_embed.h"
 
-enum { HANDLERS = 2 }; /* the C library has called one: before it is in place again, another thread may call exit */
+/* The C library has called one: before it is in place again, as many other threads may call exit at the same moment. */
+enum { HANDLERS = 32 };
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t moved; /* something below */
 	struct curfew *owner; /* NULL: none */
 	_Atomic pid_t pid;    /* a child of fork(2) has the handlers, too, and the lock perhaps as another thread held it */
+	atomic_bool armed;    /* it has one, and nothing is ending */
 	pthread_t thread;     /* the owner's: where it was stepped last */
 	bool ended, returned; /* its on_exit is called; has returned */
 	bool kill;
@@ -35,17 +37,20 @@ static int put_handlers(int n)
 	return done;
 }
 
-/* Under the lock, which is given up. What comes after the stop is for one thread alone: others wait here for the end. */
-static void become_leaver(void)
+/* Under the lock, which is given up. What comes after the stop is for one thread alone, which cannot be canceled: others wait here for
+ * the end, cancelable as they were. */
+static void become_leaver(int cancelable)
 {
 	bool late = leaving.ending && !pthread_equal(leaving.leaver, pthread_self());
 	leaving.ending = true;
+	leaving.armed = false;
 	if (!late)
 		leaving.leaver = pthread_self();
 	pthread_cond_broadcast(&leaving.moved);
 	pthread_mutex_unlock(&leaving.lock);
 	if (!late)
 		return;
+	pthread_setcancelstate(cancelable, NULL);
 	for (;;)
 		pause();
 }
@@ -84,47 +89,62 @@ static bool wait_for_end(const struct curfew *c, int *code, bool *kill)
 	return true;
 }
 
-static _Noreturn void exit_here(struct curfew *c, int status)
+static _Noreturn void exit_here(struct curfew *c, int status, int cancelable)
 {
 	if (c->stepping)
 		cfw_host_hook_exits(c);
 	int code = c->stepping ? curfew_exit_inside(c, status) : cfw_exit_outside(c, status);
 	pthread_mutex_lock(&leaving.lock);
 	bool kill = leaving.kill;
-	become_leaver();
+	become_leaver(cancelable);
 	end_with(code, kill);
 }
 
-static void on_process_exit(int status, void *nothing)
+/* Returns where the end is none of the instance's, or all is over and the C library is to go on. */
+static void leave(int status)
 {
-	(void)nothing;
+	int code, cancelable;
 	if (leaving.pid != getpid())
 		return;
+	if (leaving.armed)
+		put_handlers(1); /* for others; and a hook of this very stop may call exit as well */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelable); /* with the lock, nobody would come to an end */
 	pthread_mutex_lock(&leaving.lock);
 	struct curfew *c = leaving.owner;
 	bool elsewhere = c && !pthread_equal(leaving.thread, pthread_self()), kill;
-	int code;
 	if (leaving.ending || (leaving.ended && !elsewhere)) {
-		become_leaver();
+		become_leaver(cancelable);
 		return;
 	}
 	if (!c) {
 		pthread_mutex_unlock(&leaving.lock);
+		pthread_setcancelstate(cancelable, NULL);
 		return;
 	}
-	put_handlers(1); /* a hook of this very stop may call exit as well; without memory that ends the process */
 	if (!elsewhere) {
 		pthread_mutex_unlock(&leaving.lock);
-		exit_here(c, status);
+		exit_here(c, status, cancelable);
 	}
 	curfew_exit_from_thread(c, status);
 	bool ends = wait_for_end(c, &code, &kill);
 	if (!ends) {
 		pthread_mutex_unlock(&leaving.lock);
+		pthread_setcancelstate(cancelable, NULL);
 		return;
 	}
-	become_leaver();
+	become_leaver(cancelable);
 	end_with(code, kill);
+}
+
+/* It does not return, unless it is called for many an instance of the past: another thread that exits as well may have freed the part of
+ * the C library's list in which this call has its place. */
+static void on_process_exit(int status, void *nothing)
+{
+	static _Thread_local int depth;
+	(void)nothing;
+	leave(status);
+	if (depth++ < 4 * HANDLERS)
+		exit(status);
 }
 
 int curfew_own_exit(struct curfew *c, struct curfew_err *err)
@@ -134,6 +154,7 @@ int curfew_own_exit(struct curfew *c, struct curfew_err *err)
 	if (before != 0 && before != getpid()) {
 		pthread_mutex_init(&leaving.lock, NULL);
 		leaving.owner = NULL; /* the parent's */
+		leaving.armed = false;
 	}
 	pthread_mutex_lock(&leaving.lock);
 	if (leaving.owner && leaving.owner != c)
@@ -143,7 +164,10 @@ int curfew_own_exit(struct curfew *c, struct curfew_err *err)
 	if (!rc && !leaving.owner) {
 		leaving.owner = c;
 		leaving.thread = pthread_self();
-		leaving.ended = leaving.returned = leaving.kill = leaving.ending = false;
+		leaving.kill = leaving.ending = false;
+		leaving.armed = true;
+		leaving.ended = leaving.returned = c->ended; /* it may own its exit as late as that */
+		leaving.code = c->code;
 		c->owns_exit = true;
 	}
 	pthread_mutex_unlock(&leaving.lock);
@@ -186,6 +210,8 @@ void cfw_exit_given_back(struct curfew *c)
 		return;
 	pthread_mutex_lock(&leaving.lock);
 	leaving.owner = NULL;
+	leaving.armed = false;
 	pthread_cond_broadcast(&leaving.moved);
 	pthread_mutex_unlock(&leaving.lock);
+	c->owns_exit = false;
 }

@@ -123,6 +123,7 @@ struct curfew {
 	char *custom[CFW_CUSTOMS]; /* names of scripts' own triggers, by their number - 1 */
 	size_t ncustom;
 
+	const struct cfw_action *taken; /* from the core, and not carried out yet: what is told comes first. NULL: none */
 	uint64_t journal_seen, noted;
 	int wake_fd; /* eventfd of curfew_wake */
 	struct curfew_watch *wake_watch;

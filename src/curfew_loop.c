@@ -199,10 +199,12 @@ bool cfw_drain(struct curfew *c)
 		}
 		note_page(c);
 		while (!c->ended && cfw_core_next(c->core, &a)) {
+			c->taken = &a;
 			tell_deadline(
 				c); /* before anything of the stop runs: the watchdog and Lua's margin hold from here on */
 			if (!is_quick(c, &a))
 				cfw_journal_tell(c);
+			c->taken = NULL;
 			cfw_carry_out(c, &a);
 			moved = true;
 		}
@@ -297,10 +299,18 @@ int cfw_exit_outside(struct curfew *c, int code)
 
 int curfew_exit_inside(struct curfew *c, int code)
 {
+	const struct cfw_action *taken = c->taken;
+	int low = code != 0 && (code & 255) == 0 ? 1 : code & 255;
 	c->exit_inside = true;
-	c->stepping = false;
-	int low = code & 255;
 	for (struct cfw_gen *g = c->gen; g; g = g->older)
-		cfw_policy_abandon_current(g->policy, code != 0 && low == 0 ? 1 : low);
+		cfw_policy_abandon_current(g->policy, low);
+	c->taken = NULL;
+	if (taken) { /* who called goes no further */
+		struct cfw_action a = *taken;
+		if (a.type == CFW_ACT_EXIT && a.code < low)
+			a.code = low;
+		cfw_carry_out(c, &a);
+	}
+	c->stepping = false;
 	return run_to_end(c, code, cfw_step); /* its loop is below us on the stack */
 }

@@ -54,6 +54,17 @@ static void at_exit(void)
 
 enum how { ONE_THREAD, TWO_THREADS, NO_TURN, A_READER };
 
+static int hear_child(pid_t pid, int pipes[2], char *out, size_t size)
+{
+	size_t at = 0;
+	close(pipes[1]);
+	for (ssize_t n; at < size - 1 && (n = read(pipes[0], out + at, size - 1 - at)) > 0;)
+		at += (size_t)n;
+	out[at] = '\0';
+	close(pipes[0]);
+	return reap(pid);
+}
+
 /* A child whose loop is busy, while others of its threads exit; or that is ended by the alarm. What its hook wrote. */
 static int leaves(enum how how, char *out, size_t size)
 {
@@ -97,15 +108,9 @@ static int leaves(enum how how, char *out, size_t size)
 		turn_until(&h, false);
 		_exit(91);
 	}
-	close(pipes[1]);
-	size_t at = 0;
-	for (ssize_t n; at < size - 1 && (n = read(pipes[0], out + at, size - 1 - at)) > 0;)
-		at += (size_t)n;
-	out[at] = '\0';
-	close(pipes[0]);
 	close(in[0]);
 	close(in[1]);
-	return reap(pid);
+	return hear_child(pid, pipes, out, size);
 }
 
 static void test_exit_in_threads(void)

@@ -1189,6 +1189,7 @@ static void test_exit(void)
 #include "process.h"
 #include "trial.h"
 #include "handlers.h"
+#include "exits.h"
 
 /* ---- what is the program's own ---- */
 
@@ -1425,6 +1426,7 @@ int main(void)
 	test_exit();
 	test_process();
 	test_handlers();
+	test_exits();
 	loop_close();
 	return tap_done();
 }
