@@ -296,9 +296,9 @@ void cfw_hook_ends(struct curfew *c, uint32_t run, enum cfw_outcome outcome, int
 	struct cfw_event e = {.type = CFW_EV_HOOK_DONE, .run = run, .outcome = outcome, .code = code};
 	e.text = cfw_text_keep(c, text, traceback);
 	cfw_page_mark_end(c->page, cfw_page_hook_mark(c, run));
+	cfw_inbox_put(c, &e); /* first: who is told may call exit(3) */
 	if (outcome == CFW_FAILED || outcome == CFW_CUT)
 		cfw_log_with(c->opt.log, CFW_ERROR, text ? text : "a hook failed", "traceback", traceback, NULL);
-	cfw_inbox_put(c, &e);
 }
 
 static void op_hook_done(void *ud, uint32_t run, enum cfw_outcome outcome, int code, const char *text, const char *traceback)

@@ -7,12 +7,13 @@ enum { CROWD = 16 };
 
 static pthread_barrier_t crowd;
 static _Atomic bool leaves_now;
+static bool hook_fails;
 
 static void quick_hook(void *ud, const struct curfew_hook *hook)
 {
 	const struct host *h = ud;
 	write_word(at_exit_fd, "hook ");
-	curfew_hook_done(h->c, hook->run, NULL);
+	curfew_hook_done(h->c, hook->run, hook_fails ? "on purpose" : NULL);
 }
 
 static void *leave_in_crowd(void *ud)
@@ -36,11 +37,11 @@ static void exit_at_end(void *ud, enum curfew_log_level level, const char *text,
 			size_t n)
 {
 	(void)ud, (void)level, (void)fields, (void)n;
-	if (!strcmp(text, "exit 0"))
+	if (!strcmp(text, hook_fails ? "on purpose" : "exit 0"))
 		exit(5);
 }
 
-enum moment { IN_CROWD, CANCELED, IN_LOG, AFTER_END, DEACTIVATED };
+enum moment { IN_CROWD, CANCELED, IN_LOG, IN_LOG_OF_HOOK, AFTER_END, DEACTIVATED };
 
 static void leave_at(struct host *h, enum moment moment)
 {
@@ -56,7 +57,7 @@ static void leave_at(struct host *h, enum moment moment)
 		while (!leaves_now)
 			usleep(500);
 		pthread_cancel(thread);
-	} else if (moment == IN_LOG) {
+	} else if (moment == IN_LOG || moment == IN_LOG_OF_HOOK) {
 		curfew_stop(h->c);
 	} else if (moment == AFTER_END) {
 		curfew_stop(h->c);
@@ -88,7 +89,8 @@ static int left_at(enum moment moment, char *out, size_t size)
 		at_exit_fd = pipes[1];
 		loop_open();
 		open_with(&h, (struct curfew_options){.exit_timeout_ns = 1000 * SEC});
-		if (moment == IN_LOG) { /* the log is told from the beginning: this one is another */
+		hook_fails = moment == IN_LOG_OF_HOOK;
+		if (moment == IN_LOG || hook_fails) { /* the log is told from the beginning: this one is another */
 			close_host(&h);
 			struct curfew_options o = {.size = sizeof o, .on_exit = on_exit_code, .ud = &h, .log = exit_at_end};
 			o.exit_timeout_ns = 1000 * SEC;
@@ -126,6 +128,8 @@ static void test_exits(void)
 	is_str(out, "hook atexit ", "with all that belongs to it");
 	is_int(left_at(IN_LOG, out, sizeof out), 5, "S5.3: exit(3) in the function of the log, as the last line is told");
 	is_str(out, "hook atexit ", "is the end");
+	is_int(left_at(IN_LOG_OF_HOOK, out, sizeof out), 5, "S5.3: or as it is told that a hook has failed");
+	is_str(out, "hook atexit ", "which waits for nothing");
 	is_int(left_at(AFTER_END, out, sizeof out), 0, "S5.3: the exit of an instance that has ended is its end");
 	is_int(left_at(DEACTIVATED, out, sizeof out), 6, "S3.5: curfew.deactivate() gives back signals and exit(3)");
 	is_str(out, "atexit ", "with which curfew has nothing to do any more");
