@@ -10,7 +10,7 @@
 #include "curfew_embed.h"
 
 /* The C library has called one: before it is in place again, as many other threads may call exit at the same moment. */
-enum { HANDLERS = 32 };
+enum { HANDLERS = 20 };
 
 static struct {
 	pthread_mutex_t lock;
