@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -24,11 +25,17 @@ struct cfw_own {
 	bool hangup; /* SIGHUP is to be ignored, as it was, unless a rule names it (S2.2) */
 };
 
+/* What was there before ours. A handler may come by late and look at it: none is ever freed. */
+struct before {
+	struct sigaction act;
+	atomic_bool spent; /* it has SA_RESETHAND, and was called */
+	struct before *older;
+};
+
 static struct {
 	_Atomic(struct cfw_own *) owners[OWNERS];
-	struct sigaction before;
-	atomic_bool spent; /* before has SA_RESETHAND, and was called */
-	unsigned n;        /* owners; 0: before is nothing */
+	_Atomic(struct before *) before; /* the last one; NULL: ours was never there */
+	unsigned n;                      /* owners; 0: before is nothing */
 } caught[SIGNALS];
 
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER; /* of caught: instances of several threads come and go */
@@ -56,21 +63,20 @@ static bool is_handled(const struct sigaction *act)
 	return act->sa_flags & SA_SIGINFO || (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN);
 }
 
-static void chain(int signo, siginfo_t *info, void *context)
+static void chain(struct before *before, int signo, siginfo_t *info, void *context)
 {
-	const struct sigaction *before = &caught[signo].before;
-	if (!is_handled(before) || (before->sa_flags & (int)SA_RESETHAND && atomic_exchange(&caught[signo].spent, true)))
+	const struct sigaction *act = &before->act;
+	if (!is_handled(act) || (act->sa_flags & (int)SA_RESETHAND && atomic_exchange(&before->spent, true)))
 		return;
-	if (before->sa_flags & SA_SIGINFO)
-		before->sa_sigaction(signo, info, context);
+	if (act->sa_flags & SA_SIGINFO)
+		act->sa_sigaction(signo, info, context);
 	else
-		before->sa_handler(signo);
+		act->sa_handler(signo);
 }
 
-static bool is_default(int signo)
+static bool is_default(const struct before *before)
 {
-	const struct sigaction *before = &caught[signo].before;
-	return is_handled(before) ? atomic_load(&caught[signo].spent) : before->sa_handler == SIG_DFL;
+	return is_handled(&before->act) ? atomic_load(&before->spent) : before->act.sa_handler == SIG_DFL;
 }
 
 /* Nobody here owns the signal, as in a child of fork(2) without an instance of its own: it ends by it, or whatever the default is, as
@@ -102,18 +108,19 @@ static bool count(int signo)
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno, outer = chaining;
+	struct before *before = atomic_load(&caught[signo].before);
 	sigset_t all, was;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &was);
 	bool circle = outer == signo && !sigismember(&was, MARK);
-	if (!circle && !count(signo) && is_default(signo) && is_in_place(signo))
+	if (!circle && !count(signo) && is_default(before) && is_in_place(signo))
 		take_default(signo);
 	sigdelset(&was, MARK);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
 	if (circle)
 		return;
 	chaining = signo;
-	chain(signo, info, context);
+	chain(before, signo, info, context);
 	chaining = outer;
 	errno = saved;
 }
@@ -128,6 +135,28 @@ static bool is_ignored(const struct sigaction *act)
 	return !(act->sa_flags & SA_SIGINFO) && act->sa_handler == SIG_IGN;
 }
 
+/* Of the mask, what the kernel has; the rest is anything. */
+static bool is_same(const struct sigaction *a, const struct sigaction *b)
+{
+	return a->sa_flags == b->sa_flags && a->sa_sigaction == b->sa_sigaction &&
+	       !memcmp(&a->sa_mask, &b->sa_mask, SIGNALS / 8);
+}
+
+/* Known before ours can be called. */
+static int keep_before(int signo, const struct sigaction *now, struct curfew_err *err)
+{
+	struct before *last = atomic_load(&caught[signo].before), *b = last;
+	if (!last || !is_same(&last->act, now)) {
+		if (!(b = malloc(sizeof *b)))
+			return cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
+		b->act = *now;
+		b->older = last;
+	}
+	atomic_store(&b->spent, false);
+	atomic_store(&caught[signo].before, b);
+	return 0;
+}
+
 /* The program's system calls are interrupted, or not, as its own handler would have them, and so is this handler by others. */
 static int catch (int signo, struct curfew_err *err)
 {
@@ -136,8 +165,9 @@ static int catch (int signo, struct curfew_err *err)
 		return cfw_err_sys(err, "cannot catch %s", cfw_signal_name(signo));
 	if (is_ours(&now)) /* a child's, from before the fork */
 		return 0;
-	caught[signo].before = now; /* known before ours can be called */
-	atomic_store(&caught[signo].spent, false);
+	int rc = keep_before(signo, &now, err);
+	if (rc)
+		return rc;
 	act.sa_flags |= now.sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_NODEFER);
 	act.sa_mask = now.sa_mask;
 	sigaddset(&act.sa_mask, MARK);
@@ -149,11 +179,10 @@ static int catch (int signo, struct curfew_err *err)
 
 static void give_back(int signo)
 {
-	struct sigaction now, before = caught[signo].before;
-	if (atomic_load(&caught[signo].spent))
-		before = (struct sigaction){.sa_handler = SIG_DFL};
-	if (!sigaction(signo, NULL, &now) && is_ours(&now))
-		sigaction(signo, &before, NULL);
+	const struct before *before = atomic_load(&caught[signo].before);
+	const struct sigaction none = {.sa_handler = SIG_DFL};
+	if (is_in_place(signo))
+		sigaction(signo, atomic_load(&before->spent) ? &none : &before->act, NULL);
 }
 
 /* S2.2. */
@@ -162,7 +191,8 @@ static bool stays_ignored(const struct curfew *c, int signo)
 	struct sigaction now;
 	if (signo != SIGHUP || curfew_signal_has_rule(c, signo) || cfw_host_rule_names(c, signo))
 		return false;
-	return caught[signo].n ? is_ignored(&caught[signo].before) : !sigaction(signo, NULL, &now) && is_ignored(&now);
+	return caught[signo].n ? is_ignored(&atomic_load(&caught[signo].before)->act)
+			       : !sigaction(signo, NULL, &now) && is_ignored(&now);
 }
 
 /* In a child: those of the parent own nothing here; another of its threads may have held the lock. */

@@ -4,6 +4,7 @@
 #define T_EMBED_HANDLERS_H
 
 #include <setjmp.h>
+#include <stdatomic.h>
 
 static volatile sig_atomic_t handled, interrupted;
 static sigjmp_buf away;
@@ -44,6 +45,12 @@ static void handler_above(int signo)
 		beneath.sa_sigaction(signo, NULL, NULL);
 	else if (beneath.sa_handler != SIG_DFL && beneath.sa_handler != SIG_IGN)
 		beneath.sa_handler(signo);
+}
+
+static struct curfew_decision rule_of_none(void *ud, const struct curfew_trigger_info *t)
+{
+	(void)t;
+	return *(struct curfew_decision *)ud;
 }
 
 static void own_with(struct host *h, int signo, void (*handler)(int), int flags)
@@ -156,8 +163,57 @@ static void test_no_zombies(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+enum { COMING = 3, RAISED = 3000 };
+
+static _Atomic int counted;
+
+static void atomic_handler(int signo)
+{
+	(void)signo;
+	counted++;
+}
+
+static void *come_and_go(void *ud)
+{
+	const atomic_bool *over = ud;
+	static const int usr2 = SIGUSR2;
+	struct curfew_decision ignore = {CURFEW_IGNORE, 0};
+	while (!*over) {
+		struct host h = {.code = -1};
+		struct curfew_options o = {.size = sizeof o, .on_exit = on_exit_code, .ud = &h};
+		struct curfew *c = curfew_new(&o, NULL);
+		if (!c || curfew_on(c, "SIGUSR2", rule_of_none, &ignore, NULL) || curfew_own_signals(c, &usr2, 1, NULL))
+			_exit(90);
+		curfew_step(c);
+		curfew_free(c);
+	}
+	return NULL;
+}
+
+/* Instances of other threads own a signal, and no more, at any moment: with a sanitizer of threads this sees who looks after it. */
+static void test_crossing(void)
+{
+	struct sigaction act = {.sa_handler = atomic_handler}, is;
+	pthread_t threads[COMING];
+	atomic_bool over = false;
+	sigaction(SIGUSR2, &act, NULL);
+	counted = 0;
+	for (int i = 0; i < COMING; i++)
+		pthread_create(&threads[i], NULL, come_and_go, &over);
+	for (int i = 0; i < RAISED; i++)
+		raise(SIGUSR2);
+	over = true;
+	for (int i = 0; i < COMING; i++)
+		pthread_join(threads[i], NULL);
+	is_int(counted, RAISED, "each signal is handled while instances come and go");
+	sigaction(SIGUSR2, NULL, &is);
+	ok(is.sa_handler == atomic_handler, "and the handler is there in the end");
+	signal(SIGUSR2, SIG_DFL);
+}
+
 static void test_handlers(void)
 {
+	test_crossing();
 	test_jumps();
 	test_mask();
 	test_defaults();
