@@ -64,7 +64,6 @@ $(BUILD)/curfew.a: $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
 
 # The library: the house without its shell. Of the adapters the one that needs a library of its own is a header of the host's.
 SOVERSION := 0
-# It stays where dlclose(3) lets go of it: the C library may call its handlers of exit(3).
 # Of the views it has the lines of the log and what curfew_status says.
 LIB_VIEW := log log_stop words status waits waiting json
 LIB_OBJS := $(call objs,base) $(call objs,core) $(LIB_VIEW:%=$(BUILD)/view/%.o) $(call objs,host) $(call objs,policy) $(BUILD)/embedded.o \
@@ -74,6 +73,7 @@ LIB_LIBS := $(shell pkg-config --libs lua5.4 jansson 2>/dev/null) -lpthread
 $(BUILD)/libcurfew.a: $(LIB_OBJS)
 	@rm -f $@ $(@:.a=.o)
 	$(call say,ar) $(CC) -r -nostdlib -o $(@:.a=.o) $^ && objcopy --localize-hidden $(@:.a=.o) && ar rcs $@ $(@:.a=.o) && rm $(@:.a=.o)
+# It stays where dlclose(3) lets go of it: the C library may call its handlers of exit(3).
 $(BUILD)/libcurfew.so.$(SOVERSION): $(LIB_OBJS) src/libcurfew.map
 	$(call say,ld) $(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libcurfew.so.$(SOVERSION) -Wl,--version-script=src/libcurfew.map -Wl,--no-undefined \
 		-Wl,-z,nodelete -o $@ $(filter %.o,$^) $(LIB_LIBS)
