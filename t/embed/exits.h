@@ -3,7 +3,7 @@
 #ifndef T_EMBED_EXITS_H
 #define T_EMBED_EXITS_H
 
-enum { CROWD = 16 };
+enum { CROWD = 4 };
 
 static pthread_barrier_t crowd;
 static _Atomic bool leaves_now;
