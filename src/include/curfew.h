@@ -308,7 +308,8 @@ CURFEW_API int curfew_own_signals(struct curfew *c, const int *signals, size_t n
  * process ends with the code of S4.11 (S5.3). On the instance's thread the stop runs in this very call: what your loop would do
  * meanwhile is not done. In another thread it is as curfew_exit_from_thread, and the call waits while the loop goes on; where that does
  * not turn, hooks cannot be called, and the process ends with code 255 after the exit timeout. on_exit is called as ever and must
- * return. A child of fork(2) exits as if this were not there. At most one instance of a process: CURFEW_EEXIST; CURFEW_ENOMEM. */
+ * return. Several threads may exit at the same moment; not dozens: the C library's own list is not made for that (MT-Unsafe race:exit in
+ * exit(3)). A child of fork(2) exits as if this were not there. At most one instance of a process: CURFEW_EEXIST; CURFEW_ENOMEM. */
 CURFEW_API int curfew_own_exit(struct curfew *c, struct curfew_err *err);
 
 /* ---- running --------------------------------------------------------------------------------------------------------------- */
