@@ -61,10 +61,10 @@ void cfw_host_free(struct cfw_host *h)
 	cfw_exec_hush(h);
 	if (h->children.n || h->children.unsettled)
 		cfw_host_kill_rest(h, cfw_time_add(cfw_host_now(h), CFW_SEC));
+	cfw_children_clear(h); /* before those that they are part of */
 	cfw_exec_free(h);
 	cfw_fetch_free(h);
 	cfw_pool_free(h->pool);
-	cfw_children_clear(h);
 	cfw_beneath_free(h->beneath);
 	if (h->reap == CFW_REAP_ALL && !h->was_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 0);

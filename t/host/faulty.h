@@ -40,27 +40,57 @@ static inline bool interrupted(void)
 	return true;
 }
 
+/* One call, by its name, that fails as a test wants it to, counted or not. */
+static struct {
+	const char *call;
+	int error;
+	unsigned after, times; /* so many of it are as they are, then so many fail */
+} faulty_one;
+
+__attribute__((unused)) static void single_out(const char *call, int error, unsigned after, unsigned times)
+{
+	faulty_one.call = call;
+	faulty_one.error = error;
+	faulty_one.after = after;
+	faulty_one.times = times;
+}
+
+static inline bool singled_out(const char *call)
+{
+	if (!faulty_one.call || strcmp(faulty_one.call, call) != 0)
+		return false;
+	if (faulty_one.after) {
+		faulty_one.after--;
+		return false;
+	}
+	if (!faulty_one.times)
+		return false;
+	faulty_one.times--;
+	errno = faulty_one.error;
+	return true;
+}
+
 /* NOLINTBEGIN(bugprone-macro-parentheses): whole declarations */
 #define FAULTY(type, failure, error, name, parameters, arguments)                                                              \
 	type __real_##name parameters;                                                                                         \
 	type __wrap_##name parameters;                                                                                         \
 	type __wrap_##name parameters                                                                                          \
 	{                                                                                                                      \
-		return faulty(error) ? failure : __real_##name arguments;                                                      \
+		return singled_out(#name) || faulty(error) ? failure : __real_##name arguments;                                \
 	}
 #define SLOW(type, failure, error, name, parameters, arguments)                                                                \
 	type __real_##name parameters;                                                                                         \
 	type __wrap_##name parameters;                                                                                         \
 	type __wrap_##name parameters                                                                                          \
 	{                                                                                                                      \
-		return interrupted() || faulty(error) ? failure : __real_##name arguments;                                     \
+		return singled_out(#name) || interrupted() || faulty(error) ? failure : __real_##name arguments;               \
 	}
 #define BY_NUMBER(error, name, parameters, arguments)                                                                          \
 	int __real_##name parameters;                                                                                          \
 	int __wrap_##name parameters;                                                                                          \
 	int __wrap_##name parameters                                                                                           \
 	{                                                                                                                      \
-		return faulty(error) ? error : __real_##name arguments;                                                        \
+		return singled_out(#name) ? errno : faulty(error) ? error : __real_##name arguments;                           \
 	}
 
 /* NOLINTEND(bugprone-macro-parentheses) */
@@ -128,6 +158,38 @@ int __wrap_waitid(idtype_t type, id_t id, siginfo_t *si, int how)
 	return interrupted() ? -1 : __real_waitid(type, id, si, how);
 }
 
+/* So is the end of a child that is waited for, and a signal reaches who is there and ours. */
+pid_t __real_waitpid(pid_t pid, int *status, int how);
+pid_t __wrap_waitpid(pid_t pid, int *status, int how);
+pid_t __wrap_waitpid(pid_t pid, int *status, int how)
+{
+	return interrupted() ? -1 : __real_waitpid(pid, status, how);
+}
+
+int __real_kill(pid_t pid, int signo);
+int __wrap_kill(pid_t pid, int signo);
+int __wrap_kill(pid_t pid, int signo)
+{
+	return singled_out("kill") ? -1 : __real_kill(pid, signo);
+}
+
+static int faulty_groups;       /* so many groups has everybody; 0: as it is */
+static bool faulty_groups_told; /* where they find no room: how many they are */
+
+int __real_getgrouplist(const char *user, gid_t gid, gid_t *groups, int *n);
+int __wrap_getgrouplist(const char *user, gid_t gid, gid_t *groups, int *n);
+int __wrap_getgrouplist(const char *user, gid_t gid, gid_t *groups, int *n)
+{
+	if (!faulty_groups)
+		return __real_getgrouplist(user, gid, groups, n);
+	bool room = *n >= faulty_groups;
+	for (int i = 0; room && i < faulty_groups; i++)
+		groups[i] = gid + (gid_t)i;
+	if (room || faulty_groups_told)
+		*n = faulty_groups;
+	return room ? faulty_groups : -1;
+}
+
 /* A file may not have been written; it is closed all the same. */
 int __real_close(int fd);
 int __wrap_close(int fd);
@@ -136,7 +198,7 @@ int __wrap_close(int fd)
 	struct stat st;
 	bool file = !__real_fstat(fd, &st) && S_ISREG(st.st_mode);
 	int rc = __real_close(fd), error = errno;
-	if (file && faulty(EIO))
+	if (file && (singled_out("close") || faulty(EIO)))
 		return -1;
 	errno = error;
 	return rc;
@@ -150,18 +212,26 @@ char *__wrap_strndup(const char *s, size_t n)
 	return p ? memcpy(p, s, k) : NULL;
 }
 
+static void (*faulty_meanwhile)(void); /* what happens while somebody reads */
+
 ssize_t __real_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n)
 {
-	return (may_wait(fd) && interrupted()) || ((may_fail(fd) || is_pipe(fd)) && faulty(EIO)) ? -1 : __real_read(fd, to, n);
+	if (singled_out("read") || (may_wait(fd) && interrupted()) || ((may_fail(fd) || is_pipe(fd)) && faulty(EIO)))
+		return -1;
+	if (faulty_meanwhile)
+		faulty_meanwhile();
+	return __real_read(fd, to, n);
 }
 
 ssize_t __real_write(int fd, const void *from, size_t n);
 ssize_t __wrap_write(int fd, const void *from, size_t n);
 ssize_t __wrap_write(int fd, const void *from, size_t n)
 {
-	return (may_wait(fd) && interrupted()) || (may_fail(fd) && faulty(EIO)) ? -1 : __real_write(fd, from, n);
+	if (singled_out("write") || (may_wait(fd) && interrupted()) || (may_fail(fd) && faulty(EIO)))
+		return -1;
+	return __real_write(fd, from, n);
 }
 
 /* With what follows passed on as it is, whatever it is. */
@@ -173,7 +243,7 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode_t mode = va_arg(ap, mode_t);
 	va_end(ap);
-	return faulty(EMFILE) ? -1 : __real_open(path, flags, mode);
+	return singled_out("open") || faulty(EMFILE) ? -1 : __real_open(path, flags, mode);
 }
 
 int __real_fcntl(int fd, int what, ...);
@@ -184,7 +254,8 @@ int __wrap_fcntl(int fd, int what, ...)
 	va_start(ap, what);
 	long value = va_arg(ap, long);
 	va_end(ap);
-	return (what == F_DUPFD_CLOEXEC || what == F_DUPFD) && faulty(EMFILE) ? -1 : __real_fcntl(fd, what, value);
+	bool makes_one = what == F_DUPFD_CLOEXEC || what == F_DUPFD;
+	return makes_one && (singled_out("fcntl") || faulty(EMFILE)) ? -1 : __real_fcntl(fd, what, value);
 }
 
 int __real_prctl(int what, ...);
@@ -214,6 +285,10 @@ long __wrap_syscall(long number, ...)
 		errno = ENOSYS;
 		return -1;
 	}
+	if (singled_out(number == SYS_pidfd_open          ? "pidfd_open"
+			: number == SYS_prlimit64 && a[2] ? "set a limit"
+							  : "another syscall"))
+		return -1;
 	return faulty(number == SYS_pidfd_open ? EMFILE : ENOSYS) ? -1
 								  : __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
