@@ -22,6 +22,8 @@ struct curfew_watch;
 
 #define CFW_CHILD_MARK "CURFEW_SERVER"
 
+enum { CFW_CHILD_SIGNALS = 64 /* the highest there is */ };
+
 enum cfw_child_phase {
 	CFW_CHILD_NONE,     /* not started, or all gone */
 	CFW_CHILD_ALIVE,    /* its main process has not been reaped */
@@ -91,7 +93,7 @@ void cfw_children_clear(struct cfw_host *h); /* nobody is called any more; the p
 
 /* 0 and phase ALIVE, or a negative error (the text says what could not be run and why) and nothing happened. */
 int cfw_child_launch(struct cfw_host *h, struct cfw_child *c, const struct cfw_launch *l, struct curfew_err *err);
-/* To its group, or to the main process alone. 0, or CURFEW_ESTATE when there is nobody to hear it. */
+/* signo, 1 to CFW_CHILD_SIGNALS, to its group, or to the main process alone. 0, or CURFEW_ESTATE when there is nobody to hear it. */
 int cfw_child_signal(struct cfw_child *c, int signo, bool whole_group);
 /* SIGKILL to the whole tree, now; ended (where that was not yet) and gone follow. Nothing happens in phase NONE. */
 void cfw_child_kill(struct cfw_child *c);

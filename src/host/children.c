@@ -269,8 +269,7 @@ static bool pinned(const struct cfw_child *c)
 
 int cfw_child_signal(struct cfw_child *c, int signo, bool whole_group)
 {
-	if (signo > 0 && signo <= 64)
-		c->asked |= UINT64_C(1) << (signo - 1);
+	c->asked |= UINT64_C(1) << (signo - 1);
 	int e = -1;
 	if (c->phase == CFW_CHILD_ALIVE)
 		e = kill(whole_group && c->group ? -c->group : c->pid, signo);
@@ -321,8 +320,7 @@ static void forget(struct cfw_child *c)
 void cfw_child_settled(struct cfw_child *c)
 {
 	forget(c);
-	if (c->gone)
-		c->gone(c);
+	c->gone(c);
 }
 
 void cfw_child_clear(struct cfw_child *c, uint64_t deadline_ns)

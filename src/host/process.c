@@ -157,20 +157,13 @@ static void on_ended(struct cfw_child *c)
 {
 	struct process *p = (struct process *)c;
 	p->exits++;
-	switch (p->state) {
-	case STARTING:
+	if (p->state == STARTING) {
 		p->why = W_START_FAILED;
 		explain_early_end(p);
-		break;
-	case RUNNING:
+	} else if (p->state == RUNNING)
 		p->why = W_CLOSED;
-		break;
-	case ENDING: /* by a signal of ours, or of its own accord after it: as asked */
+	else /* by a signal of ours, or of its own accord after it: as asked */
 		p->died = c->signo && !(c->asked >> (c->signo - 1) & 1);
-		break;
-	case DOWN:
-		break;
-	}
 	p->state = ENDING;
 	cfw_ready_free(p->ready);
 	p->ready = NULL;
@@ -301,15 +294,20 @@ static bool asked_to_end(struct process *p, uint32_t attempt)
 	return true;
 }
 
+static bool is_signal(int signo)
+{
+	return signo > 0 && signo <= CFW_CHILD_SIGNALS;
+}
+
 static void process_stop(void *srv, const struct cfw_stop *stop)
 {
 	struct process *p = srv;
-	bool ending = p->state == ENDING;
+	bool ending = p->state == ENDING, signal = is_signal(stop->signo);
 	if (!asked_to_end(p, stop->attempt) || ending)
 		return;
-	if (p->conf.forward && stop->signo > 0)
+	if (p->conf.forward && signal)
 		p->first = stop->signo;
-	if (p->conf.group == CFW_GROUP_KEEP && stop->signo > 0 && stop->signo <= 64)
+	if (p->conf.group == CFW_GROUP_KEEP && signal)
 		p->child.asked |= UINT64_C(1) << (stop->signo - 1); /* a terminal sent it to both of us */
 	begin_steps(p);
 }
@@ -329,7 +327,7 @@ static void process_cut(void *srv, uint32_t attempt)
 static int process_signal(void *srv, int signo)
 {
 	struct process *p = srv;
-	if (signo <= 0 || signo > 64)
+	if (!is_signal(signo))
 		return CURFEW_EINVAL;
 	return cfw_child_signal(&p->child, signo, !p->conf.to_main);
 }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "base/value.h"
+#include "host/child.h"
 #include "host/output.h"
 #include "host/process.h"
 #include "host/ready.h"
@@ -51,7 +52,7 @@ static int read_steps(struct cfw_process_conf *c, const struct cfw_value *def, s
 		const struct cfw_value *step = cfw_value_at(stop, i);
 		const char *name = cfw_value_get_str(step, "signal", NULL);
 		int signo = name ? cfw_signal_number(name) : (int)cfw_value_get_int(step, "signal", -1);
-		if (signo <= 0)
+		if (signo <= 0 || signo > CFW_CHILD_SIGNALS)
 			return cfw_err_set(err, CURFEW_EINVAL, "stop: step %zu: there is no signal \"%s\"", i + 1,
 					   name ? name : "");
 		c->steps[i] = (struct cfw_step){signo, cfw_value_get_ns(step, "wait", DEFAULT_WAIT)};

@@ -66,14 +66,10 @@ static bool read_children(pid_t pid, pid_t tid, struct cfw_buf *b, struct cfw_pi
 	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)tid);
 	if (!slurp(path, b))
 		return false;
-	for (const char *s = b->data; s && *s;) {
-		char *end;
-		long n = strtol(s, &end, 10);
-		if (end == s)
-			break;
+	char *end;
+	long n;
+	for (const char *s = b->data; s && (n = strtol(s, &end, 10)) > 0; s = end)
 		push(out, (pid_t)n);
-		s = *end ? end + 1 : end;
-	}
 	return true;
 }
 

@@ -278,7 +278,7 @@ static void on_retry(struct cfw_timer *t, uint64_t now_ns, void *ud)
 		try_connect(r);
 	else if (r->kind == EXEC)
 		try_exec(r);
-	else if (r->kind == DELAY)
+	else /* its delay; notify has no tries */
 		answer(r, NULL);
 }
 
@@ -347,8 +347,7 @@ struct cfw_ready *cfw_ready_new(struct cfw_host *h, const struct cfw_value *serv
 
 void cfw_ready_told(struct cfw_ready *r)
 {
-	if (r->kind == NOTIFY)
-		answer(r, NULL);
+	answer(r, NULL);
 }
 
 void cfw_ready_free(struct cfw_ready *r)
