@@ -334,10 +334,9 @@ struct cfw_ready *cfw_ready_new(struct cfw_host *h, const struct cfw_value *serv
 		e = cfw_httpget_parse(&r->get, cfw_value_get_str(r->def, "http", ""), err);
 	uint64_t now = cfw_host_now(h);
 	uint64_t first = r->kind == DELAY ? cfw_time_add(now, cfw_value_get_ns(r->def, "delay", 0)) : now;
-	if (!e && r->kind != NOTIFY)
-		e = cfw_timer_set(h->env->timers, &r->retry, first);
-	if (!e)
-		e = cfw_timer_set(h->env->timers, &r->limit, cfw_time_add(now, r->timeout_ns));
+	if (!e && ((r->kind != NOTIFY && cfw_timer_set(h->env->timers, &r->retry, first)) ||
+		   cfw_timer_set(h->env->timers, &r->limit, cfw_time_add(now, r->timeout_ns))))
+		e = cfw_err_set(err, CURFEW_ENOMEM, "out of memory");
 	if (e) {
 		cfw_ready_free(r);
 		return NULL;

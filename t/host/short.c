@@ -31,6 +31,7 @@ static const char *exec(struct rig *r)
 	const struct rig_answer *a;
 	struct cfw_value *args = with(cfw_value_map(), "command", rig_list("/bin/sh", "-c", "cat; echo b >&2", NULL));
 	with(with(args, "stdin", cfw_value_str("a")), "env", with(cfw_value_map(), "X", cfw_value_str("y")));
+	with(args, "timeout", cfw_value_int(100 * (int64_t)CFW_SEC));
 	const char *wrong = service(r, "exec", args, &a);
 	if (wrong || !a || a->err.code)
 		return wrong ? wrong : undisturbed ? "it failed" : NULL;
@@ -167,6 +168,30 @@ static const char *fetch(struct rig *r)
 	return wrong ? wrong : a && !a->err.code ? "nobody has answered" : NULL;
 }
 
+static const char *fetch_of_a_reply(struct rig *r)
+{
+	static struct serve s;
+	const struct rig_answer *a;
+	serve_begin(&s, r, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-One: a\r\nX-One:\tb\r\nX-Blank: \r\n\r\nhello\n");
+	struct cfw_value *args = with(cfw_value_map(), "url", cfw_value_str("http://127.0.0.1/"));
+	with(with(args, "unix", cfw_value_str(s.path)), "method", cfw_value_str("HEAD"));
+	const char *wrong = service(r, "fetch", args, &a);
+	if (!wrong) {
+		args = with(cfw_value_map(), "url", cfw_value_str("http://127.0.0.1/"));
+		with(with(args, "unix", cfw_value_str(s.path)), "headers",
+		     with(cfw_value_map(), "Content-Type", rig_list("text/x", NULL)));
+		wrong = service(r, "fetch", args, &a);
+	}
+	serve_end(&s);
+	if (wrong || !undisturbed)
+		return wrong;
+	const struct cfw_value *headers = a ? cfw_value_get(a->value, "headers") : NULL;
+	return strcmp(cfw_value_get_str(headers, "x-one", ""), "a, b") != 0 || *cfw_value_get_str(headers, "x-blank", "none") ||
+			       strcmp(cfw_value_get_str(a->value, "body", ""), "hello\n") != 0
+		       ? "the reply is another"
+		       : NULL;
+}
+
 static struct cfw_value *sleeper(const char *first)
 {
 	char script[PATH_MAX + 64];
@@ -274,6 +299,44 @@ static const char *process_that_listens(struct rig *r)
 	return wrong;
 }
 
+static const char *process_that_replies(struct rig *r)
+{
+	static struct serve s;
+	char url[160];
+	serve_begin(&s, r, "HTTP/1.1 200 OK\r\n\r\n");
+	snprintf(url, sizeof url, "unix:%s:/up", s.path);
+	const char *wrong = process(r, with(sleeper(""), "ready", ready_by("http", cfw_value_str(url))));
+	serve_end(&s);
+	return wrong;
+}
+
+/* It says why, and ends before it is ready. */
+static const char *process_that_fails(struct rig *r)
+{
+	struct curfew_err err = {0};
+	struct cfw_value *def = with(with(rig_sh("echo why >&2; exit 3"), "stderr", cfw_value_str("log")), "ready",
+				     with(cfw_value_map(), "delay", cfw_value_int(100 * (int64_t)CFW_SEC)));
+	size_t before = r->n_reports;
+	const char *wrong = NULL;
+	cfw_short.on = true;
+	void *p = cfw_process_kind.open(r->host, &r->env, 1, def, &err);
+	if (p) {
+		cfw_process_kind.start(p, 1);
+		until(r, r->n_reports > before);
+	}
+	short_end();
+	if (!p)
+		wrong = *err.msg && !undisturbed ? NULL : "it was not opened, and did not say why";
+	else if (r->n_reports != before + 1 || rig_last(r)->what != CFW_REPORT_START_FAILED || !*rig_last(r)->err)
+		wrong = "its failure was not reported";
+	else if (undisturbed && strcmp(rig_last(r)->err, "exited with code 3 before it was ready: why") != 0)
+		wrong = "its failure is another";
+	if (p)
+		cfw_process_kind.free(p);
+	cfw_value_free(def);
+	return wrong;
+}
+
 static void count_change(void *ud, const char *name)
 {
 	(void)name;
@@ -316,6 +379,8 @@ static const struct scenario scenarios[] = {
 	{"confined files", confined_files, 0, false, false},
 	{"files that are waited for", fifos, 0, false, false},
 	{"fetch", fetch, 0, false, false},
+	{"fetch of a reply", fetch_of_a_reply, 0, false, false},
+	{"fetch, without room for timers", fetch, 0, false, true},
 	{"a process", plain_process, 200, true, false},
 	{"a process of a user", process_of_a_user, 200, false, false},
 	{"a process of a session", process_of_a_session, 200, false, false},
@@ -326,6 +391,10 @@ static const struct scenario scenarios[] = {
 	{"a process that notifies", process_that_notifies, 150, false, false},
 	{"a process that is asked", process_that_is_asked, 150, false, false},
 	{"a process that listens", process_that_listens, 150, false, false},
+	{"a process that replies", process_that_replies, 100, false, false},
+	{"a process that fails", process_that_fails, 70, false, false},
+	{"a process that is asked, without room for timers", process_that_is_asked, 60, false, true},
+	{"a process that listens, without room for timers", process_that_listens, 60, false, true},
 	{"exec, without room for timers", exec, 0, true, true},
 	{"a process, without room for timers", plain_process, 200, true, true},
 	{"a file that is watched", watching, 0, false, false},

@@ -3,7 +3,9 @@
 #define T_HOST_SWEEP_H
 
 #include "faulty.h"
+#include "faulty_curl.h"
 #include "rig.h"
+#include "serve.h"
 
 static bool undisturbed; /* nothing fails: what is asked for has to be there */
 
