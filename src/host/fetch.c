@@ -233,7 +233,7 @@ static int set_options(struct cfw_fetch *f, const struct cfw_value *args, struct
 	const struct cfw_curl *c = f->curl;
 	const char *path = cfw_value_get_str(args, "unix", NULL);
 	int64_t redirects = cfw_value_get_int(args, "redirects", 0);
-	uint64_t ms = f->timeout_ns == CFW_NEVER ? 0 : (f->timeout_ns + CFW_MS - 1) / CFW_MS;
+	uint64_t ms = (f->timeout_ns + CFW_MS - 1) / CFW_MS;
 	CURLcode e = c->easy_setopt(f->easy, CURLOPT_URL, f->url);
 	/* http and https, whatever the URL or a redirect says; a libcurl that does not know how is not used. */
 	e = e ? e : c->easy_setopt(f->easy, CURLOPT_PROTOCOLS_STR, "http,https");

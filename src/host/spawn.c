@@ -53,7 +53,7 @@ CHILD static void reset_signals(void)
 
 CHILD static void set_limits(const struct job *j)
 {
-	for (int i = 0; j->s->limits && i < RLIM_NLIMITS; i++) {
+	for (int i = 0; i < RLIM_NLIMITS; i++) {
 		const struct rlimit *want = &j->s->limits[i];
 		struct rlimit is;
 		if (want->rlim_cur > want->rlim_max || syscall(SYS_prlimit64, 0, i, NULL, &is))

@@ -33,7 +33,7 @@ struct cfw_spawn {
 	const gid_t *groups; /* supplementary */
 	size_t n_groups;
 	const char *user;            /* for texts */
-	const struct rlimit *limits; /* RLIM_NLIMITS of them, set where ours differ; NULL or CFW_LIMIT_UNKNOWN: ours */
+	const struct rlimit *limits; /* RLIM_NLIMITS of them, set where ours differ; CFW_LIMIT_UNKNOWN: ours */
 	char *stack;                 /* CFW_SPAWN_STACK bytes for the child until it runs its program; one a thread */
 };
 

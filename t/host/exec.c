@@ -98,6 +98,26 @@ static void test_megabyte(struct rig *r)
 	free(data);
 }
 
+/* Whoever has us may have blocked SIGPIPE, and one may wait: that one is his. */
+static void test_sigpipe(struct rig *r)
+{
+	sigset_t pipe_only, old, waiting;
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &pipe_only, &old);
+	raise(SIGPIPE);
+	char *data = calloc(1, 1 << 20);
+	struct cfw_value *args = sh("exec true");
+	cfw_value_set(args, "stdin", cfw_value_strn(data, 1 << 20));
+	const struct rig_answer *a = call(r, args);
+	is_int(cfw_value_get_int(a->value, "code", -1), 0, "one that does not read its input");
+	sigpending(&waiting);
+	ok(sigismember(&waiting, SIGPIPE), "leaves the SIGPIPE alone that waited before");
+	sigtimedwait(&pipe_only, NULL, &(struct timespec){0, 0});
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	free(data);
+}
+
 static void test_refusals(struct rig *r)
 {
 	struct cfw_value *args = cfw_value_map();
@@ -130,6 +150,20 @@ static void test_timeout(struct rig *r)
 	a = call(r, with(sh("exit 0"), "timeout", cfw_value_int((int64_t)(60 * CFW_SEC))));
 	is_int(cfw_value_get_int(a->value, "code", -1), 0, "a timeout that is not reached changes nothing");
 	is_int((long long)r->timers.n, 0, "and leaves no timer");
+}
+
+/* Too late, and then too much: the answer is the first. */
+static void test_late_flood(struct rig *r)
+{
+	struct cfw_value *args = sh("head -c 1000 /dev/zero; echo up > $D/flooded; exec sleep 1000");
+	cfw_value_set(args, "max_output", cfw_value_int(10));
+	size_t before = r->n_answers;
+	begin(r, with(args, "timeout", cfw_value_int((int64_t)(60 * CFW_SEC))));
+	for (uint64_t end = cfw_time_now() + 20 * CFW_SEC; !*rig_file(r, "flooded") && cfw_time_now() < end;)
+		usleep(1000);
+	cfw_timers_run(&r->timers, cfw_time_now() + 61 * CFW_SEC);
+	rig_until(r, r->n_answers > before, 2000);
+	is_str(cfw_err_name(&r->answers[before % RIG_ANSWERS].err), "ETIMEDOUT", "output that is found after its time is over");
 }
 
 static void test_flood(struct rig *r)
@@ -196,8 +230,10 @@ int main(void)
 	size_t fds = rig_fds();
 	test_answers(r);
 	test_megabyte(r);
+	test_sigpipe(r);
 	test_refusals(r);
 	test_timeout(r);
+	test_late_flood(r);
 	test_flood(r);
 	test_cancel(r);
 	test_background(r);

@@ -49,6 +49,7 @@ static void addresses(void)
 		{"127.0.0.1:65536", 0, "the port is a number from 1 to 65535"},
 		{"127.0.0.1:8o", 0, "the port is a number from 1 to 65535"},
 		{"127.0.0.1:-1", 0, "the port is a number from 1 to 65535"},
+		{"127.0.0.1:x", 0, "the port is a number from 1 to 65535"},
 		{"example.net:80", 0, "the host must be a number or localhost"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -87,6 +88,7 @@ static void urls(void)
 		{"http://127.0.0.1", NULL},
 		{"unix:/s:/health", NULL},
 		{"unix:/s", NULL},
+		{"unix:/s:", NULL},
 		{"https://127.0.0.1/", "is no URL of the form"},
 		{"http://127.0.0.1:80/a b", "is no URL of the form"},
 		{"http://127.0.0.1:80/\x7f", "is no URL of the form"},
@@ -96,7 +98,8 @@ static void urls(void)
 		const char *reply;
 		int status;
 	} replies[] = {{"HTTP/1.1 200 OK", 200}, {"HTTP/1.0 503", 503}, {"HTTP/1.", 0},        {"HT", 0},
-		       {"HTTP/2 200 OK!", -1},   {"HTTP/1.1 2x0 ", -1}, {"HTTP/1.1-200 ", -1}, {"HTTP/1.1 099 ", -1}};
+		       {"HTTP/2 200 OK!", -1},   {"HTTP/1.1 2x0 ", -1}, {"HTTP/1.1 2 0 ", -1}, {"HTTP/1.1-200 ", -1},
+		       {"HTTP/1.1 099 ", -1}};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct cfw_httpget g;
 		struct curfew_err err = {0};
@@ -189,6 +192,8 @@ static void commands(void)
 		"env: A is not a string without NUL");
 	refused(list("true", NULL), def("env", def("A", cfw_value_strn("a\0b", 3))), CURFEW_EINVAL, "env: A is not a string");
 
+	refused(list("true", NULL), def("env", list("A", NULL)), CURFEW_EINVAL, "env: \"\" is no name of a variable");
+
 	struct cfw_plan p;
 	struct curfew_err err;
 	setenv("CURFEW_PLAN_TEST", "here", 1);
@@ -209,6 +214,23 @@ static void commands(void)
 	cfw_plan_clear(&p);
 	unsetenv("CURFEW_PLAN_TEST");
 	unsetenv("LISTEN_FDS");
+
+	d = def("user", cfw_value_str("0"));
+	cfw_value_set(d, "env", def("HOME", cfw_value_str("/elsewhere")));
+	is_int(plan(&p, list("true", NULL), d, &err), 0, "a plan for a user");
+	ok(among(p.spawn.envp, "HOME=/elsewhere"), "whose home is given");
+	size_t homes = 0;
+	for (char *const *e = p.spawn.envp; *e; e++)
+		homes += !strncmp(*e, "HOME=", 5);
+	is_int((long long)homes, 1, "once");
+	cfw_plan_clear(&p);
+
+	char **was = environ;
+	environ = NULL;
+	is_int(plan(&p, list("true", NULL), cfw_value_map(), &err), 0, "a plan where there is no environment at all");
+	ok(begins(p.spawn.envp, "CURFEW_SERVER=") && !p.spawn.envp[1], "has the marker alone");
+	cfw_plan_clear(&p);
+	environ = was;
 }
 
 static void checks(void)
@@ -265,6 +287,8 @@ static void users(void)
 		{"no-such-user", NULL, 0, 0, "there is no user no-such-user"},
 		{"4294967295", NULL, 0, 0, "there is no user 4294967295"},
 		{"12x", NULL, 0, 0, "there is no user 12x"},
+		{"-1", NULL, 0, 0, "there is no user -1"},
+		{NULL, "99999999999999999999999", 0, 0, "there is no group 99999999999999999999999"},
 		{root, "no-such-group", 0, 0, "there is no group no-such-group"},
 		{NULL, "99999999999", 0, 0, "there is no group 99999999999"},
 	};

@@ -1,5 +1,7 @@
 /* The kind "process": how it starts, how it is stopped, how it ends. */
 #define _GNU_SOURCE
+#include <sys/wait.h>
+
 #include "rig.h"
 
 static void test_life(enum cfw_reap reap, const char *how)
@@ -195,6 +197,83 @@ static void test_stats(struct rig *r)
 	rig_close(&p);
 }
 
+/* The step that it is in has had its time. */
+static void test_hurry(struct rig *r)
+{
+	struct rig_proc p = rig_start(r, rig_sh("trap '' TERM; echo up > $D/up7; while :; do sleep 0.01; done"));
+	rig_until(r, *rig_file(r, "up7"), 2000);
+	cfw_process_kind.hurry(p.srv);
+	rig_idle(r, 20);
+	ok(cfw_process_kind.pid(p.srv) > 0, "hurry is for one that is being stopped");
+	struct cfw_stop stop = {.attempt = 2, .deadline_ns = CFW_NEVER};
+	size_t before = r->n_reports;
+	cfw_process_kind.stop(p.srv, &stop);
+	stop.attempt = 3;
+	cfw_process_kind.stop(p.srv, &stop);
+	cfw_process_kind.hurry(p.srv);
+	cfw_process_kind.hurry(p.srv);
+	rig_until(r, r->n_reports > before, 2000);
+	is_int(rig_last(r)->signo, SIGKILL, "the one that ignores TERM is killed at once");
+	is_int(rig_last(r)->attempt, 3, "a stop that was asked for twice answers the last");
+	rig_idle(r, 20);
+	is_int((long long)r->n_reports, (long long)before + 1, "once");
+	rig_close(&p);
+}
+
+/* It has ended by itself, somebody of its tree lives, and nobody has been told yet. */
+static void test_cut_at_the_end(struct rig *r)
+{
+	struct rig_proc p = rig_start(r, rig_sh("setsid sh -c 'echo $$ > $D/rest; exec sleep 1000' &"
+						"while [ ! -s $D/rest ]; do sleep 0.01; done; exit 5"));
+	int pid = cfw_process_kind.pid(p.srv);
+	siginfo_t si;
+	while (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT) && errno == EINTR)
+		;
+	size_t before = r->n_reports;
+	cfw_host_reap(r->host);
+	is_int((long long)r->n_reports, (long long)before, "its end is told when its tree is gone");
+	cfw_process_kind.hurry(p.srv);
+	cfw_process_kind.cut(p.srv, 8);
+	rig_until(r, r->n_reports > before, 2000);
+	is_str(rig_what(rig_last(r)->what), "DIED", "a cut in between is answered with the death that nobody knew of");
+	is_int(rig_last(r)->attempt, 8, "with its own attempt");
+	ok(!rig_alive(strtol(rig_file(r, "rest"), NULL, 10)), "and nothing is left");
+	rig_close(&p);
+}
+
+/* In our own group: by its number alone, and no signal that is none. */
+static void test_foreground(struct rig *r)
+{
+	static const int signals[] = {0, 65, SIGTERM};
+	for (int i = 0; i < 4; i++) {
+		struct cfw_value *def = rig_sh("exec sleep 1000");
+		cfw_value_set(def, "foreground", cfw_value_bool(true));
+		cfw_value_set(def, "forward", cfw_value_bool(true));
+		struct rig_proc p = rig_start(r, def);
+		is_int(cfw_process_kind.signal(p.srv, 0), CURFEW_EINVAL, "0 is no signal");
+		is_int(cfw_process_kind.signal(p.srv, 65), CURFEW_EINVAL, "nor is 65");
+		if (i < 3)
+			rig_stop(&p, signals[i]);
+		else
+			rig_cut(&p);
+		is_str(rig_what(rig_last(r)->what), "STOPPED", "foreground: it stops");
+		is_int(rig_last(r)->signo, i < 3 ? SIGTERM : SIGKILL, "as it should");
+		rig_close(&p);
+	}
+}
+
+static void test_prepare(struct rig *r)
+{
+	struct curfew_err err = {0};
+	struct cfw_value *def = rig_sh("exec sleep 1000");
+	cfw_value_set(def, "user", cfw_value_str("nobody-at-all"));
+	struct rig_proc p = rig_open(r, def);
+	is_int(cfw_process_kind.prepare(p.srv, &err), CURFEW_ENOENT, "what could not be started is known before");
+	is_str(err.msg, "it: there is no user nobody-at-all", "with its name");
+	is_int(cfw_process_kind.prepare(p.srv, NULL), 0, "and nobody asks afterwards");
+	rig_close(&p);
+}
+
 static void test_many(struct rig *r)
 {
 	enum { N = 100 };
@@ -221,16 +300,20 @@ static void test_many(struct rig *r)
 		rig_close(&p[i]);
 }
 
-static void test_free_running(void)
+static void test_free_running(enum cfw_reap reap, const char *how)
 {
-	struct rig *r = rig_new(CFW_REAP_ALL);
-	struct rig_proc p = rig_start(r, rig_sh("trap '' TERM; setsid sleep 1000 & exec sleep 1000"));
+	struct rig *r = rig_new(reap);
+	setenv("D", r->dir, 1);
+	struct rig_proc p =
+		rig_start(r, rig_sh("trap '' TERM; setsid sh -c 'echo $$ > $D/left; exec sleep 1000' & exec sleep 1000"));
 	int pid = cfw_process_kind.pid(p.srv);
+	rig_until(r, strchr(rig_file(r, "left"), '\n'), 2000);
+	long left = strtol(rig_file(r, "left"), NULL, 10);
 	size_t before = r->n_reports;
 	rig_close(&p);
-	ok(!rig_alive(pid), "free of a running server ends it");
-	is_int((long long)r->n_reports, (long long)before, "and reports nothing");
-	is_int((long long)rig_children(), 0, "its tree included");
+	ok(!rig_alive(pid), "%s: free of a running server ends it", how);
+	is_int((long long)r->n_reports, (long long)before, "%s: and reports nothing", how);
+	ok(left > 0 && !rig_alive(left) && rig_children() == 0, "%s: its tree included", how);
 	rig_free(r);
 }
 
@@ -247,8 +330,13 @@ int main(void)
 	test_forward(r);
 	test_stopped_child(r);
 	test_stats(r);
+	test_hurry(r);
+	test_cut_at_the_end(r);
+	test_foreground(r);
+	test_prepare(r);
 	test_many(r);
 	rig_free(r);
-	test_free_running();
+	test_free_running(CFW_REAP_ALL, "all");
+	test_free_running(CFW_REAP_PIDFD, "pidfd");
 	return tap_done();
 }

@@ -17,6 +17,18 @@ static struct cfw_value *ready(const char *key, struct cfw_value *v, int64_t tim
 	return map;
 }
 
+/* Asked at that interval, which does not grow. */
+static struct cfw_value *every_ms(struct cfw_value *def, int64_t ms)
+{
+	struct cfw_value *map = cfw_value_map();
+	const struct cfw_value *was = cfw_value_get(def, "ready");
+	for (size_t i = 0; i < cfw_value_len(was); i++)
+		cfw_value_set(map, cfw_value_key(was, i), cfw_value_copy(cfw_value_at(was, i)));
+	cfw_value_set(map, "interval", cfw_value_int(ms * (int64_t)CFW_MS));
+	cfw_value_set(def, "ready", map);
+	return def;
+}
+
 static struct cfw_value *sh_ready(const char *script, const char *key, struct cfw_value *v, int64_t timeout_ms)
 {
 	struct cfw_value *def = rig_sh(script);
@@ -159,12 +171,35 @@ static void test_http(struct rig *r)
 	rig_cut(&p);
 	rig_close(&p);
 	http_reply = "SSH-2.0-hello\r\n";
+	struct cfw_value *def;
 	p = rig_start(r, sh_ready("exec sleep 1000", "http", cfw_value_str(url), 80));
 	snprintf(want, sizeof want, "was not ready within 80ms: %s: the answer is no HTTP", url);
 	is_str(rig_last(r)->err, want, "http: something else at that port");
 	rig_cut(&p);
 	rig_close(&p);
+	http_reply = "HTTP/1.1";
+	def = sh_ready("exec sleep 1000", "http", cfw_value_str(url), 80);
+	p = rig_start(r, every_ms(def, 10));
+	is_str(rig_last(r)->err, want, "http: one that hangs up in the middle");
+	rig_cut(&p);
+	rig_close(&p);
 	r->loop.ops->watch(r->loop.loop, &w, fd, 0, NULL, NULL);
+
+	p = rig_open(r, sh_ready("exec sleep 1000", "http", cfw_value_str(url), 0));
+	before = r->n_reports;
+	cfw_process_kind.start(p.srv, 1);
+	for (int i = 0; i < 2; i++) { /* nobody takes it: a try is given up after five seconds, and made anew */
+		int c = -1;
+		rig_until(r, (c = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0, 2000);
+		ok(c >= 0 && r->n_reports == before, "http: one that says nothing is asked %s", i ? "again" : "once");
+		cfw_timers_run(&r->timers, cfw_time_now() + 6 * CFW_SEC);
+		char c_left;
+		rig_until(r, recv(c, http_request, sizeof http_request, 0) == 0, 2000);
+		is_int(recv(c, &c_left, 1, 0), 0, "then hung up on");
+		close(c);
+	}
+	rig_cut(&p);
+	rig_close(&p);
 	close(fd);
 
 	char path[128];
@@ -194,6 +229,25 @@ static void test_exec(struct rig *r)
 	is_str(rig_last(r)->err, "was not ready within 100ms: the check exited with code 3", "exec: the last end is told");
 	rig_cut(&p);
 	rig_close(&p);
+	p = rig_start(r, sh_ready("exec sleep 1000", "exec", rig_list("/bin/sh", "-c", "kill -9 $$", NULL), 100));
+	is_str(rig_last(r)->err, "was not ready within 100ms: the check was ended by SIGKILL", "exec: so is a signal");
+	rig_cut(&p);
+	rig_close(&p);
+	p = rig_open(r,
+		     sh_ready("exec sleep 1000", "exec",
+			      rig_list("/bin/sh", "-c", "test -e $D/asked && exit; echo $$ > $D/asked; exec sleep 1000", NULL),
+			      0));
+	size_t before = r->n_reports;
+	cfw_process_kind.start(p.srv, 1);
+	rig_until(r, strchr(rig_file(r, "asked"), '\n'), 2000);
+	long probe = strtol(rig_file(r, "asked"), NULL, 10);
+	ok(rig_alive(probe) && r->n_reports == before, "exec: one that does not end");
+	cfw_timers_run(&r->timers, cfw_time_now() + 6 * CFW_SEC);
+	rig_until(r, r->n_reports > before, 2000);
+	ok(!rig_alive(probe), "exec: is killed after five seconds");
+	is_str(rig_what(rig_last(r)->what), "STARTED", "exec: and run again");
+	rig_cut(&p);
+	rig_close(&p);
 	p = rig_start(r, sh_ready("exec sleep 1000", "exec", rig_list("/no/such", NULL), 60));
 	is_str(rig_last(r)->err, "was not ready within 60ms: cannot run /no/such: No such file or directory",
 	       "exec: a command that does not run");
@@ -209,6 +263,10 @@ static void test_exec(struct rig *r)
 
 static void test_delay(struct rig *r)
 {
+	struct rig_proc at_once = rig_start(r, sh_ready("exec sleep 1000", "notify", cfw_value_bool(false), 0));
+	is_str(rig_what(rig_last(r)->what), "STARTED", "notify = false: there is nothing to wait for");
+	rig_cut(&at_once);
+	rig_close(&at_once);
 	uint64_t began = cfw_time_now();
 	struct rig_proc p = rig_start(r, sh_ready("exec sleep 1000", "delay", cfw_value_int((int64_t)(50 * CFW_MS)), 0));
 	is_str(rig_what(rig_last(r)->what), "STARTED", "delay: ready when it has passed");
@@ -290,7 +348,8 @@ static void test_notify(struct rig *r, const char *self)
 	size_t fds = rig_fds();
 	setenv("SELF", self, 1);
 	struct cfw_value *def = sh_ready("$SELF send 'STATUS=warming' || exit 1; while [ ! -e $D/go ]; do sleep 0.01; done;"
-					 "$SELF send \"MAINPID=1\nREADY=1\nSTATUS=at work\"; exec sleep 1000",
+					 "$SELF send \"MAINPID=1\nREADY=1\nSTATUS=at work\";"
+					 "$SELF send READY=1 && echo yes > $D/twice; exec sleep 1000",
 					 "notify", cfw_value_bool(true), 0);
 	struct rig_proc p = rig_open(r, def);
 	size_t before = r->n_reports;
@@ -332,6 +391,9 @@ static void test_notify(struct rig *r, const char *self)
 	rig_until(r, r->n_reports > before, 2000);
 	is_str(rig_what(rig_last(r)->what), "STARTED", "notify: ready at READY=1 from one of its own");
 	ok(cfw_process_kind.pid(p.srv) > 1, "S10.2: MAINPID is ignored");
+	before = r->n_reports;
+	rig_until(r, *rig_file(r, "twice"), 2000);
+	is_int((long long)r->n_reports, (long long)before, "notify: READY=1 once more changes nothing");
 	rig_stop(&p, 0);
 	is_str(rig_what(rig_last(r)->what), "STOPPED", "it stops");
 	rig_close(&p);

@@ -35,6 +35,12 @@ static struct cfw_value *with(struct cfw_value *def, const char *key, struct cfw
 	return def;
 }
 
+/* A command without a slash, and where it is looked for. */
+static struct cfw_value *command_in(const char *path, const char *name)
+{
+	return with(command(rig_list(name, NULL)), "env", with(cfw_value_map(), "PATH", cfw_value_str(path)));
+}
+
 static const char *make_file(const struct rig *r, const char *name, const char *text, mode_t mode)
 {
 	static char path[256];
@@ -76,6 +82,15 @@ static void test_failures(struct rig *r)
 	cfw_value_set(env, "PATH", cfw_value_str("/no/such"));
 	is_str(failure(r, with(command(rig_list("sh", "-c", "exit 0", NULL)), "env", env)),
 	       "cannot run sh: no such command in PATH", "the child's own PATH decides");
+	is_str(failure(r, command(rig_list("./no-such", NULL))), "cannot run ./no-such: No such file or directory",
+	       "a path from here");
+	is_str(failure(r, with(command(rig_list("./no-such", NULL)), "cwd", cfw_value_str("/etc"))),
+	       "cannot run ./no-such: No such file or directory", "a path from another folder");
+	is_str(failure(r, command_in("/etc/passwd:/no/such", "sh")), "cannot run sh: no such command in PATH",
+	       "a file that stands in PATH is no folder");
+	make_file(r, "not-to-run", "#!/bin/sh\n", 0644);
+	is_str(failure(r, command_in(r->dir, "not-to-run")), "cannot run not-to-run: Permission denied",
+	       "a command in PATH that may not be executed");
 	is_int((long long)rig_children(), 0, "S9.3: no failed start leaves a zombie");
 }
 
@@ -102,6 +117,14 @@ static void test_limit(struct rig *r)
 	}
 }
 
+/* A list of one step. */
+static struct cfw_value *step_of(struct cfw_value *signal)
+{
+	struct cfw_value *steps = cfw_value_list();
+	cfw_value_push(steps, with(cfw_value_map(), "signal", signal));
+	return steps;
+}
+
 static void test_bad_definitions(struct rig *r)
 {
 	static const struct {
@@ -109,6 +132,7 @@ static void test_bad_definitions(struct rig *r)
 	} bad[] = {
 		{"command", "sh", "command is a list of strings, the program first"},
 		{"stdout", "nowhere", "stdout is \"inherit\", \"log\", \"null\" or \"file:/path\", not \"nowhere\""},
+		{"stdout", "file:", "stdout is \"inherit\", \"log\", \"null\" or \"file:/path\", not \"file:\""},
 		{"stdin", "log", "stdin is \"null\" or \"inherit\", not \"log\""},
 		{"stop_to", "all", "stop_to is \"group\" or \"main\", not \"all\""},
 		{"stop", "TERM", "stop is a list of steps: { { signal = \"TERM\", wait = \"10s\" }, … }"},
@@ -122,11 +146,29 @@ static void test_bad_definitions(struct rig *r)
 		is_str(err.msg, bad[i].want, "and said why");
 		cfw_value_free(def);
 	}
+	struct cfw_value *both = with(rig_sh(""), "new_session", cfw_value_bool(true)), *number = cfw_value_list();
+	cfw_value_push(number, cfw_value_int(1));
+	const struct {
+		struct cfw_value *def;
+		const char *want;
+	} worse[] = {
+		{command(cfw_value_list()), "command is a list of strings, the program first"},
+		{command(number), "command: argument 1 is not a string"},
+		{with(rig_sh(""), "stop", cfw_value_list()), bad[5].want},
+		{with(rig_sh(""), "stop", step_of(cfw_value_int(0))), "stop: step 1: there is no signal \"\""},
+		{with(rig_sh(""), "stop", step_of(cfw_value_int(65))), "stop: step 1: there is no signal \"\""},
+		{with(both, "foreground", cfw_value_bool(true)), "new_session and foreground exclude each other"},
+		{with(rig_sh(""), "ready", with(cfw_value_map(), "exec", cfw_value_list())),
+		 "ready: exec is a list of strings, the program first"},
+	};
+	for (size_t i = 0; i < sizeof worse / sizeof *worse; i++) {
+		struct curfew_err err = {0};
+		ok(!cfw_process_kind.open(r->host, &r->env, 1, worse[i].def, &err), "refused: %s", worse[i].want);
+		is_str(err.msg, worse[i].want, "and said why");
+		cfw_value_free(worse[i].def);
+	}
 	struct curfew_err err = {0};
-	struct cfw_value *steps = cfw_value_list(), *step = cfw_value_map();
-	cfw_value_set(step, "signal", cfw_value_str("TREM"));
-	cfw_value_push(steps, step);
-	struct cfw_value *def = with(rig_sh(""), "stop", steps);
+	struct cfw_value *def = with(rig_sh(""), "stop", step_of(cfw_value_str("TREM")));
 	ok(!cfw_process_kind.open(r->host, &r->env, 1, def, &err), "an unknown signal is refused");
 	is_str(err.msg, "stop: step 1: there is no signal \"TREM\"", "and named");
 	cfw_value_free(def);
@@ -236,11 +278,17 @@ static void test_environment(struct rig *r)
 
 static void test_user(struct rig *r)
 {
-	if (geteuid() != 0) {
-		const char *text = failure(r, with(rig_sh(""), "user", cfw_value_str("root")));
-		is_str(text, "cannot run /bin/sh as user root: Operation not permitted", "not everybody may change the user");
+	bool root = geteuid() == 0;
+	if (root && seteuid(65534))
+		tap_bail("root cannot be somebody else");
+	is_str(failure(r, with(rig_sh(""), "user", cfw_value_str("daemon"))),
+	       "cannot run /bin/sh as user daemon: Operation not permitted", "not everybody may change the user");
+	is_str(failure(r, with(rig_sh(""), "group", cfw_value_str("daemon"))),
+	       "cannot run /bin/sh as user ?: Operation not permitted", "nor the group");
+	if (!root)
 		return;
-	}
+	if (seteuid(0))
+		tap_bail("root for ever is somebody else");
 	chmod(r->dir, 0755);
 	struct cfw_value *def = with(rig_sh("id -un; id -Gn; echo $USER $LOGNAME $HOME"), "user", cfw_value_str("nobody"));
 	const struct passwd *pw = getpwnam("nobody");
