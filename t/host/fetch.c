@@ -57,6 +57,12 @@ static void respond(struct conn *c)
 	if (strstr(c->buf, " /hello")) {
 		say(c->fd, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-One: a\r\nx-one:  b \r\nContent-Type: "
 			   "text/plain\r\n\r\nhello\n");
+	} else if (strstr(c->buf, " /odd")) {
+		char line[600];
+		memset(line, 'n', sizeof line);
+		memcpy(line + sizeof line - 11, ": long\r\n\r\n", 11);
+		say(c->fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Bare: \t \r\n");
+		say(c->fd, line);
 	} else if (strstr(c->buf, " /missing")) {
 		say(c->fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
 	} else if (strstr(c->buf, " /move")) {
@@ -226,6 +232,15 @@ static void test_replies(struct rig *r)
 	is_int(cfw_value_get_int(a->value, "status", 0), 200, "HEAD");
 	ok(!strncmp(seen, "HEAD /hello", 11), "asks so");
 	is_str(cfw_value_get_str(a->value, "body", NULL), "", "and expects no body");
+	a = call(r, url("/odd"));
+	is_str(header(a, "x-bare"), "", "a header without a value");
+	ok(a->value && cfw_value_len(cfw_value_get(a->value, "headers")) == 2, "one of a name without end is left out");
+	a = call(r, with(url("/hello"), "timeout", cfw_value_int(INT64_MAX)));
+	is_int(cfw_value_get_int(a->value, "status", 0), 200, "a timeout of centuries");
+	a = call(r, with(url("/never"), "timeout", cfw_value_int(0)));
+	is_str(cfw_err_name(&a->err), "ETIMEDOUT", "one of no time");
+	a = call(r, with(cfw_value_map(), "url", cfw_value_str("https://127.0.0.1:1/")));
+	is_str(cfw_err_name(&a->err), "ECONNREFUSED", "https is asked, too");
 	a = call(r, with(url("/hello"), "unix", cfw_value_str(sock_path)));
 	is_str(cfw_value_get_str(a->value, "body", NULL), "hello\n", "over a unix socket");
 }
@@ -312,19 +327,43 @@ static void test_refusals(struct rig *r)
 	}
 	call(r, with(url("/hello"), "method", cfw_value_str("GET / HTTP/1.1\r\nX: y")));
 	is_int(refused.code, CURFEW_EINVAL, "a method that is none");
-	struct cfw_value *headers = cfw_value_map();
-	cfw_value_set(headers, "X", cfw_value_str("a\r\nY: b"));
-	call(r, with(url("/hello"), "headers", headers));
-	is_int(refused.code, CURFEW_EINVAL, "a header that smuggles another");
+	call(r, with(url("/hello"), "method", cfw_value_str("")));
+	is_str(refused.msg, "\"\" is no HTTP method", "an empty method");
+	call(r, cfw_value_map());
+	is_str(refused.msg, "url must begin with http:// or https://", "no URL");
+	call(r, with(cfw_value_map(), "url", cfw_value_strn("http://127.0.0.1\0/", 18)));
+	is_str(refused.msg, "url must begin with http:// or https://", "one with a NUL");
+	struct cfw_value *list = rig_list("x", NULL), *lists = cfw_value_list(), *two = cfw_value_list();
+	cfw_value_push(lists, rig_list("x", NULL));
+	cfw_value_push(two, cfw_value_bool(true));
+	cfw_value_push(two, cfw_value_str("x"));
+	const struct {
+		struct cfw_value *headers;
+		const char *want;
+	} rows[] = {
+		{with(cfw_value_map(), "X", cfw_value_str("a\r\nY: b")), "headers: X must be"},
+		{with(cfw_value_map(), "X:", cfw_value_str("a")), "headers: X: must be"},
+		{with(cfw_value_map(), "X", cfw_value_bool(true)), "headers: X must be"},
+		{with(cfw_value_map(), "X", cfw_value_strn("a\0b", 3)), "headers: X must be"},
+		{with(with(cfw_value_map(), "X", two), "Y", cfw_value_str("a")), "headers: X must be"},
+		{list, "headers:  must be"},
+		{lists, "headers:  must be"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		call(r, with(url("/hello"), "headers", rows[i].headers));
+		ok(refused.code == CURFEW_EINVAL && !strncmp(refused.msg, rows[i].want, strlen(rows[i].want)),
+		   "headers that are none (%zu): %s", i, refused.msg);
+	}
 }
 
 static void test_cancel(struct rig *r)
 {
 	size_t before = r->n_answers;
 	int was = served;
-	uint64_t token = begin(r, url("/never"));
-	rig_until(r, served > was, 2000);
+	uint64_t token = begin(r, url("/never")), later = begin(r, url("/never"));
+	rig_until(r, served > was + 1, 2000);
 	fetch(r)->cancel(r->host, token);
+	fetch(r)->cancel(r->host, later);
 	fetch(r)->cancel(r->host, token);
 	fetch(r)->cancel(r->host, 424242);
 	rig_until(r, open_conns == 0, 2000);
@@ -351,8 +390,10 @@ static int without_library(void)
 	port = 1;
 	call(r, url("/"));
 	bool told = refused.code && !strncmp(refused.msg, "fetch needs libcurl.so.4 (Debian's package libcurl4): ", 54);
-	call(r, url("/"));
-	told = told && refused.code;
+	fetch(r)->cancel(r->host, 1); /* there is nobody to cancel it */
+	struct cfw_value *args = url("/");
+	told = told && fetch(r)->begin(r->host, &r->env, 1, args, NULL) == CURFEW_ENOENT;
+	cfw_value_free(args);
 	rig_free(r);
 	return told ? 0 : 1;
 }

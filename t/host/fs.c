@@ -62,8 +62,6 @@ static void test_files(struct rig *r)
 {
 	const struct rig_answer *a = call(r, "fs.exists", at(r, "a"));
 	ok(!a->err.code && cfw_value_type(a->value) == CFW_V_BOOL && !cfw_value_to_bool(a->value), "exists: no is an answer");
-	a = call(r, "fs.exists", at(r, "a/b"));
-	ok(!a->err.code && !cfw_value_to_bool(a->value), "exists: so it is below what is no folder");
 	a = call(r, "fs.read", at(r, "a"));
 	is_str(cfw_err_name(&a->err), "ENOENT", "read: no such file");
 	char want[256];
@@ -71,6 +69,8 @@ static void test_files(struct rig *r)
 	is_str(a->err.msg, want, "with its path");
 	a = call(r, "fs.write", with(with(at(r, "a"), "data", cfw_value_strn("x\0y", 3)), "mode", cfw_value_int(0600)));
 	ok(!a->err.code && cfw_value_to_bool(a->value), "write");
+	a = call(r, "fs.exists", at(r, "a/b"));
+	ok(!a->err.code && !cfw_value_to_bool(a->value), "exists: below what is no folder there is nothing");
 	a = call(r, "fs.read", at(r, "a"));
 	size_t n = 0;
 	const char *s = cfw_value_bytes(a->value, &n);
@@ -103,6 +103,11 @@ static void test_files(struct rig *r)
 	unlink(un.sun_path);
 	a = call(r, "fs.stat", with(cfw_value_map(), "path", cfw_value_str("/dev/null")));
 	is_str(cfw_value_get_str(a->value, "type", NULL), "char", "stat: a device");
+	fd = eventfd(0, EFD_CLOEXEC);
+	snprintf(special, sizeof special, "/proc/self/fd/%d", fd);
+	a = call(r, "fs.stat", with(cfw_value_map(), "path", cfw_value_str(special)));
+	is_str(cfw_value_get_str(a->value, "type", NULL), "other", "stat: what has no kind");
+	close(fd);
 	struct cfw_value *args = at(r, "a");
 	struct cfw_value *move = cfw_value_map();
 	char to[256];
@@ -150,6 +155,7 @@ static void test_errors(struct rig *r)
 	is_str(refused.msg, "path must be a path: a string without NUL", "and said");
 	is_int((long long)begin(r, "fs.read", with(cfw_value_map(), "path", cfw_value_strn("a\0b", 3))), 0,
 	       "so is a NUL in it");
+	is_int((long long)begin(r, "fs.read", with(cfw_value_map(), "path", cfw_value_str(""))), 0, "and an empty one");
 	is_int((long long)begin(r, "fs.write", at(r, "x")), 0, "and no data");
 	is_str(refused.msg, "data must be a string", "which is said");
 	is_int((long long)begin(r, "fs.rename", with(cfw_value_map(), "from", cfw_value_str("a"))), 0, "and no target");
@@ -190,6 +196,56 @@ static void test_cancel(struct rig *r)
 			ok(false, "a cancelled one was answered");
 	const struct rig_answer *a = call(r, "fs.exists", at(r, "."));
 	ok(cfw_value_to_bool(a->value), "all goes on afterwards");
+}
+
+/* S10.4: what is beneath a folder is for the path to say, what a name leads to for the kernel. */
+static void test_confined(void)
+{
+	struct rig *r = rig_new(CFW_REAP_PIDFD);
+	struct curfew_err err = {0};
+	char path[256], inner[128], here[256], *longest = calloc(1, 5000);
+	if (!getcwd(here, sizeof here) || chdir(r->dir) || mkdir("inner", 0700) || symlink("loop", "inner/loop"))
+		tap_bail("no folder");
+	memset(longest, 'x', 4999);
+	snprintf(inner, sizeof inner, "%s/inner", r->dir);
+	struct cfw_value *allowed = with(cfw_value_map(), "read", rig_list(longest, NULL));
+	is_int(cfw_host_confine(r->host, allowed, &err), CURFEW_EINVAL, "a folder whose name is too long");
+	ok(strstr(err.msg, "its path is too long"), "is said so");
+	cfw_value_free(allowed);
+	allowed = with(cfw_value_map(), "read", rig_list("/no/such/folder", NULL));
+	ok(cfw_host_confine(r->host, allowed, NULL) < 0, "one that is not there is refused, whoever hears why");
+	cfw_value_free(allowed);
+	allowed = with(with(cfw_value_map(), "read", rig_list(inner, "", NULL)), "write", rig_list(inner, NULL));
+	is_int(cfw_host_confine(r->host, allowed, &err), 0, "two folders, one in the other: %s", err.msg);
+	cfw_value_free(allowed);
+
+	snprintf(path, sizeof path, "%s/f", inner);
+	is_int(call(r, "fs.write", with(with(cfw_value_map(), "path", cfw_value_str(path)), "data", cfw_value_str("in")))
+		       ->err.code,
+	       0, "a file in the inner one");
+	const struct rig_answer *a = call(r, "fs.read", with(cfw_value_map(), "path", cfw_value_str("inner/f")));
+	is_str(cfw_value_to_str(a->value, ""), "in", "by its name from here");
+	static const struct {
+		const char *service, *path, *error;
+	} rows[] = {
+		{"fs.read", "inner/loop", "EPERM"},  {"fs.read", "inner/none", "ENOENT"},
+		{"fs.read", "/etc/passwd", "EPERM"}, {"fs.remove", "inner", "EPERM"},
+		{"fs.remove", "inner/", "EPERM"},    {"fs.remove", "inner/f/", "EPERM"},
+		{"fs.remove", "inner/f/.", "EPERM"}, {"fs.remove", "inner/f/..", "EPERM"},
+		{"fs.remove", "f", "EPERM"},         {"fs.remove", "inner/none", "ENOENT"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		a = call(r, rows[i].service, with(cfw_value_map(), "path", cfw_value_str(rows[i].path)));
+		is_str(cfw_err_name(&a->err), rows[i].error, "%s of %s: %s", rows[i].service, rows[i].path, a->err.msg);
+	}
+	a = call(r, "fs.read", with(cfw_value_map(), "path", cfw_value_str(longest)));
+	is_str(cfw_err_name(&a->err), "EPERM", "a name that is too long is nowhere");
+	a = call(r, "fs.remove", with(cfw_value_map(), "path", cfw_value_str(longest)));
+	is_str(cfw_err_name(&a->err), "EPERM", "to remove, too");
+	free(longest);
+	if (chdir(here))
+		tap_bail("no way back");
+	rig_free(r);
 }
 
 static void test_limit(struct rig *r)
@@ -260,6 +316,8 @@ int main(void)
 {
 	struct rig *r = rig_new(CFW_REAP_PIDFD);
 	size_t fds = rig_fds();
+	const struct cfw_service *s = service(r, "fs.read");
+	s->cancel(s->ud, 1); /* nothing was ever asked for */
 	test_files(r);
 	test_errors(r);
 	test_cancel(r);
@@ -267,6 +325,7 @@ int main(void)
 	test_signals(r);
 	rig_free(r);
 	test_end();
+	test_confined();
 	r = rig_new(CFW_REAP_PIDFD);
 	is_int((long long)rig_fds(), (long long)fds, "no descriptor is left");
 	rig_free(r);

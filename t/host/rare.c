@@ -1,7 +1,8 @@
 /* What hardly ever comes, made to come: one call, picked by its name, fails in one way; libcurl is another. */
 #define _GNU_SOURCE
 #include "rare.h"
-#include "host/child.h"
+#include "host/fetch.h"
+#include "host/internal.h"
 #include "host/launch.h"
 #include "host/watch.h"
 #include "serve.h"
@@ -54,6 +55,9 @@ static void fetches(void)
 		else
 			is_int(a->err.sys_errno, rows[i].want, "libcurl's result %d", (int)rows[i].result);
 	}
+	r->host->fetcher->deaf = true; /* its timer could not be set as another request was taken back */
+	call(r, "fetch", with(cfw_value_map(), "url", cfw_value_str("http://127.0.0.1/")));
+	is_str(refused.msg, "libcurl does not take the request (0)", "a request that would never end is refused");
 	faulty_curl_unknown = CURLOPT_PROTOCOLS_STR;
 	call(r, "fetch", with(cfw_value_map(), "url", cfw_value_str("http://127.0.0.1/")));
 	is_str(refused.msg, "fetch needs libcurl 7.85 or newer", "S10.4: a libcurl that cannot be held to http is not used");
@@ -164,6 +168,16 @@ static void commands(void)
 		close(kept[fd]);
 	}
 	is_str(refused.msg, "cannot run /bin/sh: no descriptor: Too many open files", "streams that cannot be moved away");
+	low = was;
+	low.rlim_max--;
+	if (was.rlim_cur < was.rlim_max && geteuid() == 0) {
+		setrlimit(RLIMIT_NOFILE, &low);
+		char want[32];
+		snprintf(want, sizeof want, "%llu\n", (unsigned long long)was.rlim_max);
+		const struct rig_answer *b = call(r, "exec", sh("ulimit -H -n"));
+		is_str(cfw_value_get_str(b->value, "stdout", ""), want, "S2.19: a hard limit alone is given back, too");
+		setrlimit(RLIMIT_NOFILE, &was);
+	}
 	signal(SIGCHLD, SIG_IGN); /* who does so has his children reaped by the kernel */
 	call(r, "exec", with(cfw_value_map(), "command", rig_list("/no/such", NULL)));
 	signal(SIGCHLD, SIG_DFL);
