@@ -145,8 +145,10 @@ void curfew_free(struct curfew *c)
 	cfw_own_nothing(c);
 	answer_all(c);
 	cfw_gen_free(c->next);
+	c->next = NULL; /* a server's abort may ask */
 	if (c->spent)
 		cfw_stage_free(c, c->spent);
+	c->spent = NULL;
 	cfw_entries_free(c);
 	while (c->gen) {
 		struct cfw_gen *g = c->gen;

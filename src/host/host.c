@@ -61,7 +61,7 @@ void cfw_host_free(struct cfw_host *h)
 	cfw_exec_hush(h);
 	if (h->children.n || h->children.unsettled)
 		cfw_host_kill_rest(h, cfw_time_add(cfw_host_now(h), CFW_SEC));
-	cfw_children_clear(h); /* before those that they are part of */
+	cfw_children_clear(h); /* before those are freed that they are a part of */
 	cfw_exec_free(h);
 	cfw_fetch_free(h);
 	cfw_pool_free(h->pool);

@@ -1190,6 +1190,7 @@ static void test_exit(void)
 #include "trial.h"
 #include "handlers.h"
 #include "exits.h"
+#include "freed.h"
 
 /* ---- what is the program's own ---- */
 
@@ -1427,6 +1428,7 @@ int main(void)
 	test_process();
 	test_handlers();
 	test_exits();
+	test_freed();
 	loop_close();
 	return tap_done();
 }
