@@ -50,6 +50,8 @@ static void become_leaver(int cancelable)
 	pthread_mutex_unlock(&leaving.lock);
 	if (!late)
 		return;
+	put_handlers(
+		1); /* with which the C library begins anew in the thread that leaves: this one may have freed what it went through */
 	pthread_setcancelstate(cancelable, NULL);
 	for (;;)
 		pause();
