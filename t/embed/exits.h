@@ -3,7 +3,9 @@
 #ifndef T_EMBED_EXITS_H
 #define T_EMBED_EXITS_H
 
-enum { CROWD = 4 };
+#include "process.h"
+
+enum { CROWD = 16 };
 
 static pthread_barrier_t crowd;
 static _Atomic bool leaves_now;

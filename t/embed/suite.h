@@ -1186,11 +1186,11 @@ static void test_exit(void)
 	close_host(&two);
 }
 
-#include "process.h"
-#include "trial.h"
-#include "handlers.h"
 #include "exits.h"
 #include "freed.h"
+#include "handlers.h"
+#include "process.h"
+#include "trial.h"
 
 /* ---- what is the program's own ---- */
 
