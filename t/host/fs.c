@@ -215,7 +215,7 @@ static void test_confined(void)
 	allowed = with(cfw_value_map(), "read", rig_list("/no/such/folder", NULL));
 	ok(cfw_host_confine(r->host, allowed, NULL) < 0, "one that is not there is refused, whoever hears why");
 	cfw_value_free(allowed);
-	allowed = with(with(cfw_value_map(), "read", rig_list(inner, "", NULL)), "write", rig_list(inner, NULL));
+	allowed = with(with(cfw_value_map(), "read", rig_list("", inner, "", NULL)), "write", rig_list(inner, NULL));
 	is_int(cfw_host_confine(r->host, allowed, &err), 0, "two folders, one in the other: %s", err.msg);
 	cfw_value_free(allowed);
 

@@ -143,13 +143,16 @@ static void owners(enum cfw_reap reap)
 static void by_number(void)
 {
 	struct rig *r = rig_new(CFW_REAP_PIDFD);
-	struct cfw_child c;
+	struct cfw_child c, other;
 	faulty_no_pidfd = true;
+	launch(r, &other, "exec sleep 1000");
 	launch(r, &c, "setsid sh -c 'echo $$ > $D/left; exec sleep 1000' & wait");
 	pid_t left = pid_in(r, "left");
 	kill(c.pid, SIGTERM);
 	rig_until(r, is_gone, 2000);
 	ok(is_gone && !rig_alive(left), "without pidfds, too, an end takes the whole tree");
+	is_int((long long)cfw_host_children(r->host), 1, "but for another's");
+	cfw_child_clear(&other, CFW_NEVER);
 	faulty_no_pidfd = false;
 	rig_free(r);
 }
@@ -220,6 +223,7 @@ static void half_gone(void)
 		cfw_host_reap(r->host);
 		single_out(NULL, 0, 0, 0);
 		ok(!c.pid && !is_gone && rig_alive(left), "its main process is gone, its tree is not");
+		ok(cfw_child_owns(&c, left) && !cfw_child_owns(&c, getpid()), "whose word still counts");
 		if (end)
 			cfw_host_free(r->host);
 		else

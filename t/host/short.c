@@ -262,7 +262,7 @@ static const char *process_with_a_tree(struct rig *r)
 static struct cfw_value *ready_by(const char *key, struct cfw_value *how)
 {
 	struct cfw_value *ready = with(cfw_value_map(), key, how);
-	return with(ready, "timeout", cfw_value_int(300 * (int64_t)CFW_MS));
+	return with(ready, "timeout", cfw_value_int((undisturbed ? 10000 : 100) * (int64_t)CFW_MS));
 }
 
 static const char *process_that_notifies(struct rig *r)
@@ -271,7 +271,7 @@ static const char *process_that_notifies(struct rig *r)
 	snprintf(tell, sizeof tell, "%s notify;", self);
 	return process(r, with(sleeper(tell), "ready",
 			       with(ready_by("notify", cfw_value_bool(true)), "timeout",
-				    cfw_value_int((undisturbed ? 10000 : 500) * (int64_t)CFW_MS))));
+				    cfw_value_int((undisturbed ? 10000 : 200) * (int64_t)CFW_MS))));
 }
 
 static const char *process_that_is_asked(struct rig *r)
