@@ -180,24 +180,37 @@ static void on_pidfd(void *ud, int fd, unsigned what)
 	cfw_child_settle(h);
 }
 
-static int watch_pidfd(struct cfw_child *c, pid_t pid, struct curfew_err *err)
+static int watch_pidfd(struct cfw_child *c, struct curfew_err *err)
 {
 	const struct curfew_loop *loop = c->host->env->loop;
-	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0U);
+	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0U);
 	if (c->pidfd < 0 && errno == ENOSYS) { /* Linux before 5.3: looked at every so often */
 		c->host->children.blind = true;
 		cfw_child_settle_soon(c->host);
 		return 0;
 	}
 	if (c->pidfd < 0)
-		return cfw_err_sys(err, "cannot watch process %d", (int)pid);
+		return cfw_err_sys(err, "cannot watch process %d", (int)c->pid);
 	int e = loop->ops->watch(loop->loop, &c->watch, c->pidfd, CURFEW_READ, on_pidfd, c);
-	if (e) {
-		close(c->pidfd);
-		c->pidfd = -1;
-		return cfw_err_set(err, e, "cannot watch process %d", (int)pid);
-	}
-	return 0;
+	return e ? cfw_err_set(err, e, "cannot watch process %d", (int)c->pid) : 0;
+}
+
+static void tell_nobody(struct cfw_child *c)
+{
+	(void)c;
+}
+
+/* It was launched a moment ago and cannot be kept; it may have a tree by now. */
+static void take_back(struct cfw_child *c)
+{
+	void (*ended)(struct cfw_child *) = c->ended, (*gone)(struct cfw_child *) = c->gone;
+	enum cfw_child_rest rest = c->rest;
+	c->ended = NULL;
+	c->gone = tell_nobody;
+	cfw_child_clear(c, cfw_time_add(cfw_host_now(c->host), CFW_SEC));
+	c->ended = ended;
+	c->gone = gone;
+	c->rest = rest;
 }
 
 static int prepare(struct cfw_host *h, struct curfew_err *err)
@@ -237,11 +250,6 @@ int cfw_child_launch(struct cfw_host *h, struct cfw_child *c, const struct cfw_l
 	c->host = h;
 	c->pidfd = -1;
 	c->watch = NULL;
-	if (h->reap == CFW_REAP_PIDFD && (e = watch_pidfd(c, pid, err))) {
-		kill(l->group == CFW_GROUP_KEEP ? pid : -pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		return e;
-	}
 	c->pid = pid;
 	c->group = l->group == CFW_GROUP_KEEP ? 0 : pid;
 	c->serial = serial;
@@ -256,7 +264,11 @@ int cfw_child_launch(struct cfw_host *h, struct cfw_child *c, const struct cfw_l
 	c->next = *b;
 	*b = c;
 	h->children.n++;
-	return 0;
+	if (h->reap == CFW_REAP_PIDFD)
+		e = watch_pidfd(c, err);
+	if (e)
+		take_back(c);
+	return e;
 }
 
 /* Is a child of ours that nobody has reaped in that group? Then the group's number cannot belong to strangers. One whose own children

@@ -55,6 +55,9 @@ __attribute__((unused)) static void single_out(const char *call, int error, unsi
 	faulty_one.times = times;
 }
 
+static void (*faulty_meanwhile)(void); /* what happens while somebody reads */
+static void (*faulty_before)(void);    /* what happens before a pidfd is opened */
+
 static inline bool singled_out(const char *call)
 {
 	if (!faulty_one.call || strcmp(faulty_one.call, call) != 0)
@@ -212,8 +215,6 @@ char *__wrap_strndup(const char *s, size_t n)
 	return p ? memcpy(p, s, k) : NULL;
 }
 
-static void (*faulty_meanwhile)(void); /* what happens while somebody reads */
-
 ssize_t __real_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n);
 ssize_t __wrap_read(int fd, void *to, size_t n)
@@ -281,6 +282,8 @@ long __wrap_syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
+	if (number == SYS_pidfd_open && faulty_before)
+		faulty_before();
 	if (number == SYS_pidfd_open && faulty_no_pidfd) {
 		errno = ENOSYS;
 		return -1;

@@ -139,6 +139,35 @@ static void owners(enum cfw_reap reap)
 	rig_free(r);
 }
 
+static struct rig *launching;
+
+static void until_left(void)
+{
+	faulty_before = NULL;
+	pid_in(launching, "early");
+}
+
+/* It has no time to be, and has children of its own by then. */
+static void unwatched(void)
+{
+	struct rig *r = launching = rig_new(CFW_REAP_PIDFD);
+	struct curfew_err err = {0};
+	struct cfw_child c = {.gone = on_gone};
+	struct cfw_value *def = sh("setsid sh -c 'echo $$ > $D/early; exec sleep 1000' & wait");
+	struct cfw_launch l = {.def = def, .command = cfw_value_get(def, "command"), .name = "rare", .fd = {-1, -1, -1}};
+	setenv("D", r->dir, 1);
+	is_gone = false;
+	faulty_before = until_left;
+	single_out("pidfd_open", EMFILE, 0, 1);
+	is_int(cfw_child_launch(r->host, &c, &l, &err), CURFEW_ESYS, "one that cannot be watched: %s", err.msg);
+	pid_t early = pid_in(r, "early");
+	ok(early > 0 && !rig_alive(early), "nothing of its tree is left");
+	ok(!is_gone && c.phase == CFW_CHILD_NONE && cfw_host_children(r->host) == 0, "and nothing has happened");
+	single_out(NULL, 0, 0, 0);
+	cfw_value_free(def);
+	rig_free(r);
+}
+
 /* Linux before 5.3: who is not our child is killed by number. */
 static void by_number(void)
 {
@@ -319,6 +348,7 @@ int main(void)
 	marks();
 	owners(CFW_REAP_ALL);
 	owners(CFW_REAP_PIDFD);
+	unwatched();
 	by_number();
 	unkillable();
 	half_gone();
