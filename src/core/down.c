@@ -45,7 +45,6 @@ void cfw_do_finish(struct cfw_core *c, struct cfw_server *s, const struct cfw_ev
 	if (s->owed)
 		c->pre_owed -= s->pre_hooks - s->pre_ended;
 	s->owed = s->alive = s->released = false;
-	s->pending = 0;
 	forget_plans(c, s);
 	cfw_server_set(c, s, CFW_S_DOWN);
 	cfw_waiters_reply_want(c, s, CFW_W_DOWN, s->was_cut ? CFW_CUT : CFW_OK);
@@ -132,7 +131,7 @@ void cfw_do_gone(struct cfw_core *c, struct cfw_server *s, const struct cfw_even
 {
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, CFW_NEVER);
 	s->alive = false;
-	s->pending = 0;
+	s->pending = 0; /* what it was to be told is stale */
 	if (ev && ev->type == CFW_EV_SERVER_STOPPED && c->stop.running)
 		cfw_code_raise(c, cfw_code_clamp(ev->code)); /* S2.15 */
 	if (s->unwind)
@@ -151,7 +150,6 @@ void cfw_do_gone(struct cfw_core *c, struct cfw_server *s, const struct cfw_even
 static void record_death(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
 	s->alive = false;
-	s->pending = 0;
 	c->stop.begun = true;
 	if (c->stop.cancelling)
 		cfw_stop_goes_on(c);
@@ -180,7 +178,6 @@ void cfw_do_failed_gone(struct cfw_core *c, struct cfw_server *s, const struct c
 		return;
 	}
 	s->alive = false;
-	s->pending = 0;
 	cfw_server_recount(c, s);
 }
 
@@ -232,8 +229,6 @@ void cfw_do_cut(struct cfw_core *c, struct cfw_server *s, const struct cfw_event
 {
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, CFW_NEVER);
 	cfw_hooks_cut(c, s, CFW_CUT);
-	cfw_waiters_reply_want(c, s, CFW_W_UP, CFW_CUT);
-	forget_plans(c, s);
 	if (s->owed)
 		cfw_hooks_all_pre_stop(c, s);
 	if (s->alive && s->state != CFW_S_CUTTING)

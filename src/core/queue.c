@@ -46,8 +46,6 @@ static struct cfw_waiter *waiter(const struct cfw_core *c, cfw_id id)
 void cfw_queue_server(struct cfw_core *c, struct cfw_server *s, unsigned what)
 {
 	struct cfw_waitlist *l = &c->server_list;
-	if (what == CFW_P_START)
-		s->pending = 0; /* a new attempt: what was meant for the old one is stale */
 	s->pending |= (uint8_t)what;
 	put(c, l, &s->wait, l->tail ? &cfw_server_get(c, l->tail)->wait : NULL, s->id);
 }
@@ -183,7 +181,7 @@ static bool next_reload(struct cfw_core *c, struct cfw_action *a)
 {
 	c->reload_seq = 0;
 	a->type = CFW_ACT_RELOAD;
-	return !c->stop.running && !c->ended;
+	return !c->stop.running; /* S7.4 */
 }
 
 typedef bool next_fn(struct cfw_core *c, struct cfw_action *a);
