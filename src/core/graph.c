@@ -55,12 +55,13 @@ static int cycle_error(struct cfw_core *c, struct cfw_server *from, struct curfe
 		forward = id;
 		id = next;
 	}
+	static const char dots[] = "...";
 	char path[768];
 	size_t n = (size_t)snprintf(path, sizeof path, "%s", from->name);
 	for (cfw_id id = forward; id && n < sizeof path; id = cfw_server_get(c, id)->mark_next)
 		n += (size_t)snprintf(path + n, sizeof path - n, " -> %s", cfw_server_get(c, id)->name);
 	if (n >= sizeof path)
-		memcpy(path + sizeof path - 4, "...", 4);
+		memcpy(path + sizeof path - sizeof dots, dots, sizeof dots);
 	return cfw_err_set(err, CURFEW_ECYCLE, "servers that wait for each other: %s", path);
 }
 

@@ -98,7 +98,7 @@ void cfw_core_drop_hooks(struct cfw_core *core, cfw_id server)
 		core->global_cursor = 0;
 		return;
 	}
-	core->pre_owed -= s->owed ? s->pre_hooks - s->pre_ended : 0;
+	core->pre_owed -= s->owed ? s->pre_hooks : 0;
 	s->pre_hooks = s->pre_ended = 0;
 	s->cursor = 0;
 }
@@ -123,7 +123,7 @@ static void leave(struct cfw_core *c, struct cfw_server *s)
 {
 	for (cfw_id id = cfw_graph_closure(c, s->id, CFW_WALK_DEPENDANTS); id; id = cfw_server_get(c, id)->mark_next) {
 		struct cfw_server *d = cfw_server_get(c, id);
-		d->leaving = d->leaving || d->retired;
+		d->leaving = d->retired;
 		cfw_server_event(c, d, CFW_SE_STOP, NULL);
 	}
 }

@@ -92,6 +92,7 @@ void cfw_stop_cancelled(struct cfw_core *c)
 	cfw_waiters_reply(c, &c->cancel_waiters, CFW_OK, 0, 0);
 }
 
+/* Meanwhile hooks have ended, and no more: no server that is held has come to its turn. */
 void cfw_stop_goes_on(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
@@ -103,8 +104,6 @@ void cfw_stop_goes_on(struct cfw_core *c)
 		struct cfw_server *s = cfw_server_get(c, id);
 		if (s->state == CFW_S_PRE_STOP)
 			cfw_hooks_resume(c, s);
-		else if (s->state == CFW_S_HELD && !s->blockers)
-			cfw_server_ready(c, s);
 	}
 }
 

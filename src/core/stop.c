@@ -226,11 +226,8 @@ void cfw_stop_advance(struct cfw_core *c)
 	}
 	if (st->stage == CFW_G_START && (!c->starting || st->give_up))
 		st->stage = CFW_G_PRE; /* S3.3: the start has been brought to its end */
-	if (st->stage == CFW_G_PRE && global_hooks_done(c, CFW_PRE_STOP)) {
+	if (st->stage == CFW_G_PRE && global_hooks_done(c, CFW_PRE_STOP))
 		release_servers(c);
-		if (c->ready_head)
-			return;
-	}
 	if (st->stage == CFW_G_SERVERS && !c->active)
 		st->stage = CFW_G_POST;
 	bool over = st->stage == CFW_G_POST && global_hooks_done(c, CFW_POST_STOP);
@@ -268,8 +265,6 @@ static void pass_margin(struct cfw_core *c)
 void cfw_stop_due(struct cfw_core *c)
 {
 	struct cfw_stop_run *st = &c->stop;
-	if (!st->running || c->ended)
-		return;
 	if (!st->margin_passed && c->now_ns >= st->margin_ns)
 		pass_margin(c);
 	if (st->stage == CFW_G_CUT && c->now_ns >= st->cut_until_ns)
