@@ -6,11 +6,9 @@ enum { BACKOFF_LIMIT_S = 30, BACKOFF_LEAST_MS = 10, STEADY_S = 10 };
 /* To be started once all that it depends on is. */
 void cfw_do_wait(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
-	if (ev && ev->type == CFW_EV_TICK)
-		s->retry = true; /* its backoff is over */
+	(void)ev;
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, CFW_NEVER);
-	s->stop_wanted = false;
-	s->after = CFW_AFTER_DOWN;
+	s->after = CFW_AFTER_DOWN; /* also where it failed while a restart was wanted */
 	cfw_server_set(c, s, CFW_S_WAITING);
 }
 
@@ -23,7 +21,7 @@ static uint64_t start_deadline(const struct cfw_core *c, const struct cfw_server
 
 void cfw_do_go(struct cfw_core *c, struct cfw_server *s, const struct cfw_event *ev)
 {
-	if (c->globals_begun && !c->stop.running)
+	if (c->globals_begun)
 		cfw_hooks_reset(c, NULL); /* a stop is over, and the process has lived on: a new life, S3.4 */
 	cfw_hooks_reset(c, s);
 	s->was_started = s->was_cut = false;
@@ -89,7 +87,6 @@ void cfw_do_up(struct cfw_core *c, struct cfw_server *s, const struct cfw_event 
 		cfw_do_hold(c, s, ev);
 		return;
 	}
-	s->retry = false;
 	cfw_server_set(c, s, CFW_S_STARTED);
 	cfw_waiters_reply_want(c, s, CFW_W_UP, CFW_OK);
 }
@@ -137,12 +134,9 @@ void cfw_do_fail(struct cfw_core *c, struct cfw_server *s, const struct cfw_even
 		cfw_server_unwind(c, s, may_retry(s) ? CFW_AFTER_BACKOFF : CFW_AFTER_CLOSED);
 		return;
 	}
-	s->retry = false;
 	cfw_start_failed_note(c, s);
 	cfw_server_set(c, s, CFW_S_FAILED);
-	if (c->stop.running && c->stop.mode == CFW_ABORT)
-		cfw_do_abort(c, s, ev);
-	else if (s->stop_wanted)
+	if (s->stop_wanted)
 		cfw_do_hold(c, s, ev);
 	raise_start_failed(c, s);
 }
@@ -183,7 +177,6 @@ void cfw_server_unwound(struct cfw_core *c, struct cfw_server *s)
 {
 	int after = s->after;
 	s->unwind = false;
-	s->after = CFW_AFTER_DOWN;
 	c->unwinding--;
 	if (after == CFW_AFTER_BACKOFF) {
 		back_off(c, s);
@@ -193,7 +186,6 @@ void cfw_server_unwound(struct cfw_core *c, struct cfw_server *s)
 		cfw_do_wait(c, s, NULL);
 	} else {
 		cfw_server_set(c, s, CFW_S_FAILED);
-		cfw_server_recount(c, s);
 		cfw_waiters_reply_want(c, s, CFW_W_UP, CFW_FAILED);
 	}
 }
