@@ -229,6 +229,7 @@ void cfw_do_cut(struct cfw_core *c, struct cfw_server *s, const struct cfw_event
 {
 	cfw_due_set(c, CFW_DUE_SERVER, s->id, CFW_NEVER);
 	cfw_hooks_cut(c, s, CFW_CUT);
+	forget_plans(c, s);
 	if (s->owed)
 		cfw_hooks_all_pre_stop(c, s);
 	if (s->alive && s->state != CFW_S_CUTTING)

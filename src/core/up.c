@@ -87,6 +87,7 @@ void cfw_do_up(struct cfw_core *c, struct cfw_server *s, const struct cfw_event 
 		cfw_do_hold(c, s, ev);
 		return;
 	}
+	s->retry = false;
 	cfw_server_set(c, s, CFW_S_STARTED);
 	cfw_waiters_reply_want(c, s, CFW_W_UP, CFW_OK);
 }
@@ -177,6 +178,7 @@ void cfw_server_unwound(struct cfw_core *c, struct cfw_server *s)
 {
 	int after = s->after;
 	s->unwind = false;
+	s->after = CFW_AFTER_DOWN;
 	c->unwinding--;
 	if (after == CFW_AFTER_BACKOFF) {
 		back_off(c, s);
