@@ -211,7 +211,8 @@ local function answer(res, first, second, third)
 		end
 		send(res, nil, first.status, first.body, first.headers)
 	else
-		misuse.expected(handler_of(res) .. " returned a wrong value", "a body, a status, or a table with status, headers and body", first)
+		misuse.expected(handler_of(res) .. " returned a wrong value",
+			"a body, a status, or a table with status, headers and body", first)
 	end
 end
 
@@ -219,7 +220,8 @@ end
 return function(handler, x, server)
 	local req = request(x)
 	local res = setmetatable({
-		x = x, code = 200, fields = {}, sent = false, queued = 0, held = false, handler = handler, server = server, route = req.route,
+		x = x, code = 200, fields = {}, sent = false, queued = 0, held = false,
+		handler = handler, server = server, route = req.route,
 	}, Res)
 	answer(res, handler(req, res))
 end
