@@ -382,9 +382,9 @@ static const struct scenario scenarios[] = {
 	{"fetch of a reply", fetch_of_a_reply, 0, false, false},
 	{"fetch, without room for timers", fetch, 0, false, true},
 	{"a process", plain_process, 200, true, false},
-	{"a process of a user", process_of_a_user, 200, false, false},
-	{"a process of a session", process_of_a_session, 200, false, false},
-	{"a process before us", process_before_us, 200, false, false},
+	{"a process of a user", process_of_a_user, 100, false, false},
+	{"a process of a session", process_of_a_session, 80, false, false},
+	{"a process before us", process_before_us, 80, false, false},
 	{"a process with limits", process_with_limits, 100, false, false},
 	{"a process with a tree", process_with_a_tree, 100, true, false},
 	{"a process of one without streams", process_without_streams, 100, false, false},
@@ -396,7 +396,7 @@ static const struct scenario scenarios[] = {
 	{"a process that is asked, without room for timers", process_that_is_asked, 60, false, true},
 	{"a process that listens, without room for timers", process_that_listens, 60, false, true},
 	{"exec, without room for timers", exec, 0, true, true},
-	{"a process, without room for timers", plain_process, 200, true, true},
+	{"a process, without room for timers", plain_process, 100, true, true},
 	{"a file that is watched", watching, 0, false, false},
 };
 
