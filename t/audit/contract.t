@@ -56,6 +56,13 @@ for my $case (
 	like(marks_of($r), qr/^try 1, f stop, nil no luck, started, pre stop graceful, stop$/, 'S3.2: the first error is what start() fails with; the others stay') or diag $r->log;
 }
 
+# S3.3: who waits for the start of all hears that a stop has come in between
+{
+	my $r = run_it('local slow = curfew.server { name = "slow", start = function() curfew.sleep "50ms" end, stop = function() mark "slow stop" end } curfew.spawn(function() curfew.sleep "10ms" curfew.stop() end) local ok, message, code = curfew.start() mark(tostring(ok) .. " " .. message .. " " .. code)');
+	is($r->wait_exit . ': ' . marks_of($r), '0: nil a stop of all has come in between ECANCELED, pre stop graceful, slow stop, stop',
+		'S3.3: a start that a stop breaks off has not passed its time') or diag $r->log;
+}
+
 # S4.6: refused in an abort and past the margin
 {
 	my $EXTEND = 's:pre_stop(function(ctx) curfew.sleep("%s") local ok, message, code = ctx:extend("20s") mark(tostring(ok) .. " " .. tostring(code)) end) curfew.start() %s';
