@@ -2,6 +2,8 @@
  * coroutines of their own. */
 #define _GNU_SOURCE
 #include <lauxlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "fake.h"
 #include "policy/guard.h"
@@ -119,6 +121,87 @@ static void yieldable(void)
 	fake_free(f);
 }
 
+/* Both are due, or told, in the same turn. */
+static void taken_back(void)
+{
+	struct fake *f = fake_new(0);
+	fake_load(f, "local second c.timer(5, function() say('first', tostring(second:cancel())) end) "
+		     "second = c.timer(5, function() say('second') end, 5)");
+	is_str(said(f), "first true;", "an interval that is canceled by a timer that is due with it");
+	fake_free(f);
+
+	f = fake_new(0);
+	fake_load(f, "local second c.subscribe('e', function() say('first', tostring(second:cancel())) end) "
+		     "second = c.subscribe('e', function() say('second') end)");
+	cfw_policy_emit(f->p, "e", NULL);
+	fake_run(f, f->now);
+	is_str(said(f), "first true;", "a subscription, by one that was told with it");
+	fake_free(f);
+}
+
+/* ---- small and large ---- */
+
+static void sizes(void)
+{
+	struct fake *f = fake_new(0);
+	char script[600];
+	int fd = memfd_create("empty", MFD_CLOEXEC), one = memfd_create("one", MFD_CLOEXEC);
+	if (fd < 0 || one < 0 || write(one, "#", 1) != 1)
+		tap_bail("no files of memory");
+	snprintf(script, sizeof script,
+		 "say(select('#', dofile('/proc/self/fd/%d')), select('#', dofile('/proc/self/fd/%d'))) say(type(loadfile()))",
+		 fd, one);
+	if (!freopen("/dev/null", "r", stdin))
+		tap_bail("no /dev/null");
+	fake_load(f, script);
+	is_str(said(f), "0 0;function;",
+	       "files without anything in them, of a line for the shell alone, and a standard input that ends");
+	close(fd);
+	close(one);
+	fake_free(f);
+
+	f = fake_new(0);
+	fake_load(f, "local n = 0 for i = 1, 200 do c.spawn(function() c.sleep(5) n = n + 1 end) end c.sleep(10) say(n)");
+	is_str(said(f), "200;", "more coroutines that end at once than are kept for others");
+	fake_load(f, "c.timer(1, function() local function deep(n) if n == 0 then error('deep') end deep(n - 1) return 1 end "
+		     "deep(14) end)");
+	ok(has(asked(f), "error policy.lua:1: deep;") && has(f->trace, "in upvalue 'deep'") && !strstr(f->trace, "left out"),
+	   "a traceback that is long, and whole");
+	fake_free(f);
+}
+
+static void no_arguments(void)
+{
+	char *none[] = {NULL};
+	struct cfw_policy_config config;
+	struct curfew_err err = {0};
+	cfw_policy_config_default(&config);
+	config.args = none;
+	struct fake *f = fake_make(&fake_ops, &config, &err);
+	fake_load(f, "say(select('#', ...), type(arg))");
+	is_str(said(f), "0 table;", "a program without even a name gives none");
+	fake_free(f);
+}
+
+/* Nobody runs then: rules are asked from outside. */
+static void in_a_rule(void)
+{
+	struct fake *f = fake_new(0);
+	fake_load(f, "c.rule('SIGTERM', function() say(tostring(coroutine.isyieldable()), tostring((c.told())), select('#', "
+		     "c.due())) end)");
+	cfw_policy_ask(f->p, &(struct cfw_trigger){.kind = CFW_T_SIGNAL, .signo = 15, .count = 1}, NULL, NULL);
+	is_str(said(f), "false false 0;", "a rule can neither wait nor be told, and nothing of it is due");
+	fake_free(f);
+
+	f = fake_new(0);
+	f->until = CFW_NEVER;
+	fake_load(f, "c.hook_new{phase = 'pre_stop', fn = function() say(select('#', c.due())) end}");
+	fake_call(f, 0, 1);
+	fake_run(f, f->now);
+	is_str(said(f), "0;", "nor of a hook that has all the time there is");
+	fake_free(f);
+}
+
 int main(void)
 {
 	rejections();
@@ -126,5 +209,9 @@ int main(void)
 	libraries();
 	plain_state();
 	yieldable();
+	taken_back();
+	sizes();
+	no_arguments();
+	in_a_rule();
 	return tap_done();
 }
