@@ -166,7 +166,7 @@ CURFEW_API int curfew_reload(struct curfew *c, curfew_done_fn *fn, void *ud, str
 
 /* Would this policy (n bytes, named as for curfew_load) load in place of the one in force? It is built as by curfew_reload, which runs
  * its top level but for what that begins, and thrown away: nothing changes (S7.1). It is well as far as it goes where it waits for a
- * command or changes a file. CURFEW_EINVAL: chunk or src is NULL; CURFEW_ESTATE during a stop, and while another is tried;
+ * command, changes a file or the locale, or posts something. CURFEW_EINVAL: chunk or src is NULL; CURFEW_ESTATE during a stop, and while another is tried;
  * CURFEW_ENOMEM; else fn hears the answer, err with file and line of what is wrong. */
 CURFEW_API int curfew_try(struct curfew *c, const char *chunk, const char *src, size_t n, curfew_done_fn *fn, void *ud,
 			  struct curfew_err *err);
