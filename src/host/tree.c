@@ -75,9 +75,9 @@ static enum seen owner(const struct cfw_host *h, pid_t pid, const struct cfw_pro
 }
 
 /* A child of ours that we adopted: until we reap it neither its number nor that of a group it leads can be a stranger's. */
-static void kill_adopted(pid_t pid, const struct cfw_proc *p)
+static void kill_adopted(pid_t pid, pid_t group)
 {
-	if (p->group == pid)
+	if (group == pid)
 		kill(-pid, SIGKILL);
 	kill(pid, SIGKILL);
 }
@@ -125,7 +125,7 @@ static enum seen look_at(struct cfw_host *h, pid_t pid)
 	if (seen != SEEN_OWN)
 		return seen;
 	if (c->phase == CFW_CHILD_CLEARING && all)
-		kill_adopted(pid, &p);
+		kill_adopted(pid, p.group);
 	else if (c->phase == CFW_CHILD_CLEARING)
 		signal_held(pid, &p, SIGKILL);
 	else if (c->group != p.group)
@@ -261,12 +261,12 @@ static size_t kill_all(struct cfw_host *h)
 		cfw_proc_all(&pids);
 	for (size_t i = 0; i < pids.n; i++) {
 		pid_t pid = pids.v[i];
-		if (!cfw_proc_read(pid, &p))
-			continue;
-		if (all) {
-			kill_adopted(pid, &p);
+		bool seen = cfw_proc_read(pid, &p);
+		if (all) { /* a child of ours, seen or not */
+			kill_adopted(pid, seen ? p.group : 0);
 			n++;
-		} else if (pid != getpid() && p.state != 'Z' && cfw_proc_mark(pid, h->instance, &serial) == CFW_MARK_OURS) {
+		} else if (seen && pid != getpid() && p.state != 'Z' &&
+			   cfw_proc_mark(pid, h->instance, &serial) == CFW_MARK_OURS) {
 			signal_held(pid, &p, SIGKILL);
 			n++;
 		}

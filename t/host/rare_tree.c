@@ -342,6 +342,19 @@ static void others(void)
 	rig_free(r);
 }
 
+static void very_end(void)
+{
+	struct rig *r = rig_new(CFW_REAP_ALL);
+	pid_t one = sleeper();
+	single_out("open", EMFILE, 1, 1); /* the list of our children, and then that child */
+	is_int((long long)cfw_host_kill_rest(r->host, cfw_time_now() + 20 * CFW_SEC), 0, "at the very end nobody is left");
+	ok(!faulty_one.times && !rig_alive(one), "who cannot be looked at is a child of ours all the same");
+	single_out(NULL, 0, 0, 0);
+	if (rig_children())
+		put_away(one);
+	rig_free(r);
+}
+
 int main(void)
 {
 	lists();
@@ -355,6 +368,7 @@ int main(void)
 	not_pinned();
 	buckets();
 	others();
+	very_end();
 	is_int((long long)rig_children(), 0, "no process is left");
 	return tap_done();
 }
