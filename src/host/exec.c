@@ -90,14 +90,14 @@ static bool pump(struct stream *s, size_t max)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
-			return true;
+			break;
 		if (n <= 0)
 			return false;
 		got += (size_t)n;
 		cfw_buf_put(&s->buf, space, (size_t)n);
 		if (s->x->out[0].buf.len + s->x->out[1].buf.len > s->x->max_output) {
 			too_much(s->x);
-			return true;
+			break;
 		}
 	}
 	return true;

@@ -188,13 +188,11 @@ void cfw_pool_cancel(struct cfw_host *h, uint64_t token)
 bool cfw_job_wait(struct cfw_job *j, int fd, short events)
 {
 	struct pollfd p[] = {{.fd = fd, .events = events}, {.fd = j->stop_fd, .events = POLLIN}};
-	while (!atomic_load(&j->cancelled)) {
+	while (!atomic_load(&j->cancelled) && !p[1].revents) {
 		int n = poll(p, 2, 50); /* a cancelled one keeps its thread no longer than this */
 		if (n < 0 && errno != EINTR)
 			return false;
-		if (n > 0 && p[1].revents)
-			break;
-		if (n > 0)
+		if (n > 0 && !p[1].revents)
 			return true;
 	}
 	errno = ECANCELED;
