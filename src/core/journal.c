@@ -46,7 +46,7 @@ int cfw_journal_reserve(struct cfw_core *c, size_t n)
 	return 0;
 }
 
-/* Any number of them may come, from scripts and from outside: what servers and hooks do has as many places as all of these. */
+/* Any number of them may come, from scripts and from outside: they have half of what is not reserved for what servers and hooks do. */
 static bool of_any_number(const struct cfw_journal_entry *e)
 {
 	switch (e->what) {
@@ -58,6 +58,8 @@ static bool of_any_number(const struct cfw_journal_entry *e)
 	case CFW_J_HURRY:
 	case CFW_J_SKIP:
 		return true;
+	case CFW_J_CANCEL: /* asked for, and taken back by a trigger, in turns */
+		return e->a != 1;
 	default:
 		return false;
 	}
@@ -69,19 +71,10 @@ static bool of_one_thing(const struct cfw_journal_entry *e)
 	case CFW_J_SERVER:
 	case CFW_J_HOOK_BEGIN:
 	case CFW_J_HOOK_END:
-	case CFW_J_LATE:
 	case CFW_J_CUT:
-	case CFW_J_TRIGGER:
-	case CFW_J_DECISION:
-	case CFW_J_REFUSED:
-	case CFW_J_EXTEND:
-	case CFW_J_HURRY:
-	case CFW_J_SKIP:
 		return true;
-	case CFW_J_CANCEL:
-		return e->a != 1;
 	default:
-		return false;
+		return of_any_number(e);
 	}
 }
 
@@ -92,10 +85,13 @@ void cfw_journal_put(struct cfw_core *c, const struct cfw_journal_entry *entry)
 	uint64_t seq = ++r->seq;
 	if (r->in_stop) {
 		size_t mine = (size_t)(seq - r->stop_seq - r->dropped_in_stop);
-		if (mine >= places - (of_one_thing(entry) ? LAST_PLACES : 0) || (of_any_number(entry) && mine >= places / 2)) {
+		bool many = of_any_number(entry);
+		if (mine >= places - (of_one_thing(entry) ? LAST_PLACES : 0) ||
+		    (many && r->many_in_stop >= (places - r->room_for) / 2)) {
 			r->dropped_in_stop++;
 			return;
 		}
+		r->many_in_stop += many;
 	}
 	if (r->len == places) {
 		r->head = (r->head + 1) % places;
@@ -137,7 +133,7 @@ void cfw_journal_stop_begins(struct cfw_core *c)
 	}
 	r->in_stop = true;
 	r->stop_seq = r->seq + 1;
-	r->dropped_in_stop = 0;
+	r->dropped_in_stop = r->many_in_stop = 0;
 }
 
 void cfw_journal_stop_ends(struct cfw_core *c)

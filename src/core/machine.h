@@ -148,6 +148,7 @@ struct cfw_ring {
 	size_t head, len; /* of the ring, counted from base */
 	size_t room_for;  /* entries that the registered servers and hooks may need in a stop */
 	uint64_t seq, stop_seq, dropped_in_stop;
+	size_t many_in_stop; /* of those that may come any number of times */
 	bool in_stop;
 };
 

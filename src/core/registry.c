@@ -4,7 +4,9 @@
 #include "base/err.h"
 #include "core/machine.h"
 
-enum { ENTRIES_A_SERVER = 3, ENTRIES_A_HOOK = 3 }; /* of the journal: what one stop has to say of it */
+/* Of the journal: what one stop has to say of it. A server is held, drains, is cut off (that, and what it is then), is down; of a hook: that
+ * its server is in that phase, its begin, its end. */
+enum { ENTRIES_A_SERVER = 5, ENTRIES_A_HOOK = 3 };
 
 struct cfw_server *cfw_server_get(const struct cfw_core *c, cfw_id id)
 {

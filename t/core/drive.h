@@ -16,7 +16,10 @@
 
 #define MS(n) ((uint64_t)(n)*CFW_MS)
 
-enum { DRIVE_SERVERS = 64, DRIVE_HOOKS = 64, DRIVE_LINES = 20000 };
+#ifndef DRIVE_MOST
+#define DRIVE_MOST 64 /* servers, and hooks */
+#endif
+enum { DRIVE_SERVERS = DRIVE_MOST, DRIVE_HOOKS = DRIVE_MOST, DRIVE_LINES = 20000 };
 
 struct drive_server {
 	cfw_id id;

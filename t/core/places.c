@@ -1,4 +1,5 @@
 /* The journal's places: who has how many of them in a stop, what a reservation keeps, and a journal that another process has left. */
+#define DRIVE_MOST 1000
 #include "drive.h"
 
 /* How many entries there are places for, as the allocator sees it. */
@@ -23,7 +24,7 @@ static size_t count(const struct drive *d, uint64_t from, enum cfw_journal_what 
 	return n;
 }
 
-/* A stop of many servers while somebody sends signals without end: those have half of the places, servers and hooks the rest, and what is
+/* A stop of many servers while somebody sends signals without end: those have half of what is not reserved, servers and hooks what is, and what is
  * said of the stop as a whole comes in even where both have used up theirs. */
 static void shares(void)
 {
@@ -43,8 +44,8 @@ static void shares(void)
 		drive_feed(d, &late);
 	}
 	cfw_core_stop_view(d->core, &v);
-	is_int((long)count(d, v.seq, CFW_J_STOP), (long)(all / 2),
-	       "what anybody can say any number of times has half of the places");
+	is_int((long)count(d, v.seq, CFW_J_LATE), (long)((all - 5 * SERVERS) / 2),
+	       "what anybody can say any number of times has half of the places that nothing else is sure of");
 	uint64_t last = 0;
 	const struct cfw_journal_entry *e;
 	for (uint64_t seq = v.seq; (e = cfw_core_journal(d->core, seq)) != NULL; seq = e->seq + 1)
@@ -55,6 +56,41 @@ static void shares(void)
 	ok(count(d, v.seq, CFW_J_SERVER) > servers, "and so have their ends");
 	ok(last > v.seq && count(d, v.seq, CFW_J_EXIT) == 1 && count(d, v.seq, CFW_J_MARGIN) == 1, "and the end of it all");
 	ok(count(d, v.seq, CFW_J_STOP) <= all, "and no more than there are places");
+	drive_free(d);
+}
+
+/* Each of many servers has all said of it that a stop can say of one: that it is held, runs its hooks, drains, is cut off, is gone. It is so
+ * beside a flood, too, which has its own places. */
+static void many(bool hooks, bool drains, int flood)
+{
+	struct drive *d = drive_new(&watched);
+	struct cfw_event late = {.type = CFW_EV_HOOK_DONE, .run = 4711};
+	struct cfw_stop_view v;
+	for (int i = 0; i < DRIVE_MOST; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "s%d", i);
+		drive_add(d, name)->stop_ns = drains ? CFW_NEVER : 0;
+		if (hooks)
+			drive_hook(d, name, CFW_PRE_STOP, NULL, CFW_NEVER);
+	}
+	drive_start(d);
+	drive_fire(d, CFW_T_SIGNAL, 15, 0);
+	for (int i = 0; i < flood; i++)
+		drive_feed(d, &late);
+	drive_run(d, CFW_NEVER);
+	cfw_core_stop_view(d->core, &v);
+	size_t cut = drains ? DRIVE_MOST : 0, hooked = hooks ? DRIVE_MOST : 0, states[CFW_SERVER_STATES] = {0};
+	const struct cfw_journal_entry *e;
+	for (uint64_t seq = v.seq; (e = cfw_core_journal(d->core, seq)) != NULL; seq = e->seq + 1)
+		if (e->what == CFW_J_SERVER)
+			states[e->a]++;
+	is_int((long)count(d, v.seq, CFW_J_CUT), (long)cut, "%d servers%s, %d of something else: each that is cut off is told",
+	       DRIVE_MOST, hooks ? " with a hook" : "", flood);
+	is_int((long)states[CFW_S_PRE_STOP], (long)hooked, "and each that runs its hooks");
+	is_int((long)count(d, v.seq, CFW_J_HOOK_END), (long)hooked, "and each hook that ends");
+	is_int((long)states[CFW_S_STOPPING], DRIVE_MOST, "and each that drains");
+	is_int((long)states[CFW_S_DOWN], DRIVE_MOST, "and each that is gone");
+	ok(flood ? count(d, v.seq, CFW_J_LATE) >= 200 : v.seq > 0, "and what is no server's has places too");
 	drive_free(d);
 }
 
@@ -215,7 +251,7 @@ static void comes_beside_a_kept_stop(void)
 	drive_free(d);
 }
 
-/* A stop has used up all places for what happens to servers and hooks: that somebody wants it cancelled finds none any more, but that it is
+/* A stop has used up all places for what may come any number of times: that somebody wants it cancelled finds none any more, but that it is
  * over so does. */
 static void cancelled_when_full(void)
 {
@@ -302,6 +338,11 @@ static void begins_anywhere(void)
 int main(void)
 {
 	shares();
+	many(false, true, 0);
+	many(true, true, 0);
+	many(true, false, 0);
+	many(false, true, 6000);
+	many(true, true, 6000);
 	reserved();
 	grows_beside_a_kept_stop();
 	stops_one_after_another();
