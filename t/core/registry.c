@@ -111,6 +111,35 @@ static void long_cycle(void)
 	drive_free(d);
 }
 
+/* A path is printed whole as long as it fits, and with dots from the first letter on that does not. */
+static void cycles_of_about_that_length(void)
+{
+	enum { ROOM = 767, ARROWS = 2 * 4, OTHER = 1 };
+	int wrong = 0;
+	for (int more = -1; more <= 2; more++) {
+		struct drive *d = drive_new(NULL);
+		struct curfew_err err = {0};
+		char name[ROOM];
+		size_t len = (ROOM - ARROWS - OTHER) / 2 + (size_t)(more + 1) / 2; /* "name -> o -> name" */
+		bool odd = (more + 1) % 2;
+		memset(name, 'x', len);
+		name[len] = 0;
+		const char *other = odd ? "oo" : "o";
+		struct cfw_server_opts o = drive_opts(name), p = drive_opts(other);
+		cfw_id a = cfw_core_server_add(d->core, &o, NULL), b = cfw_core_server_add(d->core, &p, NULL);
+		cfw_core_server_after(d->core, b, a, NULL);
+		char whole[2 * ROOM];
+		size_t n = (size_t)snprintf(whole, sizeof whole, "%s -> %s -> %s", name, other, name);
+		if (n > ROOM)
+			memcpy(whole + ROOM - 3, "...", 4);
+		wrong += cfw_core_server_after(d->core, a, b, &err) != CURFEW_ECYCLE;
+		const char *path = strstr(err.msg, ": ");
+		wrong += !path || strcmp(path + 2, whole) != 0;
+		drive_free(d);
+	}
+	is_int(wrong, 0, "a path is printed whole where it just fits, and with dots where it just does not");
+}
+
 static void removal(void)
 {
 	struct drive *d = drive_new(NULL);
@@ -297,6 +326,7 @@ int main(void)
 	many_names();
 	cycles();
 	long_cycle();
+	cycles_of_about_that_length();
 	removal();
 	for (int i = 0; i < 3; i++)
 		removal_of_queued(i);
