@@ -42,14 +42,19 @@ sub best_rival {
 	return (sort { $way * ($a->{value} <=> $b->{value}) } @r)[0];
 }
 
+# Is that median worse than the other's?
+sub behind {
+	my ($c, $r, $figure) = @_;
+	return $figure->{better} eq 'more' ? $c->{value} < $r->{value} : $c->{value} > $r->{value};
+}
+
 # 'ahead', 'level' (the same, or the quartiles overlap), 'not ahead', or '' where there is nothing to compare.
 sub verdict {
 	my ($figure) = @_;
 	my ($c, $r) = (curfew_of($figure), best_rival($figure));
 	return '' if $figure->{better} eq 'none' || !$c || !$r;
 	return 'level' if $c->{value} == $r->{value} || $figure->{how} ne 'sum' && $c->{lo} <= $r->{hi} && $r->{lo} <= $c->{hi};
-	my $less = $c->{value} < $r->{value};
-	return ($figure->{better} eq 'more' ? !$less : $less) ? 'ahead' : 'not ahead';
+	return behind($c, $r, $figure) ? 'not ahead' : 'ahead';
 }
 
 sub show { my ($v) = @_; return $v == int $v && $v < 1e6 ? int $v : $v >= 100 ? sprintf '%.0f', $v : $v >= 10 ? sprintf '%.1f', $v : sprintf '%.2f', $v }
@@ -64,7 +69,8 @@ sub summary {
 		for my $figure (@{ $work->{figures} }) {
 			my $verdict = verdict($figure) or next;
 			my ($c, $r) = (curfew_of($figure), best_rival($figure));
-			my $cause = $verdict eq 'not ahead' ? $why->{"$work->{key}.$figure->{figure}"} // '**not known yet**' : '';
+			my $known = $why->{"$work->{key}.$figure->{figure}"};
+			my $cause = $verdict eq 'not ahead' ? $known // '**not known yet**' : $verdict eq 'level' && behind($c, $r, $figure) ? $known // '' : '';
 			$count{$verdict}++;
 			push @rows, '| ' . join(' | ', $work->{work}, $figure->{label}, with_unit($c->{value}, $figure->{unit}),
 				"$r->{who}: " . with_unit($r->{value}, $figure->{unit}), $verdict eq 'not ahead' ? '**not ahead**' : $verdict, $cause) . ' |';
