@@ -9,7 +9,8 @@
 #include "base/time.h"
 #include "curfew_embed.h"
 
-/* The C library has called one: before it is in place again, as many other threads may call exit at the same moment. */
+/* The C library has called one: before it is in place again, as many other threads may call exit at the same moment. Not more: with what
+ * else a program has they are to find room in the first part of the C library's list, of 32, which alone is never freed. */
 enum { HANDLERS = 20 };
 
 static struct {
@@ -50,8 +51,8 @@ static void become_leaver(int cancelable)
 	pthread_mutex_unlock(&leaving.lock);
 	if (!late)
 		return;
-	put_handlers(
-		1); /* with which the C library begins anew in the thread that leaves: this one may have freed what it went through */
+	/* With it the C library begins anew in the thread that leaves: this one may have freed what that went through. */
+	put_handlers(1);
 	pthread_setcancelstate(cancelable, NULL);
 	for (;;)
 		pause();
